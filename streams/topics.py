@@ -1,0 +1,247 @@
+"""The topic catalogue: every topic Concord uses, in one table, and the command that makes a cluster agree.
+
+    CATALOGUE --plan--> what differs --apply--> topics exist, configured
+
+The broker creates nothing by itself (auto-creation is off), so a topic that is not here does not exist.
+The partition count of an existing topic is never altered: a key would land elsewhere, and co-partitioned
+topics would part (Invariant 1). This module never deletes a topic and never reads a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from streams.errors import InvalidInput, Unavailable
+
+SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
+REKEYED = ("enrollment", "directory", "billing")
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""A larger row would fail the connector's task and halt capture; producers set the same limit."""
+
+PARTITIONS = 4
+BROKER_DEFAULT = -1
+TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: `one` = a single partition whatever the setting says; `config` = what we insist on."""
+
+    name: str
+    config: Mapping[str, str]
+    one: bool = False
+    why: str = ""
+
+
+def _log(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY)}
+
+
+def _table(lag: int, tombstones: int) -> dict[str, str]:
+    """Compacted: `lag` is how long every version stays readable, `tombstones` how long a deletion does."""
+    return {
+        "cleanup.policy": "compact",
+        "min.compaction.lag.ms": str(lag),
+        "delete.retention.ms": str(tombstones),
+        "min.cleanable.dirty.ratio": "0.2",
+        "segment.bytes": str(128 * 1024 * 1024),
+    }
+
+
+_REPLAY = _log(days=7)
+_STORE = _table(lag=MINUTE, tombstones=7 * DAY)
+_VIEW = _table(lag=HOUR, tombstones=30 * DAY)
+
+CATALOGUE: tuple[Topic, ...] = (
+    *(Topic(f"cdc.{system}", _REPLAY, why="captured rows, keyed by entity") for system in SYSTEMS),
+    *(Topic(f"claims.{system}", _REPLAY, why="re-keyed rows, keyed by provider") for system in REKEYED),
+    Topic("claims.npi", _REPLAY, why="who holds an NPI, keyed by NPI"),
+    Topic("clock", _REPLAY, why="as-of dates, snapshot complete; one record a partition"),
+    Topic("entity", _STORE, why="the state; a worker's store is a cache of it"),
+    Topic("reference", _STORE, why="golden records of the reference kinds, read whole by every worker"),
+    Topic(
+        "workers", _table(lag=0, tombstones=HOUR), one=True, why="which worker answers for which partition"
+    ),
+    Topic("finding", _table(lag=DAY, tombstones=30 * DAY), why="findings opened, changed, closed"),
+    Topic("quarantine", _log(days=90), why="bad records: original bytes, headers, reason"),
+    Topic("receipt", _REPLAY, why="what adapters could not apply"),
+    Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.enrollment.provider", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.billing.provider", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.billing.organization", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.billing.location", _VIEW, why="whole view, keyed by entity"),
+    *(
+        Topic(f"{system}.notification", _log(days=30), one=True, why="Debezium: snapshots")
+        for system in SYSTEMS
+    ),
+    *(Topic(f"{system}.transaction", _REPLAY, one=True, why="Debezium: BEGIN and END") for system in SYSTEMS),
+    *(Topic(f"__debezium-heartbeat.{system}", _log(days=1), one=True, why="Debezium") for system in SYSTEMS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs of one topic: setting -> (now, wanted). `refuse` needs a person, `apply` won't do it."""
+
+    topic: str
+    action: Literal["create", "configure", "refuse"]
+    settings: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the catalogue lies on one cluster: partition count, replication, and a name prefix for tests."""
+
+    partitions: int = PARTITIONS
+    replication: int = BROKER_DEFAULT
+    prefix: str = ""
+
+    def name(self, topic: Topic) -> str:
+        """The topic's name here; Debezium puts its own `__debezium-heartbeat.` before any prefix."""
+        head, mark, tail = topic.name.rpartition("__debezium-heartbeat.")
+        return f"{head}{mark}{self.prefix}{tail}"
+
+    def count(self, topic: Topic) -> int:
+        """How many partitions the topic has here."""
+        return 1 if topic.one else self.partitions
+
+    def config(self, topic: Topic) -> dict[str, str]:
+        """Every setting we insist on; compression stays what the producer chose."""
+        return {"max.message.bytes": str(MAX_MESSAGE_BYTES), "compression.type": "producer", **topic.config}
+
+
+DEFAULT = Layout()
+
+
+def plan(
+    admin: AdminClient,
+    layout: Layout = DEFAULT,
+    catalogue: Sequence[Topic] = CATALOGUE,
+) -> list[Change]:
+    """What `apply` would do; an empty list means the cluster agrees with the catalogue."""
+    existing = _existing(admin)
+    present = [layout.name(topic) for topic in catalogue if layout.name(topic) in existing]
+    configs = _configs(admin, present)
+    changes = (_compare(topic, layout, existing, configs) for topic in catalogue)
+    return [change for change in changes if change]
+
+
+def apply(
+    admin: AdminClient,
+    layout: Layout = DEFAULT,
+    catalogue: Sequence[Topic] = CATALOGUE,
+) -> list[Change]:
+    """Create what is missing and set what differs; refuses before it changes anything. Idempotent."""
+    changes = plan(admin, layout, catalogue)
+    _refuse([change for change in changes if change.action == "refuse"])
+    created = {change.topic for change in changes if change.action == "create"}
+    _create(admin, [topic for topic in catalogue if layout.name(topic) in created], layout)
+    _configure(admin, [change for change in changes if change.action == "configure"])
+    return changes
+
+
+def _compare(
+    topic: Topic, layout: Layout, existing: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
+) -> Change | None:
+    name = layout.name(topic)
+    if name not in existing:
+        wanted = {"partitions": str(layout.count(topic)), **layout.config(topic)}
+        return Change(name, "create", {key: (None, value) for key, value in wanted.items()})
+    if existing[name] != layout.count(topic):
+        return _misplaced(name, existing[name], layout.count(topic))
+    now = configs[name]
+    differing = {
+        key: (now.get(key), value) for key, value in layout.config(topic).items() if now.get(key) != value
+    }
+    return Change(name, "configure", differing) if differing else None
+
+
+def _misplaced(name: str, now: int, wanted: int) -> Change:
+    reason = (
+        f"has {now} partitions, the setting says {wanted}; altering it would move keys to other partitions "
+        "and part the co-partitioned topics"
+    )
+    return Change(name, "refuse", {"partitions": (str(now), str(wanted))}, reason)
+
+
+def _refuse(refused: Sequence[Change]) -> None:
+    if refused:
+        listed = "; ".join(f"{change.topic} {change.reason}" for change in refused)
+        step = "set the partition count to what the topics have, or move to new topics with a name prefix"
+        raise InvalidInput("topics.partitions", listed, step)
+
+
+def _existing(admin: AdminClient) -> dict[str, int]:
+    try:
+        topics = admin.list_topics(timeout=TIMEOUT).topics
+    except KafkaException as fault:
+        raise _unavailable("list the topics", fault) from fault
+    return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
+def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+    answers = {resource.name: _result(future, resource.name) for resource, future in asked.items()}
+    return {name: {key: entry.value for key, entry in answer.items()} for name, answer in answers.items()}
+
+
+def _create(admin: AdminClient, topics: Iterable[Topic], layout: Layout) -> None:
+    new = [
+        NewTopic(layout.name(topic), layout.count(topic), layout.replication, config=layout.config(topic))
+        for topic in topics
+    ]
+    if new:
+        for name, future in admin.create_topics(new, operation_timeout=TIMEOUT).items():
+            _result(future, name, ignore=KafkaError.TOPIC_ALREADY_EXISTS)
+
+
+def _configure(admin: AdminClient, changes: Iterable[Change]) -> None:
+    resources = [_resource(change) for change in changes]
+    if resources:
+        for resource, future in admin.incremental_alter_configs(resources).items():
+            _result(future, resource.name)
+
+
+def _resource(change: Change) -> ConfigResource:
+    entries = [
+        ConfigEntry(key, wanted, incremental_operation=AlterConfigOpType.SET)
+        for key, (_, wanted) in change.settings.items()
+    ]
+    return ConfigResource(ResourceType.TOPIC, change.topic, incremental_configs=entries)
+
+
+def _result(future: Future[Any], topic: str, ignore: int | None = None) -> Any:
+    try:
+        return future.result(TIMEOUT)
+    except KafkaException as fault:
+        if ignore is not None and fault.args[0].code() == ignore:
+            return None
+        raise _unavailable(f"look at or change topic {topic}", fault) from fault
+
+
+def _unavailable(act: str, fault: KafkaException) -> Unavailable:
+    message = f"the Kafka cluster did not {act}: {fault.args[0].str()}"
+    return Unavailable(
+        "kafka.unavailable", message, "check that the broker runs (`concord status`), then repeat"
+    )
