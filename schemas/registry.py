@@ -71,14 +71,14 @@ def connect(url: str) -> SchemaRegistryClient:
 
 
 def schema_files(directory: Path | None = None, prefix: str = "") -> list[SchemaFile]:
-    """Every schema of `directory` (or of the package), oldest version first; `prefix` is that of the topics."""
+    """Every schema of `directory` (or of the package), oldest first; `prefix` is that of the topics."""
     folder: Traversable = directory if directory else files("schemas")
     found = [_schema_file(file, topic, prefix) for file, topic in _avsc(folder)]
     return sorted(found, key=lambda file: (file.topic, file.version))
 
 
 def publish(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> list[Published]:
-    """Register what is missing, oldest first, under FULL_TRANSITIVE; a breaking change stops it. Repeatable."""
+    """Register what is missing, oldest first, under FULL_TRANSITIVE; a breaking change stops it."""
     _set_compatibility(client, None)
     ordered = sorted(schemas, key=lambda file: (file.topic, file.version))
     return [

@@ -1,0 +1,232 @@
+"""What a Debezium connector is told: a pure function from a system's mapping to its configuration.
+
+    mapping + connectors/<system>/source.json + epoch + address --render--> config --sources.py--> Connect
+
+Everything Concord's correctness rests on is derived here, so a new table is a line in the mapping and
+nothing else; source.json holds only what an operator of that system may tune. Nothing here does I/O,
+reads a clock or holds a password: Connect looks the password up by reference.
+
+How a row gets its key: Debezium's own key is (entity id, row id), unique as incremental snapshots need;
+one ExtractField a distinct id column then leaves the entity id alone, as plain text (Invariant 1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass
+
+from schemas.catalog import Mapping, Table
+from streams.errors import InvalidInput
+
+CAPTURE_PASSWORD = "${env:CONCORD_CAPTURE_PASSWORD}"  # noqa: S105 (a reference, resolved inside Connect)
+EPOCH = "transforms.epoch.value.literal"
+IDENTITY = "concord.source.identity"
+"""Not Debezium's: which server this connector's positions belong to (docs/decisions/0010)."""
+
+SIGNAL = "public.concord_signal"
+HEARTBEAT = "public.concord_heartbeat"
+APPLIED = Table(
+    name="concord_applied",
+    kind="any",
+    record="applied",
+    entity="local_id",
+    row="kind",
+    mode="state",
+    columns={
+        "entity_id": "entity_id",
+        "revision": "revision",
+        "view_hash": "view_hash",
+        "applied_at": "applied_at",
+    },
+)
+"""The platform's own mark in every system: the first row of each transaction it writes (Invariant 8)."""
+APPLIED_KEY = ("local_id", "kind", "entity_id")
+
+_TRANSFORM = "org.apache.kafka.connect.transforms"
+
+PROVEN: ReadOnly[str, str] = {
+    "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+    "tasks.max": "1",
+    "plugin.name": "pgoutput",
+    "publication.autocreate.mode": "disabled",
+    "snapshot.mode": "initial",  # never when_needed: a new snapshot is our command, with a new epoch
+    "slot.drop.on.stop": "false",
+    "tombstones.on.delete": "false",
+    "skipped.operations": "none",  # truncates arrive: a finding and a verification, never deletes
+    "provide.transaction.metadata": "true",
+    "decimal.handling.mode": "string",
+    "time.precision.mode": "isostring",
+    "notification.enabled.channels": "sink",
+    "signal.enabled.channels": "source",
+    "signal.data.collection": SIGNAL,
+    "heartbeat.action.query": "update public.concord_heartbeat set at = now()",
+    "producer.override.max.request.size": str(16 * 1024 * 1024),
+    "producer.override.linger.ms": "0",
+    "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+    "value.converter.schemas.enable": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the source's database answers, without the password."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that tests change: a prefix of every topic and connector, the slot and the publication."""
+
+    system: str
+    prefix: str = ""
+    slot: str = ""
+    publication: str = "concord"
+
+    @property
+    def connector(self) -> str:
+        """The connector's name in Connect, also the prefix of Debezium's own topics."""
+        return f"{self.prefix}{self.system}"
+
+    @property
+    def topic(self) -> str:
+        """The one topic all of the system's rows go to."""
+        return f"{self.prefix}cdc.{self.system}"
+
+    @property
+    def slot_name(self) -> str:
+        """The replication slot: lower case letters, digits and underscores, as PostgreSQL demands."""
+        return self.slot or "concord_" + re.sub(r"[^a-z0-9_]", "_", self.connector.lower())
+
+
+def render(
+    template: ReadOnly[str, str],
+    mapping: Mapping,
+    names: Names,
+    *,
+    epoch: int,
+    connection: Connection,
+    identity: str = "",
+    capture_password_ref: str = CAPTURE_PASSWORD,
+) -> dict[str, str]:
+    """The complete connector configuration, sorted by name; pure and deterministic."""
+    derived = {
+        **PROVEN,
+        **_address(connection, capture_password_ref),
+        **_naming(names),
+        **_tables(mapping),
+        **_transforms(mapping, names, epoch),
+        IDENTITY: identity,
+    }
+    _refuse_overrides(template, derived, mapping.system)
+    return dict(sorted({**template, **derived}.items()))
+
+
+def _address(connection: Connection, password: str) -> dict[str, str]:
+    return {
+        "database.hostname": connection.host,
+        "database.port": str(connection.port),
+        "database.user": connection.user,
+        "database.dbname": connection.database,
+        "database.password": password,
+    }
+
+
+def _naming(names: Names) -> dict[str, str]:
+    return {
+        "topic.prefix": names.connector,
+        "slot.name": names.slot_name,
+        "publication.name": names.publication,
+        "notification.sink.topic.name": f"{names.connector}.notification",
+    }
+
+
+def _tables(mapping: Mapping) -> dict[str, str]:
+    tables = _captured(mapping)
+    return {
+        "table.include.list": ",".join(table.qualified for table in tables),
+        "column.include.list": ",".join(f"{t.qualified}.{column}" for t in tables for column in t.captured),
+        "message.key.columns": ";".join(f"{table.qualified}:{','.join(_key(table))}" for table in tables),
+    }
+
+
+def _captured(mapping: Mapping) -> tuple[Table, ...]:
+    return (*mapping.tables.values(), APPLIED)
+
+
+def _key(table: Table) -> tuple[str, ...]:
+    return APPLIED_KEY if table is APPLIED else table.key
+
+
+def _transforms(mapping: Mapping, names: Names, epoch: int) -> dict[str, str]:
+    """Keys first (they know the original topic), then the epoch header, then one topic for all."""
+    tables = _captured(mapping)
+    columns = list(dict.fromkeys(table.entity for table in tables))
+    steps = [f"key_{column}" for column in columns]
+    config = {
+        "transforms": ",".join([*steps, "epoch", "route"]),
+        "predicates": ",".join(["data", *columns_of(columns)]),
+    }
+    config |= _predicate("data", names, tables)
+    for column in columns:
+        config |= _key_step(column, names, [table for table in tables if table.entity == column])
+    return config | _epoch_step(epoch) | _route_step(names, tables)
+
+
+def columns_of(columns: Iterable[str]) -> list[str]:
+    """The predicate that tells a table keyed by this column."""
+    return [f"by_{column}" for column in columns]
+
+
+def _predicate(name: str, names: Names, tables: Iterable[Table]) -> dict[str, str]:
+    return {
+        f"predicates.{name}.type": f"{_TRANSFORM}.predicates.TopicNameMatches",
+        f"predicates.{name}.pattern": _pattern(names, tables),
+    }
+
+
+def _pattern(names: Names, tables: Iterable[Table]) -> str:
+    """A Java pattern of exactly these tables' topics: heartbeats, transactions and signals never match."""
+    either = "|".join(re.escape(table.qualified) for table in tables)
+    return f"{re.escape(names.connector)}\\.({either})"
+
+
+def _key_step(column: str, names: Names, tables: Iterable[Table]) -> dict[str, str]:
+    step = f"transforms.key_{column}"
+    return {
+        **_predicate(f"by_{column}", names, tables),
+        f"{step}.type": f"{_TRANSFORM}.ExtractField$Key",
+        f"{step}.field": column,
+        f"{step}.predicate": f"by_{column}",
+    }
+
+
+def _epoch_step(epoch: int) -> dict[str, str]:
+    return {
+        "transforms.epoch.type": f"{_TRANSFORM}.InsertHeader",
+        "transforms.epoch.header": "concord-epoch",
+        EPOCH: str(epoch),
+        "transforms.epoch.predicate": "data",
+    }
+
+
+def _route_step(names: Names, tables: Iterable[Table]) -> dict[str, str]:
+    return {
+        "transforms.route.type": f"{_TRANSFORM}.RegexRouter",
+        "transforms.route.regex": _pattern(names, tables),
+        "transforms.route.replacement": names.topic,
+        "transforms.route.predicate": "data",
+    }
+
+
+def _refuse_overrides(template: ReadOnly[str, str], derived: ReadOnly[str, str], system: str) -> None:
+    clash = sorted(template.keys() & derived.keys())
+    if clash:
+        message = f"connectors/{system}/source.json sets {', '.join(clash)}, which follow from the mapping"
+        raise InvalidInput("source.derived", message, "remove them from source.json")
