@@ -1,0 +1,211 @@
+"""Start here: the whole core as two steps.
+
+    advance(entity, change)   a change becomes a claim                             change -> entity
+    decide(entity, world)     claims become findings, gates and views     entity -> finding -> gate -> view
+
+`advance` is cheap and runs per event; `decide` runs once an entity's transaction is over (design: decide once).
+Both work on the Entity they are given, deterministically, and return what follows; all I/O is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from streams.core import finding, gate, view
+from streams.core.authority import Authority
+from streams.core.change import Change
+from streams.core.entity import (
+    APPLIED,
+    SUPERSEDED,
+    TRAIL_LENGTH,
+    UNCHANGED,
+    Entity,
+    Golden,
+    Sent,
+    Step,
+    Touch,
+    aggregate,
+    encode_golden,
+    golden,
+)
+
+__all__ = ["APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide"]
+
+REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network"})
+"""Kinds many providers point at; their golden records are broadcast on topic `reference`."""
+
+REFERENCE = "reference"
+
+
+class World(Struct, frozen=True):
+    """What a decision may look at besides the entity: who owns what, the references, and the date it is."""
+
+    authority: Authority
+    references: Callable[[str, str], Golden | None]
+    as_of: str
+
+
+class Emission(Struct, frozen=True, gc=False):
+    """One view that goes out: to which sink, under which revision, and which of its fields changed."""
+
+    sink: str
+    kind: str
+    entity_id: str
+    revision: int
+    content: view.Content
+    changed: list[str]
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """What follows from deciding an entity."""
+
+    emissions: list[Emission]
+    findings: list[finding.Event]
+    announcements: list[tuple[str, bool]]
+    """(npi, does this entity hold it now)"""
+    reference: bytes | None
+    """the golden record to broadcast, when it changed"""
+    depends_before: list[str]
+    verdict: gate.Verdict
+
+
+def advance(entity: Entity, change: Change, received_us: int) -> str:
+    """Aggregate one change and mark the entity dirty when it says something new. Returns the outcome."""
+    outcome = aggregate(entity, change)
+    if outcome == APPLIED:
+        waits = change.initial or (entity.dirty is not None and entity.dirty.initial)
+        entity.dirty = Touch(
+            change.system,
+            change.position,
+            change.txid,
+            change.committed_us,
+            change.captured_us,
+            received_us,
+            waits,
+        )
+    return outcome
+
+
+def decide(entity: Entity, world: World, decided_us: int) -> Decision:
+    """Decide an entity: findings, verdict, the views that changed, and who must hear of it."""
+    depends_before, looked = entity.depends, _Looked(world)
+    record = golden(entity, world.authority)
+    touch = entity.dirty
+    position = touch.position if touch else (0, 0, 0)
+    found = {*finding.refused(entity), *finding.gaps(entity), *finding.identity(record)}
+    built = _build(record, looked, world.as_of)
+    found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
+    verdict = gate.judge(record, found, was_known=_was_known(entity))
+    if isinstance(verdict, gate.Withdraw):
+        # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
+        found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
+    events = finding.settle(entity, found, position)
+    emissions = _emit(entity, record, built, verdict)
+    reference = _broadcast(entity, record)
+    announcements = _announce(entity, record)
+    entity.depends = sorted(looked.seen)
+    _remember(entity, touch, emissions, decided_us)
+    entity.dirty = None
+    return Decision(emissions, events, announcements, reference, depends_before, verdict)
+
+
+class _Looked:
+    """Looks references up and remembers which were asked for and which were unknown."""
+
+    def __init__(self, world: World) -> None:
+        self._references = world.references
+        self.seen: set[str] = set()
+        self.unknown: set[str] = set()
+
+    def __call__(self, kind: str, entity_id: str) -> Golden | None:
+        name = f"{kind}/{entity_id}"
+        self.seen.add(name)
+        found = self._references(kind, entity_id)
+        if found is None:
+            self.unknown.add(name)
+        return found
+
+
+def _build(record: Golden, look: _Looked, as_of: str) -> dict[str, view.Content]:
+    if record.one(record.kind) is None:
+        return {}
+    return {sink: build(record, look, as_of) for sink, build in view.VIEWS.get(record.kind, {}).items()}
+
+
+def _was_known(entity: Entity) -> bool:
+    """A root row that existed and was deleted leaves its tombstone claim."""
+    return any(entity.kind in tables and tables[entity.kind] for tables in entity.claims.values())
+
+
+def _emit(
+    entity: Entity, record: Golden, built: dict[str, view.Content], verdict: gate.Verdict
+) -> list[Emission]:
+    """The views that differ from what each sink last got, all under one new revision."""
+    if isinstance(verdict, gate.Hold):
+        return []
+    emissions: list[Emission] = []
+    for sink in view.VIEWS.get(entity.kind, {}):
+        if isinstance(verdict, gate.Withdraw):
+            content = view.withdrawn(record, verdict.reason)
+        else:
+            content = built[sink]
+        content_bytes = encode_content(content)
+        last = entity.sent.get(sink)
+        if last is not None and last.content == content_bytes:
+            continue
+        if not emissions:
+            entity.revision += 1
+        before = decode_content(last.content) if last is not None else None
+        entity.sent[sink] = Sent(entity.revision, content_bytes)
+        changed = view.changed_fields(before, content)
+        emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
+    return emissions
+
+
+def _broadcast(entity: Entity, record: Golden) -> bytes | None:
+    if entity.kind not in REFERENCE_KINDS:
+        return None
+    content = encode_golden(record)
+    last = entity.sent.get(REFERENCE)
+    if last is not None and last.content == content:
+        return None
+    entity.sent[REFERENCE] = Sent(entity.revision, content)
+    return content
+
+
+def _announce(entity: Entity, record: Golden) -> list[tuple[str, bool]]:
+    root = record.one(entity.kind)
+    npi = root.get("npi") if root else None
+    if npi == entity.announced:
+        return []
+    announcements = [(entity.announced, False)] if entity.announced else []
+    if npi:
+        announcements.append((npi, True))
+    entity.announced = npi
+    return announcements
+
+
+def _remember(entity: Entity, touch: Touch | None, emissions: list[Emission], decided_us: int) -> None:
+    if not emissions:
+        return
+    t = touch or Touch("reference", (0, 0, 0), 0, 0, 0, 0)
+    sinks = [e.sink for e in emissions]
+    step = Step(
+        entity.revision,
+        t.system,
+        t.position,
+        t.txid,
+        t.committed_us,
+        t.captured_us,
+        t.received_us,
+        decided_us,
+        sinks,
+    )
+    entity.trail = [*entity.trail[-(TRAIL_LENGTH - 1) :], step]
+
+
+encode_content = msgspec.msgpack.Encoder().encode
+decode_content = msgspec.msgpack.Decoder(dict[str, object]).decode

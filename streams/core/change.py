@@ -1,0 +1,341 @@
+"""A captured row change, decoded from a Debezium record: the first value of the flow.
+
+Sits between the raw bytes of `cdc.<system>` and the entity. Bad input is a value (`Malformed`), never an
+exception; nothing here looks at any other record. Envelope and traps: shared contract with Debezium 3.7
+(`decimal.handling.mode=string`, `time.precision.mode=isostring`, values as schemaless JSON).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+Position = tuple[int, int, int]
+"""(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1)."""
+
+Values = dict[str, Any]
+"""Canonical field -> value; text, int, bool, None, lists and JSON documents. Dates are ISO text."""
+
+PLACEHOLDER = "__debezium_unavailable_value"
+PLACEHOLDER_BYTES = PLACEHOLDER.encode()
+UNAVAILABLE = msgspec.UNSET
+"""An unchanged TOAST value that PostgreSQL did not log: neither a string nor null (P03)."""
+
+CONTROL_TABLES = frozenset({"concord_applied", "concord_pending", "concord_request"})
+"""The platform's own tables in a system: confirmations, not provider data."""
+
+MAX_ROW_BYTES = 2 * 1024 * 1024
+"""Larger rows are quarantined: an entity must stay well under the topics' message limit."""
+
+
+class Change(Struct, frozen=True, gc=False):
+    """One row as one system holds it after one commit; `values` is None when the row was deleted."""
+
+    system: str
+    kind: str
+    entity_id: str
+    record: str
+    row_id: str
+    position: Position
+    values: Values | None
+    read: bool
+    """Read by a snapshot (op `r`) rather than streamed from the log."""
+    initial: bool
+    """Part of an initial snapshot: its entity waits for snapshot-complete before it is decided."""
+    txid: int
+    committed_us: int
+    captured_us: int
+    log: bool
+    """The table is a log (claims, denials, events): not aggregated row by row."""
+
+
+class Control(Struct, frozen=True):
+    """A row of the platform's own tables in a system."""
+
+    system: str
+    table: str
+
+
+class Malformed(Struct, frozen=True):
+    """A record that says nothing we can use; `code` is stable, `detail` names paths and never values.
+
+    kind, entity_id, record and row_id say whose history now has a gap, as far as it could be read.
+    """
+
+    code: str
+    detail: str
+    kind: str = ""
+    entity_id: str = ""
+    record: str = ""
+    row_id: str = ""
+
+
+Decoded = Change | Control | Malformed
+
+
+class Column(Struct, frozen=True):
+    """A source column and the canonical field it carries. Types: schemas/canonical.toml."""
+
+    name: str
+    field: str
+    type: str
+
+
+class Table(Struct, frozen=True):
+    """What a mapping says of one source table."""
+
+    name: str
+    kind: str
+    record: str
+    entity: str
+    row: str
+    mode: str
+    columns: tuple[Column, ...]
+
+
+class Source(Struct, frozen=True, gc=False):
+    """The parts of Debezium's `source` block that are used."""
+
+    table: str = ""
+    sequence: str | None = None
+    lsn: int | None = None
+    txId: int | None = None  # Debezium's spelling
+    ts_us: int | None = None
+    snapshot: str | None = None
+
+
+class Envelope(Struct, frozen=True, gc=False):
+    """Debezium's envelope; the row images stay raw until the table is known."""
+
+    op: str
+    source: Source
+    before: Raw = Raw(b"null")
+    after: Raw = Raw(b"null")
+    ts_us: int | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_NULL = b"null"
+_READ = "r"
+_DELETE = "d"
+_TRUNCATE = "t"
+_IDENTITY = str | int
+
+
+class TableDecoder:
+    """Decodes the row images of one table into canonical values, checking presence and type of each column."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        names = {column.name for column in table.columns}
+        fields: list[tuple[str, Any]] = [(c.name, _wire_type(c.type)) for c in table.columns]
+        # Identity columns that are canonical fields too are already listed.
+        fields += [
+            (name, _IDENTITY) for name in dict.fromkeys((table.entity, table.row)) if name not in names
+        ]
+        self._decode = msgspec.json.Decoder(msgspec.defstruct(f"Row_{table.name}", fields, gc=False)).decode
+        self._pairs = [(c.name, c.field) for c in table.columns]
+        self._convert = [(c.field, convert) for c in table.columns if (convert := _CONVERT.get(c.type))]
+
+    def decode(self, image: Raw, *, unavailable: bool) -> tuple[str, str, Values]:
+        """(entity id, row id, values) of a row image; raises msgspec.ValidationError or ValueError."""
+        row = self._decode(image)
+        values = {field: getattr(row, name) for name, field in self._pairs}
+        if unavailable:
+            _mark_unavailable(values)
+        for field, convert in self._convert:
+            value = values[field]
+            if value is not None and value is not UNAVAILABLE:
+                values[field] = convert(value)
+        return str(getattr(row, self.table.entity)), str(getattr(row, self.table.row)), values
+
+
+def _mark_unavailable(values: Values) -> None:
+    # Three encodings: text and jsonb carry the bare string, arrays carry it as their only element.
+    for field, value in values.items():
+        if value == PLACEHOLDER or value == [PLACEHOLDER]:
+            values[field] = UNAVAILABLE
+
+
+def _wire_type(canonical: str) -> Any:
+    match canonical:
+        case "integer":
+            return int | None
+        case "boolean":
+            return bool | None
+        case "text_list":
+            return list[str | None] | str | None
+        case "uuid":
+            return str | int | None
+        case _:
+            return str | None
+
+
+def _date(value: str) -> str:
+    """`2027-01-01Z` -> `2027-01-01`; infinity and years beyond four digits are refused, not guessed."""
+    if len(value) == 11 and value[10] == "Z" and value[4] == "-" and value[7] == "-":
+        return value[:10]
+    if len(value) == 10 and value[4] == "-" and value[7] == "-":
+        return value
+    raise ValueError("not a calendar date")
+
+
+def _document(value: str) -> Any:
+    return msgspec.json.decode(value)
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {"date": _date, "json": _document, "uuid": str}
+
+
+class Decoder:
+    """Decodes the records of one system's topic; built once from its mapping."""
+
+    def __init__(self, system: str, tables: Iterable[Table]) -> None:
+        self.system = system
+        self._tables = {table.name: TableDecoder(table) for table in tables}
+
+    def decode(self, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Decoded:
+        """The change a record stands for. Order of checks: size, envelope, table, key, columns."""
+        if value is None:
+            return Malformed("change.value_missing", "the record has no value")
+        if len(value) > MAX_ROW_BYTES:
+            return Malformed(
+                "change.row_too_large", f"{len(value)} bytes, limit {MAX_ROW_BYTES}", entity_id=_text(key)
+            )
+        try:
+            envelope = _decode_envelope(value)
+        except UnicodeDecodeError:
+            return Malformed("change.undecodable", "the value is not UTF-8")
+        except msgspec.ValidationError as error:
+            return Malformed("change.envelope_unknown", f"no Debezium envelope: {_path(error)}")
+        except msgspec.DecodeError:
+            return Malformed("change.undecodable", "the value is not JSON")
+        return self._change(key, value, headers, envelope)
+
+    def _change(
+        self, key: bytes | None, value: bytes, headers: Iterable[tuple[str, bytes]], envelope: Envelope
+    ) -> Decoded:
+        source = envelope.source
+        decoder = self._tables.get(source.table)
+        if decoder is None:
+            if source.table in CONTROL_TABLES:
+                return Control(self.system, source.table)
+            return Malformed(
+                "change.table_unknown", f"table {source.table!r} is in no mapping of {self.system}"
+            )
+        table = decoder.table
+        if envelope.op == _TRUNCATE:
+            return Malformed(
+                "change.truncated", f"{source.table} was truncated at its source", record=table.record
+            )
+        if key is None:
+            return Malformed(
+                "change.key_missing", f"a row of {source.table} without key", record=table.record
+            )
+        entity_id = _text(key)
+        try:
+            position = _position(headers, source, read=envelope.op == _READ)
+        except (ValueError, TypeError):
+            return Malformed(
+                "change.position_unknown", "epoch header or source.sequence", table.kind, entity_id
+            )
+        return self._row(decoder, entity_id, value, envelope, position)
+
+    def _row(
+        self, decoder: TableDecoder, entity_id: str, value: bytes, envelope: Envelope, position: Position
+    ) -> Decoded:
+        table, source = decoder.table, envelope.source
+        values: Values | None
+        try:
+            if envelope.op == _DELETE:
+                # Only the identity columns of `before` are right under REPLICA IDENTITY USING INDEX.
+                image = _decode_object(envelope.before)
+                owner, row_id, values = str(image[table.entity]), str(image[table.row]), None
+            else:
+                owner, row_id, values = decoder.decode(envelope.after, unavailable=PLACEHOLDER_BYTES in value)
+        except (msgspec.DecodeError, ValueError, KeyError) as error:
+            return _malformed_row(table, entity_id, envelope, error)
+        if owner != entity_id:
+            return Malformed(
+                "change.key_mismatch",
+                f"the key is not the row's {table.name}.{table.entity}",
+                table.kind,
+                entity_id,
+                table.record,
+                row_id,
+            )
+        return Change(
+            system=self.system,
+            kind=table.kind,
+            entity_id=entity_id,
+            record=table.record,
+            row_id=row_id,
+            position=position,
+            values=values,
+            read=envelope.op == _READ,
+            initial=envelope.op == _READ and source.snapshot != "incremental",
+            txid=source.txId or 0,
+            committed_us=source.ts_us or 0,
+            captured_us=envelope.ts_us or 0,
+            log=table.mode == "log",
+        )
+
+
+def _position(headers: Iterable[tuple[str, bytes]], source: Source, *, read: bool) -> Position:
+    """Rows that were read take lsn 0: any change streamed after the same commit is newer."""
+    epoch = 0
+    for name, value in headers:
+        if name == "concord-epoch":
+            epoch = int(value.strip(b'"'))
+            break
+    prior = _prior_commit(source.sequence)
+    return (epoch, prior, 0 if read else int(source.lsn or 0))
+
+
+def _prior_commit(sequence: str | None) -> int:
+    """`["24023119","24023128"]` -> 24023119: the end of the last commit before this transaction; null -> 0."""
+    if not sequence:
+        raise ValueError("no sequence")
+    first = sequence[1 : sequence.index(",")].strip()
+    return 0 if first == "null" else int(first.strip('"'))
+
+
+def _malformed_row(table: Table, entity_id: str, envelope: Envelope, error: Exception) -> Malformed:
+    code, detail = _classify(error)
+    image = envelope.before if envelope.op == _DELETE else envelope.after
+    row_id = ""
+    if image != _NULL:
+        try:
+            row_id = str(_decode_object(image).get(table.row, ""))
+        except msgspec.DecodeError:
+            code, detail = "change.envelope_unknown", "the row image is no object"
+    return Malformed(code, f"{table.name}: {detail}", table.kind, entity_id, table.record, row_id)
+
+
+def _classify(error: Exception) -> tuple[str, str]:
+    if isinstance(error, msgspec.ValidationError):
+        text = str(error)
+        if "missing required field" in text:
+            return "change.column_missing", text.split("missing required field")[1].strip()
+        return "change.type_wrong", _path(error)
+    if isinstance(error, KeyError):
+        return "change.column_missing", str(error)
+    return "change.type_wrong", "a date, number or document could not be read"
+
+
+def _path(error: Exception) -> str:
+    """msgspec names types and the path, never the value."""
+    return str(error)
+
+
+def _text(key: bytes | None) -> str:
+    return key.decode("utf-8", "replace") if key else ""
+
+
+def tables_by_system(mappings: Mapping[str, Iterable[Table]]) -> dict[str, Decoder]:
+    """One decoder a system."""
+    return {system: Decoder(system, tables) for system, tables in mappings.items()}

@@ -1,0 +1,326 @@
+"""Views: what each system gets to know of an entity, one pure function per sink and kind.
+
+The last value of the flow. The contract of each view is `schemas/view/<system>.<kind>.v1.avsc`; a field that
+a topic's contract does not clear never enters its function (invariant 11). `VIEWS` is the visible registry.
+Content is a dict in the schema's order without `revision`, so that equal content has equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from streams.core.change import Values
+from streams.core.entity import Golden
+from streams.core.formats import canonical_license_number, canonical_phone, canonical_postal_code
+
+Content = dict[str, Any]
+Look = Callable[[str, str], Golden | None]
+"""(kind, id) -> the referenced golden record, or None while it is unknown."""
+
+USABLE_LICENSES = ("active", "probation", "restricted")
+
+
+def is_current(start: str | None, end: str | None, as_of: str) -> bool:
+    """Half-open [start, end) on ISO dates; an open side has no bound."""
+    return (start is None or start <= as_of) and (end is None or as_of < end)
+
+
+def current_locations(golden: Golden, as_of: str) -> list[Values]:
+    """Where the provider practises today, ordered by location."""
+    rows = [
+        r
+        for r in golden.rows("provider_location").values()
+        if is_current(r.get("effective_from"), r.get("effective_to"), as_of) and r.get("location_id")
+    ]
+    return sorted(rows, key=lambda r: (r.get("location_id"), r.get("effective_from") or ""))
+
+
+def current_networks(golden: Golden, as_of: str) -> list[Values]:
+    """Networks the provider takes part in today; a payer's term date is the last covered day."""
+    rows = [
+        r
+        for r in golden.rows("network_participation").values()
+        if r.get("par_status") == "par"
+        and (r.get("effective_from") is None or r.get("effective_from") <= as_of)
+        and (r.get("term_date") is None or as_of <= r.get("term_date"))
+    ]
+    return sorted(rows, key=lambda r: (r.get("payer") or "", r.get("product") or "", r.get("network") or ""))
+
+
+def primary_taxonomy(golden: Golden, as_of: str) -> Values | None:
+    """The current primary taxonomy; with several the smallest code, so that the choice is stable."""
+    rows = [
+        r
+        for r in golden.rows("taxonomy").values()
+        if r.get("is_primary") and r.get("nucc_code") and is_current(r.get("effective_from"), r.get("effective_to"), as_of)
+    ]
+    return min(rows, key=lambda r: r.get("nucc_code")) if rows else None
+
+
+def supporting_license(golden: Golden, taxonomy: Values | None, state: str | None) -> Values | None:
+    """The licence the primary taxonomy names, else a usable one of the state of practice, else any."""
+    licenses = golden.rows("license")
+    if taxonomy is not None and taxonomy.get("license_id") in licenses:
+        return licenses[taxonomy.get("license_id")]
+    usable = [r for r in licenses.values() if r.get("status") in USABLE_LICENSES]
+    usable.sort(key=lambda r: (r.get("state") != state, r.get("state") or "", r.get("number_raw") or ""))
+    return usable[0] if usable else None
+
+
+def display_name(root: Values) -> str | None:
+    """`First M. Last, Degree`."""
+    middle = root.get("middle_name")
+    parts = [root.get("first_name"), f"{middle[0]}." if middle else None, root.get("last_name"), root.get("name_suffix")]
+    name = " ".join(p for p in parts if p)
+    return f"{name}, {root['degree']}" if name and root.get("degree") else name or None
+
+
+def _languages(root: Values) -> list[str]:
+    spoken = root.get("languages") or []
+    return sorted({item["code"] if isinstance(item, dict) else str(item) for item in spoken if item})
+
+
+def directory_provider(golden: Golden, look: Look, as_of: str) -> Content:
+    """Identity, and one listing per current practice location and network."""
+    root = golden.one("provider") or {}
+    taxonomy = primary_taxonomy(golden, as_of)
+    specialty = taxonomy.get("nucc_code") if taxonomy else None
+    networks = current_networks(golden, as_of)
+    listings: list[Content] = []
+    for place in _distinct(current_locations(golden, as_of)):
+        if networks:
+            shown = _place(place, look)
+            listings += [_listing(place, network, shown, specialty) for network in networks]
+    return {
+        "status": "active",
+        "reason": None,
+        "provider_id": golden.id,
+        "npi": root.get("npi"),
+        "display_name": display_name(root),
+        "last_name": root.get("last_name"),
+        "first_name": root.get("first_name"),
+        "middle_name": root.get("middle_name"),
+        "name_suffix": root.get("name_suffix"),
+        "degree": root.get("degree"),
+        "sex": root.get("sex"),
+        "languages": _languages(root),
+        "listings": listings,
+    }
+
+
+def _distinct(places: list[Values]) -> list[Values]:
+    """One row a location: overlapping rows of one location are one place."""
+    return list({row.get("location_id"): row for row in reversed(places)}.values())[::-1]
+
+
+def _listing(place: Values, network: Values, shown: Content, specialty: str | None) -> Content:
+    starts = [d for d in (place.get("effective_from"), network.get("effective_from")) if d]
+    return {
+        "location_id": place.get("location_id"),
+        "payer": network.get("payer") or "",
+        "product": network.get("product"),
+        "network": network.get("network"),
+        "group_name": shown["group_name"],
+        "specialty_nucc": specialty,
+        "telehealth": shown["telehealth"],
+        "listed_from": max(starts) if starts else None,
+        **shown["address"],
+    }
+
+
+def _place(place: Values, look: Look) -> Content:
+    golden = look("location", place.get("location_id"))
+    location = (golden.one("location") if golden else None) or {}
+    owner = location.get("organization_id")
+    organization = look("organization", owner) if owner else None
+    group = (organization.one("organization") if organization else None) or {}
+    return {
+        "group_name": group.get("dba_name") or group.get("legal_name"),
+        "telehealth": location.get("telehealth"),
+        "address": {
+            "location_name": location.get("name"),
+            "line1": location.get("line1"),
+            "line2": location.get("line2"),
+            "city": location.get("city"),
+            "state": location.get("state"),
+            "postal_code": canonical_postal_code(location.get("postal_code")),
+            "phone": canonical_phone(location.get("phone")),
+        },
+    }
+
+
+def directory_location(golden: Golden, look: Look, as_of: str) -> Content:
+    """A practice location as the directory shows it."""
+    row = golden.one("location") or {}
+    return {
+        "status": "active",
+        "reason": None,
+        "location_id": golden.id,
+        "organization_id": row.get("organization_id"),
+        "name": row.get("name"),
+        "line1": row.get("line1"),
+        "line2": row.get("line2"),
+        "city": row.get("city"),
+        "state": row.get("state"),
+        "postal_code": canonical_postal_code(row.get("postal_code")),
+        "county_fips": row.get("county_fips"),
+        "latitude": row.get("latitude"),
+        "longitude": row.get("longitude"),
+        "phone": canonical_phone(row.get("phone")),
+        "fax": canonical_phone(row.get("fax")),
+        "accessibility": sorted(a for a in row.get("accessibility") or [] if a),
+        "hours": [_hours(h) for h in row.get("hours") or [] if isinstance(h, dict) and h.get("day")],
+        "telehealth": row.get("telehealth"),
+    }
+
+
+def _hours(item: Content) -> Content:
+    return {
+        "day": str(item["day"]),
+        "open": item.get("open"),
+        "close": item.get("close"),
+        "all_day": bool(item.get("all_day", False)),
+    }
+
+
+def enrollment_provider(golden: Golden, look: Look, as_of: str) -> Content:
+    """Identity for enrollment, and the group identifiers its existing enrollments carry per location."""
+    root = golden.one("provider") or {}
+    taxonomy = primary_taxonomy(golden, as_of)
+    places = _distinct(current_locations(golden, as_of))
+    groups = [group for place in places if (group := _group(place.get("location_id"), look))]
+    first = next((p for p in places if p["is_primary"]), places[0] if places else None)
+    license_ = supporting_license(golden, taxonomy, _state_of(first, look)) or {}
+    middle = root.get("middle_name")
+    return {
+        "status": "active",
+        "reason": None,
+        "provider_id": golden.id,
+        "npi": root.get("npi"),
+        "last_name": root.get("last_name"),
+        "first_name": root.get("first_name"),
+        "middle_initial": middle[0] if middle else None,
+        "taxonomy_code": taxonomy.get("nucc_code") if taxonomy else None,
+        "license_state": license_.get("state"),
+        "license_number": canonical_license_number(license_.get("number_raw")),
+        "license_expires": license_.get("expires"),
+        "groups": groups,
+    }
+
+
+def _state_of(place: Values | None, look: Look) -> str | None:
+    golden = look("location", place.get("location_id")) if place else None
+    location = golden.one("location") if golden else None
+    return location.get("state") if location else None
+
+
+def _group(location_id: str, look: Look) -> Content | None:
+    golden = look("location", location_id)
+    location = golden.one("location") if golden else None
+    owner = location.get("organization_id") if location else None
+    organization = look("organization", owner) if owner else None
+    group = organization.one("organization") if organization else None
+    if group is None:
+        return None
+    return {
+        "location_id": location_id,
+        "organization_id": owner,
+        "group_npi": group.get("npi"),
+        "group_tax_id": group.get("tin"),
+    }
+
+
+def billing_provider(golden: Golden, look: Look, as_of: str) -> Content:
+    """The rendering provider and whom the provider bills under, in the forms of X12 837."""
+    root = golden.one("provider") or {}
+    taxonomy = primary_taxonomy(golden, as_of)
+    rows = [
+        r
+        for r in golden.rows("affiliation").values()
+        if r.get("bills_under")
+        and r.get("organization_id")
+        and (r.get("effective_to") is None or as_of < r.get("effective_to"))
+    ]
+    rows.sort(key=lambda r: (r.get("organization_id"), r.get("effective_from") or ""))
+    return {
+        "status": "active",
+        "reason": None,
+        "provider_id": golden.id,
+        "npi": root.get("npi"),
+        "last_name": _upper(root.get("last_name")),
+        "first_name": _upper(root.get("first_name")),
+        "taxonomy_code": taxonomy.get("nucc_code") if taxonomy else None,
+        "affiliations": [
+            {
+                "organization_id": r.get("organization_id"),
+                "effective_from": r.get("effective_from"),
+                "effective_to": r.get("effective_to"),
+            }
+            for r in rows
+        ],
+    }
+
+
+def billing_organization(golden: Golden, look: Look, as_of: str) -> Content:
+    """A pay-to organization."""
+    row = golden.one("organization") or {}
+    return {
+        "status": "active",
+        "reason": None,
+        "organization_id": golden.id,
+        "npi": row.get("npi"),
+        "tin": row.get("tin"),
+        "legal_name": row.get("legal_name"),
+    }
+
+
+def billing_location(golden: Golden, look: Look, as_of: str) -> Content:
+    """A service location as claims name it."""
+    row = golden.one("location") or {}
+    return {
+        "status": "active",
+        "reason": None,
+        "location_id": golden.id,
+        "organization_id": row.get("organization_id"),
+        "facility_npi": row.get("location_npi"),
+        "name": row.get("name"),
+        "line1": row.get("line1"),
+        "city": row.get("city"),
+        "state": row.get("state"),
+        "postal_code": canonical_postal_code(row.get("postal_code")),
+    }
+
+
+def _upper(text: str | None) -> str | None:
+    return text.upper() if text else text
+
+
+Build = Callable[[Golden, Look, str], Content]
+
+VIEWS: dict[str, dict[str, Build]] = {
+    "provider": {
+        "directory": directory_provider,
+        "enrollment": enrollment_provider,
+        "billing": billing_provider,
+    },
+    "organization": {"billing": billing_organization},
+    "location": {"directory": directory_location, "billing": billing_location},
+}
+"""kind -> sink system -> the function that builds its view."""
+
+
+def withdrawn(golden: Golden, reason: str) -> Content:
+    """The view of something a system must no longer show: its id, its NPI to find it by, and why."""
+    root = golden.one(golden.kind) or {}
+    content: Content = {"status": "withdrawn", "reason": reason, f"{golden.kind}_id": golden.id}
+    if golden.kind in ("provider", "organization"):
+        content["npi"] = root.get("npi")
+    return content
+
+
+def changed_fields(before: Content | None, after: Content) -> list[str]:
+    """The top-level fields that differ; every field when there was no view before."""
+    if before is None:
+        return list(after)
+    return [f for f in dict.fromkeys((*before, *after)) if before.get(f) != after.get(f)]
