@@ -1,0 +1,51 @@
+-- What leaves the stewardship database, and who may touch what. Applied after schema.sql and
+-- ../concord.sql; again is safe.
+
+do $$ begin create role concord_capture nologin;
+exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role concord_adapter_stewardship nologin;
+exception when duplicate_object or unique_violation then null; end $$;
+
+-- The row id and the owning entity's id: all that a delete needs to say, at half the WAL of FULL.
+alter table proposal replica identity using index proposal_identity;
+alter table ruling replica identity using index ruling_identity;
+alter table approval replica identity using index approval_identity;
+alter table comment replica identity using index comment_identity;
+alter table concord_applied replica identity using index concord_applied_identity;
+
+-- Column lists stand on the tables whose values a person typed: a TIN may be among them.
+do $$ begin create publication concord;
+exception when duplicate_object then null; end $$;
+alter publication concord set table
+    proposal (proposal_id, entity_id, kind, system, record, row_id, field, value, effective_date, position,
+        author, reason, state, submitted_at, expires_at),
+    ruling (ruling_id, entity_id, kind, proposal_id, record, row_id, field, decision, value, bound_position,
+        effective_date, expires_at, reason, ruled_by, ruled_at),
+    approval,
+    comment (comment_id, entity_id, kind, proposal_id, author, body, written_at),
+    concord_applied,
+    concord_signal,
+    concord_heartbeat;
+
+-- Capture: the mapped columns, read only; the heartbeat; signals.
+revoke all on all tables in schema public from concord_capture;
+grant usage on schema public to concord_capture;
+grant select (proposal_id, entity_id, kind, system, record, row_id, field, value, effective_date, position,
+    author, reason, state, submitted_at, expires_at) on proposal to concord_capture;
+grant select (ruling_id, entity_id, kind, proposal_id, record, row_id, field, decision, value,
+    bound_position, effective_date, expires_at, reason, ruled_by, ruled_at) on ruling to concord_capture;
+grant select (approval_id, entity_id, kind, proposal_id, level, approver, role, verdict, bound_position,
+    decided_at) on approval to concord_capture;
+grant select (comment_id, entity_id, kind, proposal_id, author, body, written_at) on comment to
+    concord_capture;
+grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
+    concord_capture;
+grant select (id, at), update (at) on concord_heartbeat to concord_capture;
+grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
+
+-- The adapter: its bookkeeping only. People write here.
+revoke all on all tables in schema public from concord_adapter_stewardship;
+revoke all on all sequences in schema public from concord_adapter_stewardship;
+grant usage on schema public to concord_adapter_stewardship;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
+    concord_adapter_stewardship;
