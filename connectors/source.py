@@ -23,7 +23,7 @@ from streams.errors import InvalidInput
 CAPTURE_PASSWORD = "${env:CONCORD_CAPTURE_PASSWORD}"  # noqa: S105 (a reference, resolved inside Connect)
 EPOCH = "transforms.epoch.value.literal"
 IDENTITY = "concord.source.identity"
-"""Not Debezium's: which server this connector's positions belong to (docs/decisions/0010)."""
+"""Not Debezium's: which server this connector's positions belong to (docs/decisions/source-identity.md)."""
 
 SIGNAL = "public.concord_signal"
 HEARTBEAT = "public.concord_heartbeat"
@@ -42,7 +42,7 @@ APPLIED = Table(
     },
 )
 """The platform's own mark in every system: the first row of each transaction it writes (Invariant 8)."""
-APPLIED_KEY = ("local_id", "kind", "entity_id")
+_APPLIED_KEY = ("local_id", "kind", "entity_id")
 
 _TRANSFORM = "org.apache.kafka.connect.transforms"
 
@@ -148,40 +148,39 @@ def _naming(names: Names) -> dict[str, str]:
 
 
 def _tables(mapping: Mapping) -> dict[str, str]:
-    tables = _captured(mapping)
+    tables = captured(mapping)
     return {
         "table.include.list": ",".join(table.qualified for table in tables),
         "column.include.list": ",".join(f"{t.qualified}.{column}" for t in tables for column in t.captured),
-        "message.key.columns": ";".join(f"{table.qualified}:{','.join(_key(table))}" for table in tables),
+        "message.key.columns": ";".join(
+            f"{table.qualified}:{','.join(message_key(table))}" for table in tables
+        ),
     }
 
 
-def _captured(mapping: Mapping) -> tuple[Table, ...]:
+def captured(mapping: Mapping) -> tuple[Table, ...]:
+    """The mapping's tables and the platform's own mark."""
     return (*mapping.tables.values(), APPLIED)
 
 
-def _key(table: Table) -> tuple[str, ...]:
-    return APPLIED_KEY if table is APPLIED else table.key
+def message_key(table: Table) -> tuple[str, ...]:
+    """The unique key Debezium gives a row before ExtractField leaves the entity's id."""
+    return _APPLIED_KEY if table is APPLIED else table.key
 
 
 def _transforms(mapping: Mapping, names: Names, epoch: int) -> dict[str, str]:
     """Keys first (they know the original topic), then the epoch header, then one topic for all."""
-    tables = _captured(mapping)
+    tables = captured(mapping)
     columns = list(dict.fromkeys(table.entity for table in tables))
     steps = [f"key_{column}" for column in columns]
     config = {
         "transforms": ",".join([*steps, "epoch", "route"]),
-        "predicates": ",".join(["data", *columns_of(columns)]),
+        "predicates": ",".join(["data", *(f"by_{column}" for column in columns)]),
     }
     config |= _predicate("data", names, tables)
     for column in columns:
         config |= _key_step(column, names, [table for table in tables if table.entity == column])
     return config | _epoch_step(epoch) | _route_step(names, tables)
-
-
-def columns_of(columns: Iterable[str]) -> list[str]:
-    """The predicate that tells a table keyed by this column."""
-    return [f"by_{column}" for column in columns]
 
 
 def _predicate(name: str, names: Names, tables: Iterable[Table]) -> dict[str, str]:
