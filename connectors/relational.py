@@ -1,0 +1,318 @@
+"""A PostgreSQL system as a target: one transaction a batch, a constant number of statements.
+
+    Batch --guard--> newer --build--> requests --locate--> local ids --> concord_applied, roots, children
+                        \\--> superseded     \\--> deferred (concord_pending)         ... offsets, commit
+
+Implements connectors.sink.Target for any `System`. concord_applied is written first: from that row on, rows
+of the entity with the same transaction id are the platform's own (Invariant 8). Never writes a column the
+system owns (Invariant 9) and never deletes a row of the system's own tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import msgspec
+import psycopg
+
+from connectors import statement
+from connectors.fault import DOWN, meaning
+from connectors.sink import (
+    Applied,
+    Batch,
+    Deferred,
+    Outcome,
+    Partition,
+    Request,
+    Row,
+    Superseded,
+    View,
+)
+from connectors.table import Children, System
+from streams.errors import Unavailable
+
+Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+Outcomes: TypeAlias = dict[tuple[str, str], Outcome]
+
+# A process stopped in the middle of a transaction must not hold its successor's rows for long.
+SESSION = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=2s -c statement_timeout=60s"
+NOWHERE = ""  # what a withdrawn view waits for when the target never had the entity: nothing, it only guards
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the target knows of an entity: applied revision with local id, and deferred revision."""
+
+    local_id: str | None = None
+    revision: int = -1
+    deferred: int = -1
+
+    def admits(self, view: View) -> bool:
+        return view.revision > self.revision and view.revision >= self.deferred
+
+
+class RelationalTarget:
+    """See connectors.sink.Target for the contract."""
+
+    def __init__(self, system: System, dsn: str) -> None:
+        self._system = system
+        self._dsn = dsn
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def apply(self, batch: Batch) -> list[Outcome]:
+        outcomes: Outcomes = {}
+        with self._transaction() as cursor:
+            for kind, views in groupby(batch.views, lambda view: view.kind):
+                outcomes |= Stage(cursor, self._system, kind).deliver(list(views))
+            _discard(cursor, batch.discard)
+            _store(cursor, batch.offsets)
+        return [outcomes[view.identity] for view in batch.views]
+
+    def release(self) -> list[View]:
+        with self._transaction() as cursor:
+            awaited = [reference for (reference,) in cursor.execute(statement.AWAITED)]
+            there = find(cursor, self._system, awaited)
+            if not there:
+                return []
+            rows = cursor.execute(statement.RELEASE, {"there": list(there)}).fetchall()
+        return [thaw(*row) for row in rows]
+
+    def offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        rows = [partition._asdict() for partition in partitions]
+        with self._transaction() as cursor:
+            found = cursor.execute(statement.STORED, {"rows": text(rows)}).fetchall()
+        return {Partition(topic, number, topic_id): offset for topic, number, topic_id, offset in found}
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        try:
+            connection = self._connect()
+            with connection.transaction(), connection.cursor() as cursor:
+                yield cursor
+        except psycopg.Error as fault:
+            if self._connection is not None and self._connection.broken:
+                self.close()
+            raise meaning(self._system.name, fault) from None  # the cause's own text may quote values
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        if self._connection is None or self._connection.closed:
+            # Never a prepared plan: one made for an empty table would read a grown one row by row.
+            self._connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                prepare_threshold=None,
+                connect_timeout=2,
+                options=SESSION,
+                application_name=f"concord-{self._system.name}",
+            )
+        return self._connection
+
+
+class Stage:
+    """The views of one kind within a batch's transaction, in the order of the docstring above."""
+
+    def __init__(self, cursor: Cursor, system: System, kind: str) -> None:
+        self._cursor = cursor
+        self._system = system
+        self._kind = kind
+        self._root = system.roots[kind]
+
+    def deliver(self, views: Sequence[View]) -> Outcomes:
+        held = self._guard(views)
+        outcomes: Outcomes = {view.identity: Superseded() for view in views}
+        requests = [self._system.build(view) for view in views if held[view.entity_id].admits(view)]
+        there = find(self._cursor, self._system, {ref for request in requests for ref in request.needs})
+        ready, waiting = ready_or_waiting(requests, there)
+        ids = self._local_ids(ready, held)
+        outcomes |= {request.view.identity: Applied() for request in ready}
+        outcomes |= {request.view.identity: Deferred(reference) for request, reference in waiting}
+        self._write([request for request in ready if request.view.entity_id in ids], ids, there)
+        self._defer(waiting + [(request, NOWHERE) for request in ready if request.view.entity_id not in ids])
+        self._cursor.execute(statement.SETTLE, {"kind": self._kind, "ids": list(held)})
+        return outcomes
+
+    def _guard(self, views: Sequence[View]) -> dict[str, Held]:
+        held = {view.entity_id: Held() for view in views}
+        rows = self._cursor.execute(statement.GUARD, {"kind": self._kind, "ids": list(held)})
+        for entity_id, local_id, revision, deferred in rows:
+            known = held[entity_id]
+            held[entity_id] = (
+                Held(local_id, revision, known.deferred)
+                if deferred is None
+                else Held(known.local_id, known.revision, deferred)
+            )
+        return held
+
+    def _local_ids(self, requests: Sequence[Request], held: Mapping[str, Held]) -> dict[str, int]:
+        """Applied before, cross reference, NPI, else a new id; a withdrawn entity gets no new one."""
+        ids = {key: int(known.local_id) for key, known in held.items() if known.local_id}
+        strangers = [request for request in requests if request.view.entity_id not in ids]
+        if strangers:
+            ids |= self._located(strangers)
+            ids |= self._allocated(
+                [r.view.entity_id for r in strangers if r.view.entity_id not in ids and not r.view.withdrawn]
+            )
+        return ids
+
+    def _located(self, requests: Sequence[Request]) -> dict[str, int]:
+        npis = {request.view.entity_id: npi for request in requests if (npi := self._npi(request))}
+        parameters = {"refs": [request.view.entity_id for request in requests], "npis": list(npis.values())}
+        rows = self._cursor.execute(statement.locate(self._root), parameters).fetchall()
+        return matched([request.view.entity_id for request in requests], npis, rows)
+
+    def _npi(self, request: Request) -> str | None:
+        row = request.root or {}
+        return row.get(self._root.npi) if self._root.npi else None
+
+    def _allocated(self, keys: Sequence[str]) -> dict[str, int]:
+        if not keys:
+            return {}
+        rows = self._cursor.execute(statement.allocate(self._root), {"count": len(keys)})
+        return {key: local_id for key, (local_id,) in zip(keys, rows, strict=True)}
+
+    def _write(self, requests: Sequence[Request], ids: Mapping[str, int], there: Mapping[str, int]) -> None:
+        if not requests:
+            return
+        self._applied([applied_row(request.view, ids) for request in requests])
+        roots = [{self._root.key: ids[r.view.entity_id], **r.root} for r in requests if r.root is not None]
+        if roots:
+            self._cursor.execute(statement.upsert(self._root), {"rows": text(roots)})
+        if self._kind in self._system.children:
+            self._children(self._system.children[self._kind], requests, ids, there)
+
+    def _applied(self, rows: Sequence[Row]) -> None:
+        """Invariant 8: this row comes first in the transaction, before any row it vouches for."""
+        self._cursor.execute(statement.APPLIED, {"kind": self._kind, "rows": text(rows)})
+        if self._cursor.rowcount != len(rows):
+            raise Unavailable(DOWN, "another process created the same entity; the batch is tried again")
+
+    def _children(
+        self,
+        below: Children,
+        requests: Sequence[Request],
+        ids: Mapping[str, int],
+        there: Mapping[str, int],
+    ) -> None:
+        roots = [{"local_id": ids[r.view.entity_id], "withdrawn": r.view.withdrawn} for r in requests]
+        rows = wanted(below, requests, ids, there)
+        for sql in below.statements:
+            self._cursor.execute(sql, {"roots": text(roots), "rows": text(rows)})
+
+    def _defer(self, waiting: Sequence[tuple[Request, str]]) -> None:
+        if waiting:
+            rows = [freeze(request.view, reference) for request, reference in waiting]
+            self._cursor.execute(statement.DEFER, {"kind": self._kind, "rows": text(rows)})
+
+
+def ready_or_waiting(
+    requests: Iterable[Request], there: Mapping[str, int]
+) -> tuple[list[Request], list[tuple[Request, str]]]:
+    """A view waits whole: half a provider is worse than yesterday's."""
+    ready: list[Request] = []
+    waiting: list[tuple[Request, str]] = []
+    for request in requests:
+        missing = sorted(request.needs - there.keys())
+        if missing:
+            waiting.append((request, missing[0]))
+        else:
+            ready.append(request)
+    return ready, waiting
+
+
+def matched(
+    keys: Iterable[str], npis: Mapping[str, str], rows: Sequence[tuple[int, str | None, str | None]]
+) -> dict[str, int]:
+    """Entities to existing rows: by cross reference first; a row found by NPI serves one entity only."""
+    by_reference = {reference: local_id for local_id, reference, _ in reversed(rows) if reference}
+    by_npi = {npi: local_id for local_id, reference, npi in reversed(rows) if npi and not reference}
+    ids: dict[str, int] = {}
+    for key in keys:
+        local_id = by_reference.get(key) or by_npi.pop(npis.get(key, ""), None)
+        if local_id is not None:
+            ids[key] = local_id
+    return ids
+
+
+def wanted(
+    below: Children, requests: Iterable[Request], ids: Mapping[str, int], there: Mapping[str, int]
+) -> list[Row]:
+    """The child rows with the target's own ids; two references to one row are one wanted row."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for request in requests:
+        for child in request.children:
+            row = {**child, below.parent: ids[request.view.entity_id]}
+            row |= {link: there[child[link]] for link in below.links}
+            rows.setdefault(tuple(row[name] for name in (below.parent, *below.key)), row)
+    return list(rows.values())
+
+
+def find(cursor: Cursor, system: System, references: Iterable[str]) -> dict[str, int]:
+    """The target's own id of every reference that is there: one statement per kind of reference."""
+    by_kind: dict[str, list[Row]] = {}
+    for reference in references:
+        kind, _, name = reference.partition("/")
+        names = json.loads(name) if name.startswith("[") else [name]
+        by_kind.setdefault(kind, []).append({"ref": reference, "names": names})
+    found: dict[str, int] = {}
+    for kind, rows in by_kind.items():
+        found.update(cursor.execute(system.lookups[kind], {"rows": text(rows)}).fetchall())
+    return found
+
+
+def applied_row(view: View, ids: Mapping[str, int]) -> Row:
+    return {
+        "entity_id": view.entity_id,
+        "local_id": str(ids[view.entity_id]),
+        "revision": view.revision,
+        "view_hash": view_hash(view),
+    }
+
+
+def view_hash(view: View) -> str:
+    """Equal for equal content, whatever the revision: an asserted-again view has the hash of the first."""
+    content = {name: value for name, value in view.content.items() if name != "revision"}
+    return hashlib.blake2b(msgspec.json.encode(content, order="sorted"), digest_size=16).hexdigest()
+
+
+def freeze(view: View, waits_for: str) -> Row:
+    """A deferred view as a row of concord_pending; where it came from is kept for its receipt."""
+    source = {"topic": view.topic, "partition": view.partition, "offset": view.offset}
+    source |= {"committed_us": view.committed_us, "position": view.position}
+    frozen = {"content": view.content, "source": source}
+    return {
+        "entity_id": view.entity_id,
+        "revision": view.revision,
+        "view": frozen,
+        "waits_for": waits_for,
+    }
+
+
+def thaw(kind: str, entity_id: str, revision: int, frozen: Row) -> View:
+    return View(kind, str(entity_id), revision, frozen["content"], **frozen["source"])
+
+
+def text(rows: Sequence[Row]) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+def _discard(cursor: Cursor, views: Sequence[View]) -> None:
+    rows = [{"kind": v.kind, "entity_id": v.entity_id, "revision": v.revision} for v in views]
+    if rows:
+        cursor.execute(statement.DISCARD, {"rows": text(rows)})
+
+
+def _store(cursor: Cursor, offsets: Mapping[Partition, int]) -> None:
+    rows = [{**partition._asdict(), "next_offset": offset} for partition, offset in offsets.items()]
+    if rows:
+        cursor.execute(statement.OFFSETS, {"rows": text(rows)})

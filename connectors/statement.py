@@ -1,0 +1,120 @@
+"""The SQL every relational target shares: guard, locate, upsert, defer, offsets.
+
+Pure: text built from the tables' descriptions. Rows arrive as one JSON parameter, so a batch costs the same
+number of statements whatever its size. A row that would not change is never rewritten: it would be captured
+as an event that says nothing.
+"""
+# ruff: noqa: S608  (the names come from our own table descriptions, values are parameters)
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from connectors.table import Root
+
+# Locks what is held of the batch's entities, in key order; what is deferred counts as known, too.
+GUARD = """
+with held as (
+    select entity_id, local_id, revision from concord_applied
+    where kind = %(kind)s and entity_id = any(%(ids)s) order by entity_id for update
+)
+select entity_id, local_id, revision, null::bigint as deferred from held
+union all
+select entity_id, null, null, revision from concord_pending where kind = %(kind)s and entity_id = any(%(ids)s)
+"""
+
+# A lost race (another process created the same entity) writes fewer rows than asked: try the batch again.
+APPLIED = """
+insert into concord_applied as held (kind, entity_id, local_id, revision, view_hash, applied_at)
+select %(kind)s, entity_id, local_id, revision, view_hash, clock_timestamp()
+from jsonb_to_recordset(%(rows)s) as r(entity_id text, local_id text, revision bigint, view_hash text)
+order by entity_id
+on conflict (kind, entity_id) do update
+set revision = excluded.revision, view_hash = excluded.view_hash, applied_at = excluded.applied_at
+where held.revision < excluded.revision and held.local_id = excluded.local_id
+"""
+
+DEFER = """
+insert into concord_pending as held (kind, entity_id, revision, view, waits_for)
+select %(kind)s, entity_id, revision, view, waits_for
+from jsonb_to_recordset(%(rows)s) as r(entity_id text, revision bigint, view jsonb, waits_for text)
+order by entity_id
+on conflict (kind, entity_id) do update
+set revision = excluded.revision, view = excluded.view, waits_for = excluded.waits_for
+where held.revision < excluded.revision
+   or (held.revision = excluded.revision and held.waits_for <> excluded.waits_for)
+"""
+
+# Whatever is not newer than what is held has nothing to wait for any more.
+SETTLE = """
+delete from concord_pending waiting using concord_applied held
+where waiting.kind = held.kind and waiting.entity_id = held.entity_id and waiting.revision <= held.revision
+  and waiting.kind = %(kind)s and waiting.entity_id = any(%(ids)s)
+"""
+
+DISCARD = """
+delete from concord_pending waiting
+using jsonb_to_recordset(%(rows)s) as r(kind text, entity_id text, revision bigint)
+where waiting.kind = r.kind and waiting.entity_id = r.entity_id and waiting.revision <= r.revision
+"""
+
+AWAITED = "select distinct waits_for from concord_pending where waits_for <> ''"
+
+RELEASE = """
+select kind, entity_id, revision, view from concord_pending
+where waits_for = any(%(there)s) order by kind, entity_id limit 1000
+"""
+
+# A process whose partition was taken over must not move the offsets of its successor backwards.
+OFFSETS = """
+insert into concord_offset as held (topic, partition, topic_id, next_offset)
+select topic, partition, topic_id, next_offset
+from jsonb_to_recordset(%(rows)s) as r(topic text, partition int, topic_id text, next_offset bigint)
+order by topic, partition
+on conflict (topic, partition) do update
+set topic_id = excluded.topic_id, next_offset = excluded.next_offset
+where held.topic_id <> excluded.topic_id or held.next_offset < excluded.next_offset
+"""
+
+STORED = """
+select held.topic, held.partition, held.topic_id, held.next_offset
+from concord_offset held
+join jsonb_to_recordset(%(rows)s) as r(topic text, partition int, topic_id text)
+  on held.topic = r.topic and held.partition = r.partition and held.topic_id = r.topic_id
+"""
+
+
+def recordset(columns: Mapping[str, str], alias: str = "r", parameter: str = "rows") -> str:
+    """The rows of a JSON parameter as a table expression."""
+    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return f"jsonb_to_recordset(%({parameter})s) as {alias}({typed})"
+
+
+def locate(root: Root) -> str:
+    """Rows an entity may already have, locked: by cross reference, or by NPI while that is null."""
+    by_npi = f"or ({root.reference} is null and {root.npi} = any(%(npis)s))" if root.npi else ""
+    return f"""
+        select {root.key}, {root.reference}::text, {root.npi or "null"}::text from {root.table}
+        where {root.reference} = any(%(refs)s::uuid[]) {by_npi}
+        order by {root.key} for update"""
+
+
+def allocate(root: Root) -> str:
+    """Ids for new rows before the rows exist: concord_applied names them first."""
+    return f"""
+        select nextval(pg_get_serial_sequence('{root.table}', '{root.key}'))
+        from generate_series(1, %(count)s)"""
+
+
+def upsert(root: Root) -> str:
+    """The root rows; columns the system owns take their defaults and are never set again (Invariant 9)."""
+    names = [root.key, *root.columns]
+    return f"""
+        insert into {root.table} as held ({listed(names)}) overriding system value
+        select {listed(names)} from {recordset({root.key: "bigint", **root.columns})} order by {root.key}
+        on conflict ({root.key}) do update set {", ".join(f"{c} = excluded.{c}" for c in root.columns)}
+        where ({listed(root.columns, "held.")}) is distinct from ({listed(root.columns, "excluded.")})"""
+
+
+def listed(names: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{name}" for name in names)
