@@ -1,0 +1,156 @@
+"""One adapter process: reads a system's views, applies them, until it is told to stop.
+
+    intake -> deliver -> target          every piece is built here and nowhere else
+
+`concord adapter directory|enrollment|billing`. While the target is down the process stays in its group and
+reads nothing; when it is back, reading starts where the target says. Stops within the batch in work.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+
+import structlog
+
+from connectors.announce import Announced
+from connectors.billing import adapter as billing
+from connectors.deliver import Delivery, Report
+from connectors.directory import adapter as directory
+from connectors.enrollment import adapter as enrollment
+from connectors.intake import Intake
+from connectors.metered import Meter
+from connectors.receipt import KafkaReceipts, producer
+from connectors.retrying import Circuit, Retrying
+from connectors.sink import KINDS, Target
+from connectors.wire import Decoder, registry_schemas
+from schemas import registry as registry_client
+from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+
+TARGETS: Mapping[str, Callable[[str], Target]] = {
+    "directory": directory.target,
+    "enrollment": enrollment.target,
+    "billing": billing.target,
+}
+READ_WAIT = 0.2  # seconds; bounds how late a stop is noticed
+RELEASE_EVERY = 5.0
+MOVED_EVERY = 30.0
+LAG_EVERY = 0.5
+
+log = structlog.get_logger("concord.adapter")
+
+
+@dataclass(slots=True)
+class Timer:
+    """Due at most once per period."""
+
+    period: float
+    last: float = field(default_factory=time.monotonic)
+
+    def due(self, now: float) -> bool:
+        if now - self.last < self.period:
+            return False
+        self.last = now
+        return True
+
+
+class Adapter:
+    """The loop. `turn` is one step of it; a system fault opens the circuit and is never raised further."""
+
+    def __init__(self, intake: Intake, delivery: Delivery, target: Target, meter: Meter) -> None:
+        self._intake = intake
+        self._delivery = delivery
+        self._target = target
+        self._meter = meter
+        self._circuit = Circuit()
+        self._release = Timer(RELEASE_EVERY)
+        self._moved = Timer(MOVED_EVERY)
+        self._lag = Timer(LAG_EVERY)
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.turn()
+
+    def turn(self) -> None:
+        if not self._circuit.admits(time.monotonic()):
+            self._intake.idle(READ_WAIT / 2)
+            return
+        try:
+            self._work()
+            self._healthy()
+        except (Unavailable, EnvironmentFault) as fault:
+            self._pause(fault)
+
+    def _work(self) -> None:
+        if not self._intake.placed:
+            self._intake.place(self._target)
+        if not self._intake.placed:
+            self._intake.idle(READ_WAIT / 2)  # no partition is ours
+            return
+        chunk = self._intake.read(READ_WAIT)
+        if len(chunk):
+            self._meter.count(self._delivery.deliver(chunk))
+            self._intake.commit(chunk.offsets)
+        self._seldom(time.monotonic())
+
+    def _seldom(self, now: float) -> None:
+        if self._lag.due(now):
+            self._meter.lag(self._intake.lag(), self._intake.positions())
+        if self._release.due(now):
+            self._meter.count(Report(released=self._delivery.release()))
+        if self._moved.due(now) and self._intake.moved():
+            self._intake.unplace()
+
+    def _healthy(self) -> None:
+        if self._circuit.state != "closed":
+            log.info("target answers again", failures=self._circuit.failures)
+            self._circuit.succeeded()
+            self._meter.circuit(self._circuit)
+
+    def _pause(self, fault: Unavailable | EnvironmentFault) -> None:
+        if self._circuit.fault is None:  # once per outage; a fault of the environment needs a person
+            tell = log.error if isinstance(fault, EnvironmentFault) else log.warning
+            tell("paused", code=fault.code, fault=fault.message, next_step=fault.next_step)
+        self._circuit.failed(fault, time.monotonic(), random.random())  # noqa: S311
+        self._intake.unplace()
+        self._meter.circuit(self._circuit)
+
+
+def run(
+    system: str, kafka: str, registry: str, dsn: str, topic_prefix: str = "", group: str | None = None
+) -> int:
+    """Run the adapter of `system` until SIGTERM or SIGINT; the exit code."""
+    if system not in TARGETS:
+        raise InvalidInput(
+            "adapter.unknown", f"no adapter for system {system!r}", f"use one of: {', '.join(TARGETS)}"
+        )
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    structlog.contextvars.bind_contextvars(system=system)
+    target = Retrying(TARGETS[system](dsn), stop.wait)
+    meter = Meter(system)
+    receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
+    decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
+    topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in KINDS[system]]
+    intake = Intake(kafka, group or f"{topic_prefix}concord-{system}", topics, decoder)
+    announced = Announced(system, meter, producer(kafka), f"{topic_prefix}workers")
+    try:
+        Adapter(intake, Delivery(system, target, receipts), target, meter).run(stop)
+    finally:
+        intake.close()
+        target.close()
+        announced.close()
+    return 0
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
