@@ -148,10 +148,7 @@ def _emit(
         return []
     emissions: list[Emission] = []
     for sink in view.VIEWS.get(entity.kind, {}):
-        if isinstance(verdict, gate.Withdraw):
-            content = view.withdrawn(record, verdict.reason)
-        else:
-            content = built[sink]
+        content = _content(record, built, sink, verdict)
         content_bytes = encode_content(content)
         last = entity.sent.get(sink)
         if last is not None and last.content == content_bytes:
@@ -163,6 +160,12 @@ def _emit(
         changed = view.changed_fields(before, content)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions
+
+
+def _content(
+    record: Golden, built: dict[str, view.Content], sink: str, verdict: gate.Verdict
+) -> view.Content:
+    return view.withdrawn(record, verdict.reason) if isinstance(verdict, gate.Withdraw) else built[sink]
 
 
 def _broadcast(entity: Entity, record: Golden) -> bytes | None:

@@ -104,6 +104,8 @@ _NEEDS_NPI = frozenset({"provider"})
 
 def identity(golden: Golden) -> Iterator[Found]:
     """What an entity must have before any system may hear of it."""
+    if golden.kind not in _NAME:
+        return
     root = golden.one(golden.kind)
     if root is None:
         yield Found("identity.root_missing", golden.kind)

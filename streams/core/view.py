@@ -18,6 +18,7 @@ Content = dict[str, Any]
 Look = Callable[[str, str], Golden | None]
 """(kind, id) -> the referenced golden record, or None while it is unknown."""
 
+FOREVER = "9999-12-31"
 USABLE_LICENSES = ("active", "probation", "restricted")
 
 
@@ -42,8 +43,8 @@ def current_networks(golden: Golden, as_of: str) -> list[Values]:
         r
         for r in golden.rows("network_participation").values()
         if r.get("par_status") == "par"
-        and (r.get("effective_from") is None or r.get("effective_from") <= as_of)
-        and (r.get("term_date") is None or as_of <= r.get("term_date"))
+        and is_current(r.get("effective_from"), None, as_of)
+        and as_of <= (r.get("term_date") or FOREVER)
     ]
     return sorted(rows, key=lambda r: (r.get("payer") or "", r.get("product") or "", r.get("network") or ""))
 
@@ -53,16 +54,19 @@ def primary_taxonomy(golden: Golden, as_of: str) -> Values | None:
     rows = [
         r
         for r in golden.rows("taxonomy").values()
-        if r.get("is_primary") and r.get("nucc_code") and is_current(r.get("effective_from"), r.get("effective_to"), as_of)
+        if r.get("is_primary")
+        and r.get("nucc_code")
+        and is_current(r.get("effective_from"), r.get("effective_to"), as_of)
     ]
-    return min(rows, key=lambda r: r.get("nucc_code")) if rows else None
+    return min(rows, key=lambda r: str(r.get("nucc_code"))) if rows else None
 
 
 def supporting_license(golden: Golden, taxonomy: Values | None, state: str | None) -> Values | None:
     """The licence the primary taxonomy names, else a usable one of the state of practice, else any."""
     licenses = golden.rows("license")
-    if taxonomy is not None and taxonomy.get("license_id") in licenses:
-        return licenses[taxonomy.get("license_id")]
+    named = licenses.get(str(taxonomy.get("license_id"))) if taxonomy is not None else None
+    if named is not None:
+        return named
     usable = [r for r in licenses.values() if r.get("status") in USABLE_LICENSES]
     usable.sort(key=lambda r: (r.get("state") != state, r.get("state") or "", r.get("number_raw") or ""))
     return usable[0] if usable else None
@@ -71,7 +75,12 @@ def supporting_license(golden: Golden, taxonomy: Values | None, state: str | Non
 def display_name(root: Values) -> str | None:
     """`First M. Last, Degree`."""
     middle = root.get("middle_name")
-    parts = [root.get("first_name"), f"{middle[0]}." if middle else None, root.get("last_name"), root.get("name_suffix")]
+    parts = [
+        root.get("first_name"),
+        f"{middle[0]}." if middle else None,
+        root.get("last_name"),
+        root.get("name_suffix"),
+    ]
     name = " ".join(p for p in parts if p)
     return f"{name}, {root['degree']}" if name and root.get("degree") else name or None
 
@@ -130,7 +139,7 @@ def _listing(place: Values, network: Values, shown: Content, specialty: str | No
 
 
 def _place(place: Values, look: Look) -> Content:
-    golden = look("location", place.get("location_id"))
+    golden = look("location", str(place.get("location_id")))
     location = (golden.one("location") if golden else None) or {}
     owner = location.get("organization_id")
     organization = look("organization", owner) if owner else None
@@ -189,7 +198,7 @@ def enrollment_provider(golden: Golden, look: Look, as_of: str) -> Content:
     root = golden.one("provider") or {}
     taxonomy = primary_taxonomy(golden, as_of)
     places = _distinct(current_locations(golden, as_of))
-    groups = [group for place in places if (group := _group(place.get("location_id"), look))]
+    groups = [group for place in places if (group := _group(str(place.get("location_id")), look))]
     first = next((p for p in places if p["is_primary"]), places[0] if places else None)
     license_ = supporting_license(golden, taxonomy, _state_of(first, look)) or {}
     middle = root.get("middle_name")
@@ -210,7 +219,7 @@ def enrollment_provider(golden: Golden, look: Look, as_of: str) -> Content:
 
 
 def _state_of(place: Values | None, look: Look) -> str | None:
-    golden = look("location", place.get("location_id")) if place else None
+    golden = look("location", str(place.get("location_id"))) if place else None
     location = golden.one("location") if golden else None
     return location.get("state") if location else None
 
@@ -240,7 +249,7 @@ def billing_provider(golden: Golden, look: Look, as_of: str) -> Content:
         for r in golden.rows("affiliation").values()
         if r.get("bills_under")
         and r.get("organization_id")
-        and (r.get("effective_to") is None or as_of < r.get("effective_to"))
+        and is_current(None, r.get("effective_to"), as_of)
     ]
     rows.sort(key=lambda r: (r.get("organization_id"), r.get("effective_from") or ""))
     return {

@@ -1,0 +1,426 @@
+"""The decide hop: rows become claims, and each entity is decided once its transaction is over.
+
+    cdc.* claims.* clock --> [advance ... decide] --> sink.* entity reference finding claims.npi quarantine
+
+Implements the engine's Handler for one partition. No rule lives here: the core says what follows, this module
+addresses it to topics, counts every record's outcome (invariant 5) and keeps the books of what is pending.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from streams import codec
+from streams.agents.state import PartitionState, Snapshot
+from streams.agents.state import decode as decode_state
+from streams.agents.state import encode as encode_state
+from streams.core import entity as core_entity
+from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide
+from streams.core.authority import Authority
+from streams.core.change import Change, Control, Decoder, Malformed, Position
+from streams.core.entity import Entity, note_gap
+from streams.core.gate import Withdraw
+from streams.engine.partition import Unit
+from streams.engine.pending import Pending
+from streams.engine.producer import Output
+from streams.engine.references import References, done_key
+from streams.engine.store import Store, decode_index
+
+log = structlog.get_logger(__name__)
+
+QUARANTINED = "quarantined"
+UNMAPPED = "unmapped"
+NPI_TOPIC = "claims.npi"
+CLOCK_TOPIC = "clock"
+SNAPSHOT_WAIT_MS = 15 * 60 * 1000.0
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A record of `claims.npi`: an entity says that it holds an NPI, or no longer does."""
+
+    npi: str
+    kind: str
+    id: str
+    holds: bool
+    position: Position
+
+
+class SnapshotComplete(msgspec.Struct, frozen=True, tag="snapshot-complete"):
+    """A record of `clock`: this system's initial snapshot of `epoch` ends at `until` in this partition."""
+
+    system: str
+    epoch: int
+    until: int
+
+
+_decode_holder = msgspec.json.Decoder(Holder).decode
+_decode_control = msgspec.json.Decoder(SnapshotComplete).decode
+encode_json = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all partitions of a worker share."""
+
+    prefix: str
+    partitions: int
+    decoders: Mapping[str, Decoder]
+    authority: Authority
+    encoders: codec.Encoders
+    references: References
+    rules: str
+    places: Callable[[bytes], int]
+    """key -> the partition Connect would give it"""
+    linger_ms: float = 20.0
+    withdraw_linger_ms: float = 2_000.0
+
+
+@dataclass(slots=True)
+class Item:
+    """One decision to make."""
+
+    key: bytes
+    proven: bool
+    sweep: bool = False
+    """not dirty by itself: a reference or the rules changed"""
+    mark: tuple[int, int] | None = None
+    """(reference partition, offset) that is dealt with once this item is decided"""
+
+
+class Decide:
+    """The handler of one partition."""
+
+    def __init__(self, number: int, context: Context) -> None:
+        self.number = number
+        self.context = context
+        self.pending = Pending()
+        self.state = PartitionState()
+        self._reference_sequence = 0
+        self._sweep: deque[Item] = deque()
+        self._snapshot_since: dict[str, float] = {}
+
+    # ---- the engine's calls ----
+
+    def load(self, store: Store) -> None:
+        """Everything in memory from the store; what was left dirty is due."""
+        raw = store.state()
+        self.state = decode_state(raw) if raw is not None else PartitionState()
+        self.pending = Pending(self.context.linger_ms, self.context.withdraw_linger_ms)
+        self._reference_sequence = 0
+        self._sweep.clear()
+        for key in store.dirty():
+            self._load_dirty(key, store.get(key))
+        if self.state.rules != self.context.rules:
+            # Other rules, authority or mapping: every entity is decided again, paced by the sweep.
+            self._sweep.extend(Item(key, True, True) for key in store.entity_keys())
+            self.state.rules = self.context.rules
+
+    def _load_dirty(self, key: bytes, value: bytes | None) -> None:
+        touch = decode_index(value).dirty if value is not None else None
+        if touch is not None and touch.initial and self._waits(touch.system, touch.position[0]):
+            self.pending.touch_snapshot(touch.system, key)
+        else:
+            self.pending.restore(key)
+
+    def decode(self, record: Any) -> tuple[bytes | None, Any]:
+        """What a record says, by its topic."""
+        topic = record.topic.removeprefix(self.context.prefix)
+        if topic == CLOCK_TOPIC:
+            return None, _control(record.value)
+        if topic == NPI_TOPIC:
+            return _holder(record.value)
+        decoder = self.context.decoders.get(topic.removeprefix("cdc."))
+        if decoder is None:
+            return None, Malformed("change.topic_unknown", f"no mapping for topic {topic}")
+        said = decoder.decode(record.key, record.value, record.headers)
+        if isinstance(said, Control) or not said.entity_id or not said.kind:
+            return None, said
+        return f"{said.kind}/{said.entity_id}".encode(), said
+
+    def prepare(self, unit: Unit, keys: Sequence[bytes]) -> None:
+        """One multi-get for the entities a slice needs."""
+        missing = [key for key in dict.fromkeys(keys) if key not in unit.entities]
+        if not missing:
+            return
+        for key, value in zip(missing, unit.store.get_many(missing), strict=True):
+            unit.entities[key] = core_entity.decode(value) if value is not None else None
+
+    def take(self, unit: Unit, record: Any, key: bytes | None, said: Any, now_ms: float) -> None:
+        """Aggregate one record and count its one outcome (invariant 5)."""
+        try:
+            outcome = self._take(unit, record, key, said, now_ms)
+        except Exception as error:  # a bug must neither lose the record nor stop the partition
+            log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=repr(error))
+            outcome = self._quarantine(unit, record, Malformed("internal.take_failed", type(error).__name__))
+        self.state.count(record.topic, outcome)
+        self.state.inputs[record.topic] = record.offset + 1
+
+    def due(self, unit: Unit, now_ms: float, limit: int) -> Sequence[Item]:
+        """Decisions to make now: ended transactions, released snapshots, dependents of changed references."""
+        self._advance_snapshots(unit, now_ms)
+        items = [Item(key, proven) for key, proven in self.pending.due(now_ms, limit)]
+        if len(items) < limit:
+            self._find_dependents(unit)
+            while self._sweep and len(items) < limit:
+                items.append(self._sweep.popleft())
+        self.prepare(unit, [item.key for item in items])
+        return items
+
+    def decide(self, unit: Unit, item: Item, now_ms: float) -> None:
+        """Decide one entity and address what follows."""
+        entity: Entity | None = unit.entities.get(item.key)
+        if item.mark is not None:
+            partition, offset = item.mark
+            self.state.references[partition] = max(self.state.references.get(partition, -1), offset)
+        if entity is None or (item.sweep and entity.dirty is not None):
+            return  # a dirty entity is decided when its own transaction is over
+        before = None if item.proven else core_entity.encode(entity)
+        touch, decided_us = entity.dirty, time.time_ns() // 1000
+        try:
+            decision = decide(entity, self._world(), decided_us)
+        except Exception as error:  # a bug: keep what the sinks have, and say so
+            log.error("decide.failed", entity=item.key.decode(), error=repr(error))
+            if touch is not None:
+                entity.dirty = None
+                unit.touched[item.key] = None
+            return
+        if before is not None and isinstance(decision.verdict, Withdraw) and decision.emissions:
+            # A transaction that only lingered out may be half: what would remove something waits longer.
+            unit.entities[item.key] = core_entity.decode(before)
+            self.pending.wait_to_withdraw(item.key, now_ms)
+            return
+        self._address(unit, item.key, entity, touch, decision, decided_us)
+
+    def close_unit(self, unit: Unit) -> bool:
+        """Entity records of everything touched, then the partition's state as the unit's last output."""
+        if not unit.touched and not unit.outputs and not self._moved:
+            return False
+        topic = self.context.prefix + "entity"
+        for key in unit.touched:
+            entity: Entity = unit.entities[key]
+            value = core_entity.encode(entity)
+            unit.outputs.append(Output(topic, key, value, [], self.number))
+            unit.batch.put_entity(key, value, dirty=entity.dirty is not None)
+        self.state.late += self.pending.late
+        self.pending.late = 0
+        state = encode_state(self.state)
+        unit.outputs.append(Output(topic, f"partition/{self.number}".encode(), state, [], self.number))
+        unit.batch.put_state(state)
+        self._moved = False
+        return True
+
+    _moved = False
+    """the state changed without touching an entity"""
+
+    def next_ms(self, now_ms: float) -> float | None:
+        """When to look again."""
+        if self._sweep or self.context.references.since(self._reference_sequence)[1]:
+            return now_ms
+        if any(not s.done and self._ready(name, s) for name, s in self.state.snapshots.items()):
+            return now_ms + 50.0
+        return self.pending.next_ms(now_ms)
+
+    # ---- aggregating ----
+
+    def _take(self, unit: Unit, record: Any, key: bytes | None, said: Any, now_ms: float) -> str:
+        self._moved = True
+        match said:
+            case Change():
+                assert key is not None
+                return self._change(unit, record, key, said, now_ms)
+            case Malformed():
+                return self._malformed(unit, record, key, said)
+            case Control():
+                return UNMAPPED
+            case SnapshotComplete():
+                return self._snapshot_complete(said)
+            case Holder():
+                assert key is not None
+                return self._hold(unit, key, said, record.timestamp * 1000)
+        raise AssertionError(f"unknown message {type(said).__name__}")
+
+    def _change(self, unit: Unit, record: Any, key: bytes, change: Change, now_ms: float) -> str:
+        entity = unit.entities.get(key)
+        if entity is None:
+            if self.context.places(record.key) != self.number:
+                return self._quarantine(
+                    unit, record, Malformed("change.partition_wrong", "the key belongs to another partition")
+                )
+            entity = unit.entities[key] = Entity(change.kind, change.entity_id)
+        prior = change.position[:2]
+        if not change.initial:
+            self.pending.observe(change.system, prior, now_ms)
+        if change.log:
+            return UNMAPPED
+        self._date(change.committed_us)
+        outcome = advance(entity, change, record.timestamp * 1000)
+        if outcome == SUPERSEDED:
+            return outcome
+        unit.touched[key] = None
+        if entity.dirty is not None:
+            if entity.dirty.initial and self._waits(change.system, change.position[0]):
+                self.pending.touch_snapshot(change.system, key)
+            elif change.initial:
+                self.pending.restore(key)
+            else:
+                self.pending.touch(change.system, prior, key)
+        return outcome
+
+    def _date(self, committed_us: int) -> None:
+        """'Today' is the newest commit date seen: the core reads no clock, and a replay sees the same days."""
+        date = _date_of(committed_us // 86_400_000_000)
+        if date > self.state.as_of:
+            self.state.as_of = date
+
+    def _malformed(self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed) -> str:
+        entity = unit.entities.get(key) if key is not None else None
+        if key is not None and entity is not None and note_gap(entity, malformed):
+            unit.touched[key] = None
+            self.pending.restore(key)
+        return self._quarantine(unit, record, malformed)
+
+    def _quarantine(self, unit: Unit, record: Any, malformed: Malformed) -> str:
+        origin = f"{record.topic}/{record.partition}/{record.offset}"
+        headers = codec.quarantine_headers(list(record.headers), malformed.code, malformed.detail, origin)
+        # Invariant 6: the original bytes, headers and the reason.
+        unit.outputs.append(Output(self.context.prefix + "quarantine", record.key, record.value, headers))
+        return QUARANTINED
+
+    def _hold(self, unit: Unit, key: bytes, holder: Holder, received_us: int) -> str:
+        entity = unit.entities.get(key) or Entity("npi", holder.npi)
+        unit.entities[key] = entity
+        values = {"kind": holder.kind, "id": holder.id} if holder.holds else None
+        change = Change(
+            "platform", "npi", holder.npi, "holder", f"{holder.kind}/{holder.id}", holder.position, values,
+            False, False, 0, 0, 0, False,
+        )  # fmt: skip
+        outcome = advance(entity, change, received_us)
+        entity.dirty = None  # nothing follows from it yet
+        if outcome != SUPERSEDED:
+            unit.touched[key] = None
+        return outcome
+
+    # ---- snapshots ----
+
+    def _waits(self, system: str, epoch: int) -> bool:
+        snapshot = self.state.snapshots.get(system)
+        return snapshot is None or not snapshot.done or snapshot.epoch < epoch
+
+    def _snapshot_complete(self, control: SnapshotComplete) -> str:
+        known = self.state.snapshots.get(control.system)
+        if known is not None and known.epoch >= control.epoch:
+            return SUPERSEDED
+        self.state.snapshots[control.system] = Snapshot(control.epoch, control.until)
+        return core_entity.APPLIED
+
+    def _ready(self, system: str, snapshot: Snapshot) -> bool:
+        topic = f"{self.context.prefix}cdc.{system}"
+        return self.state.inputs.get(topic, 0) >= snapshot.until
+
+    def _advance_snapshots(self, unit: Unit, now_ms: float) -> None:
+        """References first; providers when every partition has announced its references done."""
+        for system, snapshot in self.state.snapshots.items():
+            if snapshot.done or not self._ready(system, snapshot):
+                continue
+            since = self._snapshot_since.setdefault(system, now_ms)
+            waiting = self.pending.waiting(system)
+            first = [key for key in waiting if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS]
+            if first:
+                self.pending.release(system, first)
+            elif self.pending.releasing():
+                continue
+            elif not snapshot.references_done:
+                snapshot.references_done = self._moved = True
+                marker = done_key(system, snapshot.epoch, self.number).encode()
+                unit.outputs.append(Output(self.context.prefix + "reference", marker, b"", [], self.number))
+            elif (
+                self.context.references.all_done(system, snapshot.epoch) or now_ms - since > SNAPSHOT_WAIT_MS
+            ):
+                snapshot.done = self._moved = True
+                self.pending.release(system, waiting)
+
+    # ---- references ----
+
+    def _find_dependents(self, unit: Unit) -> None:
+        self._reference_sequence, changes = self.context.references.since(self._reference_sequence)
+        for name, partition, offset in changes:
+            if offset <= self.state.references.get(partition, -1):
+                continue
+            keys = unit.store.dependents(name)
+            if not keys:
+                continue
+            self._sweep.extend(Item(key, True, True) for key in keys[:-1])
+            # Marks move in order of a reference partition, so a crash in between only repeats decisions.
+            self._sweep.append(Item(keys[-1], True, True, (partition, offset)))
+
+    # ---- deciding ----
+
+    def _world(self) -> World:
+        return World(self.context.authority, self.context.references.get, self.state.as_of)
+
+    def _address(
+        self, unit: Unit, key: bytes, entity: Entity, touch: Any, decision: Decision, decided_us: int
+    ) -> None:
+        prefix = self.context.prefix
+        self.state.decided += 1
+        position = touch.position if touch else (0, 0, 0)
+        committed_us = touch.committed_us if touch else decided_us
+        name = entity.id.encode()
+        time_text = _time_of(decided_us) if decision.emissions else ""
+        for emission in decision.emissions:
+            self.state.emitted += 1
+            headers = codec.view_headers(emission, position, committed_us, time_text)
+            topic = f"{prefix}sink.{emission.sink}.{emission.kind}"
+            unit.outputs.append(Output(topic, name, self.context.encoders.view(emission), headers))
+        for event in decision.findings:
+            identity = f"{event.kind}/{event.entity_id} {event.code} {event.subject}".encode()
+            unit.outputs.append(
+                Output(prefix + "finding", identity, self.context.encoders.finding(event), [])
+            )
+        if decision.reference is not None:
+            unit.outputs.append(Output(prefix + "reference", key, decision.reference, [], self.number))
+        for npi, holds in decision.announcements:
+            value = encode_json(Holder(npi, entity.kind, entity.id, holds, position))
+            unit.outputs.append(Output(prefix + NPI_TOPIC, npi.encode(), value, []))
+        if entity.depends != decision.depends_before:
+            unit.batch.depend(key, decision.depends_before, entity.depends)
+        elif touch is None and not (decision.emissions or decision.findings):
+            return  # a reference changed and nothing follows for this entity
+        unit.touched[key] = None
+
+
+def _control(value: bytes | None) -> SnapshotComplete | Malformed:
+    try:
+        return _decode_control(value or b"")
+    except msgspec.DecodeError:
+        return Malformed("clock.undecodable", "no control record of a known kind")
+
+
+def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:
+    try:
+        holder = _decode_holder(value or b"")
+    except msgspec.DecodeError:
+        return None, Malformed("npi.undecodable", "no announcement of an NPI's holder")
+    return f"npi/{holder.npi}".encode(), holder
+
+
+_DATES: dict[int, str] = {}
+
+
+def _date_of(day: int) -> str:
+    text = _DATES.get(day)
+    if text is None:
+        text = _DATES[day] = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+    return text
+
+
+def _time_of(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat()

@@ -1,0 +1,50 @@
+"""A partition's own state: the value of `partition/<p>` in topic `entity`, written in every chunk's transaction.
+
+Persisted format: append fields with a default, never reorder.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+
+class Snapshot(Struct, array_like=True):
+    """An initial snapshot of one system: rows up to `until` in this partition belong to it."""
+
+    epoch: int
+    until: int
+    references_done: bool = False
+    done: bool = False
+
+
+class PartitionState(Struct, array_like=True):
+    """inputs: topic -> next offset · outcomes: topic -> outcome -> records.
+
+    For each topic the outcomes add up to `consumed` (invariant 5).
+    """
+
+    inputs: dict[str, int] = {}
+    consumed: dict[str, int] = {}
+    outcomes: dict[str, dict[str, int]] = {}
+    snapshots: dict[str, Snapshot] = {}
+    references: dict[int, int] = {}
+    """reference partition -> offset up to which dependents have been decided"""
+    rules: str = ""
+    """the version of rules, authority and mapping the entities were decided under"""
+    as_of: str = ""
+    """the newest date seen in a record: what 'today' is to a decision"""
+    decided: int = 0
+    emitted: int = 0
+    late: int = 0
+    """views that turned out to be of half a transaction"""
+
+    def count(self, topic: str, outcome: str) -> None:
+        """One input record ended in one outcome."""
+        self.consumed[topic] = self.consumed.get(topic, 0) + 1
+        counts = self.outcomes.setdefault(topic, {})
+        counts[outcome] = counts.get(outcome, 0) + 1
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(PartitionState).decode

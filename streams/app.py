@@ -1,0 +1,278 @@
+"""The composition root of a worker: every client is built here and nowhere else, in the order of the flow.
+
+    transport (chunks) -> agent decide -> Partition (engine) -> Decide (handler) -> core -> producer, store
+
+`run` is what `concord worker` starts; it ends when the process is told to stop, or leaves with an exit code the
+supervisor understands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import faust
+import structlog
+from confluent_kafka import Producer
+
+from schemas import registry
+from schemas.authority import load_authority
+from schemas.catalog import load_catalog, load_mapping
+from streams import codec, web
+from streams.agents.clock import ClockHolder
+from streams.agents.decide import Context, Decide
+from streams.core import entity as core_entity
+from streams.core.change import Column, Decoder, Table
+from streams.engine import transport
+from streams.engine.references import References
+from streams.engine.worker import Partitions, Places
+from streams.placing import partition_of
+from streams.settings import Settings, need
+
+log = structlog.get_logger(__name__)
+
+RULES_VERSION = "1"
+"""Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
+
+
+def decoders(systems: tuple[str, ...]) -> Mapping[str, Decoder]:
+    """One decoder a system, from its mapping and the catalogue's types."""
+    return {system: Decoder(system, mapped_tables(system)) for system in systems}
+
+
+def mapped_tables(system: str) -> list[Table]:
+    """The core's form of a system's mapping."""
+    catalog, mapping = load_catalog(), load_mapping(system)
+    tables = []
+    for table in mapping.tables.values():
+        columns = []
+        for column in table.columns:
+            record, field = table.target(column)
+            known = catalog.field(record, field)
+            assert known is not None  # load_mapping has checked it
+            name = field if record == table.record else f"{record}.{field}"
+            columns.append(Column(column, name, known.type))
+        tables.append(
+            Table(table.name, table.kind, table.record, table.entity, table.row, table.mode, tuple(columns))
+        )
+    return tables
+
+
+def encoders(settings: Settings) -> codec.Encoders:
+    """Avro encoders with the ids the registry knows; a worker never registers a schema."""
+    files = registry.schema_files(prefix=settings.topic_prefix)
+    client = registry.connect(settings.registry)
+    numbers = registry.ids(client, files)
+    newest = {file.topic.removeprefix(settings.topic_prefix): file for file in files}
+    return codec.Encoders(
+        {topic: (json.loads(file.text), numbers[file.subject]) for topic, file in newest.items()}
+    )
+
+
+def context(settings: Settings, references: References) -> Context:
+    """What all partitions share."""
+    return Context(
+        prefix=settings.topic_prefix,
+        partitions=settings.partitions,
+        decoders=decoders(settings.sources),
+        authority=load_authority(),
+        encoders=encoders(settings),
+        references=references,
+        rules=RULES_VERSION,
+        places=partial(partition_of, partitions=settings.partitions),
+        linger_ms=settings.transaction_linger_ms,
+        withdraw_linger_ms=settings.withdraw_linger_ms,
+    )
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.references = References(
+            need(settings.kafka, "CONCORD_KAFKA"), settings.topic("reference"), settings.partitions
+        )
+        shared = context(settings, self.references)
+        places = Places(
+            settings.kafka, settings.topic("entity"), settings.data_dir, f"{settings.topic_prefix}concord"
+        )
+        self.partitions = Partitions(places, self.references, lambda number: Decide(number, shared))
+        self.app = self._faust()
+        self.transport = transport.configure(self.app, gate=self.partitions)
+        self.clock = ClockHolder(
+            settings.kafka,
+            settings.connect,
+            settings.topic_prefix,
+            settings.partitions,
+            settings.sources,
+            lambda: self.partitions.ready(0),
+        )
+        self.id = f"{socket.gethostname()}-{os.getpid()}"
+        self.started_at = time.time()
+
+    def _faust(self) -> faust.App:
+        settings = self.settings
+        transport.register()
+        app = faust.App(
+            settings.topic(settings.group),
+            broker=f"{transport.SCHEME}://{settings.kafka}",
+            value_serializer="raw",
+            key_serializer="raw",
+            stream_buffer_maxsize=8,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            broker_session_timeout=settings.session_timeout_s,
+            broker_heartbeat_interval=settings.session_timeout_s / 4,
+            broker_commit_interval=1.0,
+            stream_wait_empty=True,
+            web_enabled=False,
+            datadir=str(settings.data_dir / "faust"),
+        )
+        inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "clock"]
+        topic = app.topic(
+            *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"
+        )
+
+        @app.agent(topic, isolated_partitions=True, name="decide")
+        async def decide(stream: Any) -> None:
+            async for event in stream.noack().events():
+                chunk = event.value
+                partition = self.partitions.get(chunk.tp.partition)
+                if partition is not None and await partition.work(chunk):
+                    event.ack()
+
+        return app
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        self.references.start()
+        runner, port = await web.serve(self.settings.web_port, self.entity, self.status, lambda: "")
+        self._announce(port)
+        await self.app.start()
+        clock = asyncio.create_task(self.clock.run(), name="clock")
+        tune_gc()
+        log.info("worker.started", id=self.id, port=port)
+        await stopped.wait()
+        log.info("worker.stopping", id=self.id)
+        clock.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock
+        await self.app.stop()
+        await runner.cleanup()
+        self.references.stop()
+
+    # ---- what it answers ----
+
+    def entity(self, kind: str, entity_id: str) -> Any:
+        """The stored entity, when it lives here."""
+        key = f"{kind}/{entity_id}".encode()
+        partition = self.partitions.get(partition_of(entity_id.encode(), self.settings.partitions))
+        value = partition.store.get(key) if partition is not None else None
+        return describe(core_entity.decode(value)) if value is not None else None
+
+    async def status(self) -> Any:
+        """Positions, pending work and outcome counts by partition."""
+        progress = await self.transport.progress()
+        return {
+            "id": self.id,
+            "pid": os.getpid(),
+            "started_at": self.started_at,
+            "references": len(self.references),
+            "gaps": [str(gap) for gap in self.partitions.gaps],
+            "inputs": [
+                {
+                    "topic": tp.topic,
+                    "partition": tp.partition,
+                    "position": p.position,
+                    "end": p.end,
+                    "committed": p.committable,
+                    "lag": p.behind,
+                }
+                for tp, p in sorted(progress.items())
+            ],
+            "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
+        }
+
+    def _partition_status(self, number: int) -> Any:
+        partition = self.partitions.open[number]
+        handler = partition.handler
+        assert isinstance(handler, Decide)
+        restored = self.partitions.restored.get(number)
+        return {
+            "partition": number,
+            "dirty": len(handler.pending),
+            "decided": handler.state.decided,
+            "emitted": handler.state.emitted,
+            "late": handler.state.late,
+            "as_of": handler.state.as_of,
+            "consumed": handler.state.consumed,
+            "outcomes": handler.state.outcomes,
+            "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},
+            "retries": partition.retries,
+            "last_error": partition.last_error,
+            "restored": {"records": restored.records, "seconds": restored.seconds} if restored else None,
+        }
+
+    def _announce(self, port: int) -> None:
+        producer = Producer({"bootstrap.servers": self.settings.kafka, "partitioner": "murmur2_random"})
+        value = {"host": web.HOST, "port": port, "pid": os.getpid(), "started_at": self.started_at}
+        producer.produce(
+            self.settings.topic("workers"), json.dumps(value).encode(), f"worker/{self.id}".encode()
+        )
+        producer.flush(10)
+
+
+def core_builtin(value: Any) -> Any:
+    """A Struct as a dict with field names (array_like Structs encode as arrays otherwise)."""
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def describe(entity: core_entity.Entity) -> Any:
+    """An entity as plain data with field names, for people and tools."""
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "__struct_fields__"):
+            return {k: plain(v) for k, v in core_builtin(value).items()}
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        if isinstance(value, bytes):
+            return core_plain_bytes(value)
+        return value
+
+    return plain(entity)
+
+
+def core_plain_bytes(value: bytes) -> Any:
+    """Stored contents (views, golden records) are MessagePack."""
+    import msgspec
+
+    return msgspec.msgpack.decode(value)
+
+
+def tune_gc() -> None:
+    """What lives now lives long, and the hot path makes no cycles: faust.md measured 1.8 times the speed."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
+def run(settings: Settings) -> int:
+    """Run a worker in this process; the exit code."""
+    asyncio.run(Worker(settings).run())
+    return 0

@@ -1,0 +1,202 @@
+"""One partition's work: load -> aggregate -> decide -> produce -> commit -> store -> acknowledge, under one lock.
+
+Sits between the transport's chunks and the topics. All agents of a partition number share one Partition: its
+store, its producer, its lock. What a record means is the Handler's business; this module never looks inside one.
+A chunk that fails is aborted and retried whole, without limit and with backoff, before the partition goes on, so
+that order holds; other partitions are not held up (invariants 1, 2, 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from streams.engine.producer import Fenced, Output, TransactionalProducer
+from streams.engine.store import Batch, Checkpoint, Store
+
+log = structlog.get_logger(__name__)
+
+SLICE = 256
+"""Records worked between two looks at the event loop: about 20 ms of CPU at most."""
+DECISIONS = 512
+"""Decisions in one transaction."""
+BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(slots=True)
+class Unit:
+    """One unit of work: what a chunk or a tick reads, changes and says. Thrown away whole when it fails."""
+
+    store: Store
+    entities: dict[bytes, Any] = field(default_factory=dict)
+    touched: dict[bytes, None] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    batch: Batch = field(default_factory=Batch)
+
+
+class Handler(Protocol):
+    """What the engine asks of the platform's logic. Called under the partition's lock, on the event loop."""
+
+    def load(self, store: Store) -> None:
+        """Rebuild everything held in memory from the store: after opening, and after a failed unit."""
+
+    def decode(self, record: Any) -> tuple[bytes | None, Any]:
+        """(entity key, what the record says); the key is None when no entity is concerned. Never raises."""
+
+    def prepare(self, unit: Unit, keys: Sequence[bytes]) -> None:
+        """Load these entities into the unit at once."""
+
+    def take(self, unit: Unit, record: Any, key: bytes | None, said: Any, now_ms: float) -> None:
+        """Aggregate one record; its outcome is counted. Never raises for bad data."""
+
+    def due(self, unit: Unit, now_ms: float, limit: int) -> Sequence[Any]:
+        """Decisions to make now, with their entities loaded into the unit."""
+
+    def decide(self, unit: Unit, item: Any, now_ms: float) -> None:
+        """Make one decision; its outputs go into the unit."""
+
+    def close_unit(self, unit: Unit) -> bool:
+        """Add entity records, store changes and the partition's own state last; False when nothing changed."""
+
+    def next_ms(self, now_ms: float) -> float | None:
+        """When something may be due, in monotonic milliseconds; None when only a record can change that."""
+
+
+def monotonic_ms() -> float:
+    """The clock pending work is measured with."""
+    return time.monotonic() * 1000.0
+
+
+class Partition:
+    """The single writer of one partition number."""
+
+    def __init__(
+        self,
+        number: int,
+        store: Store,
+        producer: TransactionalProducer,
+        handler: Handler,
+        topic_id: str,
+        die: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.number = number
+        self.store = store
+        self.handler = handler
+        self.retries = 0
+        self.last_error = ""
+        self._producer = producer
+        self._topic_id = topic_id
+        self._die = die
+        self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{number}")
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._timer: asyncio.Task[None] | None = None
+        handler.load(store)
+
+    def start(self) -> None:
+        """Begin to decide what time makes due."""
+        self._timer = asyncio.create_task(self._tick(), name=f"tick-{self.number}")
+
+    def wake(self) -> None:
+        """Something outside changed (a reference): look whether decisions are due."""
+        self._wake.set()
+
+    async def work(self, chunk: Any) -> bool:
+        """Work a chunk until it is committed. False when the chunk is dead: do not acknowledge it."""
+        async with self._lock:
+            done = await self._until_done(chunk.records, lambda: chunk.live)
+        self._wake.set()
+        return done
+
+    async def close(self) -> None:
+        """Stop deciding, let the unit in work end, release producer and store."""
+        self._closed = True
+        self._wake.set()
+        if self._timer is not None:
+            await self._timer
+        async with self._lock:
+            self._thread.shutdown(wait=True)
+            self._producer.close()
+            self.store.close()
+
+    async def _until_done(self, records: Sequence[Any], live: Callable[[], bool]) -> bool:
+        attempt = 0
+        while live() and not self._closed:
+            try:
+                await self._unit(records)
+                self.last_error = ""
+                return True
+            except Fenced as error:
+                await self._die(str(error))
+                return False
+            except Exception as error:
+                # A system fault (broker, disk): never dead-lettered, retried whole (invariant 2).
+                self.retries += 1
+                self.last_error = f"{type(error).__name__}: {error}"
+                log.warning("unit.retry", partition=self.number, attempt=attempt, error=self.last_error)
+                self.handler.load(self.store)
+                await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
+                attempt += 1
+        return False
+
+    async def _unit(self, records: Sequence[Any]) -> None:
+        unit = Unit(self.store)
+        for start in range(0, len(records), SLICE):
+            self._aggregate(unit, records[start : start + SLICE])
+            await asyncio.sleep(0)
+        await self._decide(unit)
+        if self.handler.close_unit(unit):
+            await self._commit(unit)
+
+    def _aggregate(self, unit: Unit, records: Sequence[Any]) -> None:
+        handler, now = self.handler, monotonic_ms()
+        said = [handler.decode(record) for record in records]
+        handler.prepare(unit, [key for key, _ in said if key is not None])
+        for record, (key, what) in zip(records, said, strict=True):
+            handler.take(unit, record, key, what, now)
+
+    async def _decide(self, unit: Unit) -> None:
+        now = monotonic_ms()
+        items = self.handler.due(unit, now, DECISIONS)
+        for index, item in enumerate(items, 1):
+            self.handler.decide(unit, item, now)
+            if index % SLICE == 0:
+                await asyncio.sleep(0)
+
+    async def _commit(self, unit: Unit) -> None:
+        loop = asyncio.get_running_loop()
+        offset = await loop.run_in_executor(self._thread, self._producer.write, unit.outputs)
+        if offset is not None:
+            # The state record is the unit's last output, so its offset closes the unit in topic `entity`.
+            checkpoint = Checkpoint(self._topic_id, offset + 1, time.time_ns() // 1_000_000)
+            unit.batch.put_checkpoint(checkpoint)
+        self.store.apply(unit.batch)
+
+    async def _tick(self) -> None:
+        while not self._closed:
+            await self._sleep()
+            if self._closed:
+                return
+            due = self.handler.next_ms(monotonic_ms())
+            if due is not None and due <= monotonic_ms():
+                async with self._lock:
+                    await self._until_done((), lambda: True)
+
+    async def _sleep(self) -> None:
+        self._wake.clear()
+        now = monotonic_ms()
+        due = self.handler.next_ms(now)
+        if due is not None and due <= now:
+            await asyncio.sleep(0)
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), None if due is None else (due - now) / 1000.0)
+        except TimeoutError:
+            return

@@ -1,0 +1,133 @@
+"""Which entities are dirty, and when each may be decided: once its last transaction is over (design: decide once).
+
+A transaction of a system is over in a partition when a record with a greater prior_commit has arrived from that
+system, or when none of its records has arrived for `linger`. An entity touched by an initial snapshot waits for
+snapshot-complete. Pure bookkeeping on monotonic milliseconds given as arguments; rebuilt from the store's dirty
+marks after a restart or a failed chunk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+LINGER_MS = 20.0
+WITHDRAW_LINGER_MS = 2_000.0
+
+
+class Transaction:
+    """The newest transaction of one system in this partition, still possibly open."""
+
+    __slots__ = ("last_ms", "prior", "touched")
+
+    def __init__(self, prior: tuple[int, int], now_ms: float) -> None:
+        self.prior = prior
+        self.last_ms = now_ms
+        self.touched: dict[bytes, None] = {}
+
+
+class Pending:
+    """The dirty entities of one partition. `prior` is (epoch, prior_commit)."""
+
+    def __init__(self, linger_ms: float = LINGER_MS, withdraw_linger_ms: float = WITHDRAW_LINGER_MS) -> None:
+        self.linger_ms = linger_ms
+        self.withdraw_linger_ms = withdraw_linger_ms
+        self._open: dict[str, Transaction] = {}
+        self._due: dict[bytes, bool] = {}
+        """key -> whether its transaction was proven over"""
+        self._withdrawing: dict[bytes, float] = {}
+        """key -> when its withdrawal may be decided"""
+        self._snapshot: dict[str, dict[bytes, None]] = {}
+        self._released: deque[bytes] = deque()
+        self.late = 0
+        """entities touched by a transaction that was thought to be over: views of half a transaction"""
+        self._lingered: dict[str, tuple[tuple[int, int], set[bytes]]] = {}
+
+    def observe(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
+        """A streamed record of this transaction arrived, whatever it touched."""
+        current = self._open.get(system)
+        if current is None or prior > current.prior:
+            if current is not None:
+                self._due.update(dict.fromkeys(current.touched, True))
+            self._open[system] = Transaction(prior, now_ms)
+            self._lingered.pop(system, None)
+        elif prior == current.prior:
+            current.last_ms = now_ms
+
+    def touch(self, system: str, prior: tuple[int, int], key: bytes) -> None:
+        """The transaction made this entity dirty; call after `observe`."""
+        current = self._open[system]
+        if prior < current.prior:
+            self._due[key] = True  # re-sent after a restart: its transaction is long over
+            return
+        current.touched[key] = None
+        self._due.pop(key, None)
+        self._withdrawing.pop(key, None)
+        lingered = self._lingered.get(system)
+        if lingered is not None and lingered[0] == prior and key in lingered[1]:
+            self.late += 1
+
+    def touch_snapshot(self, system: str, key: bytes) -> None:
+        """An initial snapshot made this entity dirty."""
+        self._snapshot.setdefault(system, {})[key] = None
+
+    def waiting(self, system: str) -> list[bytes]:
+        """Entities that wait for this system's snapshot-complete."""
+        return list(self._snapshot.get(system, ()))
+
+    def restore(self, key: bytes) -> None:
+        """After a restart: the entity was left dirty, its transaction is over."""
+        self._due[key] = True
+
+    def release(self, system: str, keys: Iterable[bytes]) -> None:
+        """These entities need not wait for the snapshot any more."""
+        held = self._snapshot.get(system, {})
+        for key in keys:
+            if held.pop(key, 0) is None:
+                self._released.append(key)
+
+    def releasing(self) -> bool:
+        """Whether released entities still wait for their decision."""
+        return bool(self._released)
+
+    def due(self, now_ms: float, limit: int) -> list[tuple[bytes, bool]]:
+        """Up to `limit` entities to decide now, which leave the books, each with whether its transaction was
+        proven over (rather than lingered out)."""
+        self._linger_out(now_ms)
+        for key in [k for k, at in self._withdrawing.items() if at <= now_ms]:
+            del self._withdrawing[key]
+            self._due[key] = True
+        items = [(key, self._due[key]) for key in list(self._due)[:limit]]
+        for key, _ in items:
+            del self._due[key]
+        while self._released and len(items) < limit:
+            items.append((self._released.popleft(), True))
+        return items
+
+    def _linger_out(self, now_ms: float) -> None:
+        for system, current in self._open.items():
+            if current.touched and now_ms - current.last_ms >= self.linger_ms:
+                self._due.update(dict.fromkeys(current.touched, False))
+                self._lingered[system] = (current.prior, set(current.touched))
+                current.touched = {}
+
+    def wait_to_withdraw(self, key: bytes, now_ms: float) -> None:
+        """A decision that would withdraw something on a lingered-out transaction waits longer."""
+        self._withdrawing[key] = now_ms + self.withdraw_linger_ms
+
+    def next_ms(self, now_ms: float) -> float | None:
+        """When something may be due, in monotonic ms; None when nothing waits for time."""
+        if self._due or self._released:
+            return now_ms
+        times = [t.last_ms + self.linger_ms for t in self._open.values() if t.touched]
+        times += self._withdrawing.values()
+        return min(times) if times else None
+
+    def __len__(self) -> int:
+        return (
+            len(self._due)
+            + len(self._withdrawing)
+            + len(self._released)
+            + sum(len(t.touched) for t in self._open.values())
+            + sum(len(keys) for keys in self._snapshot.values())
+        )

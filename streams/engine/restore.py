@@ -1,0 +1,123 @@
+"""Restores a partition store from its partition of topic `entity`, before anything is read or decided.
+
+Runs after the producer has fenced its predecessor, so that nothing can be written behind its back. Starts at the
+store's checkpoint, or at the beginning when that checkpoint can't be trusted: another topic id, past the log's end,
+or older than the topic keeps tombstones. Never writes to Kafka.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams.engine.store import Batch, Checkpoint, Store, decode_index
+from streams.errors import Unavailable
+
+STATE_KEY_PREFIX = b"partition/"
+_BATCH = 5_000
+_POLL_SECONDS = 0.05
+_STALL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did."""
+
+    records: int
+    seconds: float
+    from_offset: int
+    end: int
+
+
+def trusted_offset(
+    checkpoint: Checkpoint | None, topic_id: str, low: int, end: int, now_ms: int, keep_ms: int
+) -> int | None:
+    """Where to go on from, or None when the store must be built anew."""
+    if checkpoint is None or checkpoint.topic_id != topic_id:
+        return None
+    if checkpoint.offset > end or checkpoint.offset < low:
+        return None
+    if now_ms - checkpoint.at_ms > keep_ms:
+        return None  # a tombstone may have come and gone unseen
+    return checkpoint.offset
+
+
+class Restorer:
+    """Reads one partition of `entity` to its end into a store."""
+
+    def __init__(self, bootstrap: str, topic: str, topic_id: str, partition: int, keep_ms: int) -> None:
+        self._tp = (topic, partition)
+        self._topic_id = topic_id
+        self._keep_ms = keep_ms
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"concord-restore-{partition}",  # required by the client; never committed
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "queued.min.messages": 50_000,
+                "queued.max.messages.kbytes": 64 * 1024,
+            }
+        )
+
+    def run(self, store: Store, empty: Callable[[], Store]) -> tuple[Store, Restored]:
+        """The restored store (`empty()` makes a fresh one when the checkpoint can't be trusted)."""
+        started = time.monotonic()
+        try:
+            low, end = self._consumer.get_watermark_offsets(TopicPartition(*self._tp), timeout=30)
+            now_ms = time.time_ns() // 1_000_000
+            start = trusted_offset(store.checkpoint(), self._topic_id, low, end, now_ms, self._keep_ms)
+            if start is None:
+                store, start = empty(), low
+            records, position = self._read(store, start, end)
+            return store, Restored(records, time.monotonic() - started, start, position)
+        except KafkaException as error:
+            raise Unavailable("restore.broker", f"{self._tp[0]}: {error.args[0].str()}") from None
+        finally:
+            self._consumer.close()
+
+    def _read(self, store: Store, start: int, end: int) -> tuple[int, int]:
+        if start >= end:
+            return 0, start
+        self._consumer.assign([TopicPartition(*self._tp, start)])
+        count, position, quiet_since = 0, start, time.monotonic()
+        while position < end:
+            batch, reached = Batch(), False
+            messages = self._consumer.consume(_BATCH, _POLL_SECONDS)
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    _take(batch, message.key() or b"", message.value())
+                    count, position = count + 1, (message.offset() or 0) + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    # The client's own end: transaction markers take offsets that no record shows.
+                    position, reached = max(position, message.offset() or 0), True
+                else:
+                    raise KafkaException(error)
+            batch.put_checkpoint(Checkpoint(self._topic_id, position, time.time_ns() // 1_000_000))
+            store.apply(batch)
+            quiet_since = time.monotonic() if messages else quiet_since
+            if reached:
+                break
+            if time.monotonic() - quiet_since > _STALL_SECONDS:
+                raise Unavailable("restore.stalled", f"{self._tp[0]} stopped at {position} of {end}")
+        return count, position
+
+
+def _take(batch: Batch, key: bytes, value: bytes | None) -> None:
+    if key.startswith(STATE_KEY_PREFIX):
+        if value is not None:
+            batch.put_state(value)
+        return
+    if value is None:
+        batch.drop_entity(key)
+        return
+    index = decode_index(value)
+    batch.put_entity(key, value, dirty=index.dirty is not None)
+    # References an older revision looked at may stay in the index: a superfluous decision, never a missing one.
+    batch.depend(key, (), index.depends)

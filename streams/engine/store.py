@@ -1,0 +1,205 @@
+"""The partition store: one RocksDB a partition, a cache of that partition of topic `entity`.
+
+Sits between a chunk's work and the topic. The topic is the truth: the write-ahead log is off, since a store
+that lost its last writes is restored from its own checkpoint onward. One WriteBatch a chunk keeps entities, dirty
+marks, the reverse index and the checkpoint of one moment together (invariants 2, 7).
+
+Keys: `e/<kind>/<id>` entity · `d/<kind>/<id>` dirty mark · `r/<ref kind>/<ref id>/<kind>/<id>` reverse index ·
+`m/...` the partition's own state and checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from streams.core.entity import Touch
+
+ENTITY = b"e/"
+DIRTY = b"d/"
+REVERSE = b"r/"
+STATE = b"m/state"
+CHECKPOINT = b"m/checkpoint"
+
+_BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+_WRITE_BUFFER_BYTES = 64 * 1024 * 1024
+
+
+class Shared:
+    """One block cache and one write-buffer limit for all stores of a process."""
+
+    def __init__(
+        self, cache_bytes: int = _BLOCK_CACHE_BYTES, buffer_bytes: int = _WRITE_BUFFER_BYTES
+    ) -> None:
+        self.cache = Cache(cache_bytes)
+        self.buffers = WriteBufferManager(buffer_bytes, False)
+
+
+class Checkpoint(Struct, array_like=True, frozen=True):
+    """How far the store has followed topic `entity`: of which topic, up to which offset, when."""
+
+    topic_id: str
+    offset: int
+    at_ms: int
+
+
+class EntityIndex(Struct, array_like=True, gc=False):
+    """The parts of a stored entity that indexes need; the rest stays raw. Mirrors `core.entity.Entity`."""
+
+    kind: str
+    id: str
+    revision: int = 0
+    claims: Raw = Raw()
+    sent: Raw = Raw()
+    findings: Raw = Raw()
+    gaps: Raw = Raw()
+    trail: Raw = Raw()
+    dirty: Touch | None = None
+    depends: list[str] = []
+
+
+decode_index = msgspec.msgpack.Decoder(EntityIndex).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode_checkpoint = msgspec.msgpack.Decoder(Checkpoint).decode
+
+
+class Batch:
+    """What one chunk changes in the store; applied at once."""
+
+    def __init__(self) -> None:
+        self._batch = WriteBatch(raw_mode=True)
+
+    def put_entity(self, key: bytes, value: bytes, *, dirty: bool) -> None:
+        """`key` is `<kind>/<id>`."""
+        self._batch.put(ENTITY + key, value)
+        if dirty:
+            self._batch.put(DIRTY + key, b"")
+        else:
+            self._batch.delete(DIRTY + key)
+
+    def drop_entity(self, key: bytes) -> None:
+        """The entity is gone from its topic."""
+        self._batch.delete(ENTITY + key)
+        self._batch.delete(DIRTY + key)
+
+    def depend(self, key: bytes, before: Iterable[str], after: Iterable[str]) -> None:
+        """Keep the reverse index: which references this entity looked at."""
+        old, new = set(before), set(after)
+        for reference in old - new:
+            self._batch.delete(_reverse(reference, key))
+        for reference in new - old:
+            self._batch.put(_reverse(reference, key), b"")
+
+    def put_state(self, state: bytes) -> None:
+        """The partition's own state."""
+        self._batch.put(STATE, state)
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """How far this store has followed its topic."""
+        self._batch.put(CHECKPOINT, _encode(checkpoint))
+
+    def raw(self) -> WriteBatch:
+        """The batch for `Store.apply`."""
+        return self._batch
+
+
+class Store:
+    """One partition's RocksDB. Single writer: its partition, under that partition's lock."""
+
+    def __init__(self, path: Path, shared: Shared) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(path), _options(shared))
+        self._write = WriteOptions()
+        self._write.disable_wal = True
+        self._db.set_write_options(self._write)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The stored entity `<kind>/<id>`."""
+        value: bytes | None = self._db.get(ENTITY + key)
+        return value
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The stored entities of many keys, in their order."""
+        values: list[bytes | None] = self._db.get([ENTITY + key for key in keys])
+        return values
+
+    def dirty(self) -> list[bytes]:
+        """Keys of entities that are dirty."""
+        return list(self._suffixes(DIRTY))
+
+    def dependents(self, reference: str) -> list[bytes]:
+        """Keys of the entities that looked at a reference `<kind>/<id>`."""
+        return list(self._suffixes(REVERSE + reference.encode() + b"/"))
+
+    def entity_keys(self) -> Iterator[bytes]:
+        """Keys of every entity."""
+        return self._suffixes(ENTITY)
+
+    def state(self) -> bytes | None:
+        """The partition's own state."""
+        value: bytes | None = self._db.get(STATE)
+        return value
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far this store has followed its topic; None for a fresh one."""
+        value = self._db.get(CHECKPOINT)
+        return _decode_checkpoint(value) if value is not None else None
+
+    def apply(self, batch: Batch) -> None:
+        """Write a chunk's changes at once."""
+        self._db.write(batch.raw())
+
+    def size_bytes(self) -> int:
+        """Bytes of live data, estimated by RocksDB."""
+        return int(self._db.property_int_value("rocksdb.estimate-live-data-size") or 0)
+
+    def close(self) -> None:
+        """Flush and release the files."""
+        self._db.flush()
+        self._db.close()
+
+    def _suffixes(self, prefix: bytes) -> Iterator[bytes]:
+        options = ReadOptions()
+        options.set_iterate_upper_bound(prefix[:-1] + bytes([prefix[-1] + 1]))
+        cut = len(prefix)
+        for key in self._db.keys(from_key=prefix, read_opt=options):
+            yield key[cut:]
+
+
+def _reverse(reference: str, key: bytes) -> bytes:
+    return REVERSE + reference.encode() + b"/" + key
+
+
+def _options(shared: Shared) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(shared.cache)
+    table.set_bloom_filter(10.0, False)
+    table.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_manager(shared.buffers)
+    options.set_write_buffer_size(16 * 1024 * 1024)
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+def destroy(path: Path) -> None:
+    """Delete a store that can't be trusted; it is restored from the topic."""
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,152 @@
+"""The partitions of one worker process: opened when they are assigned, closed when they are taken away.
+
+Implements the transport's Gate. Opening fences the predecessor first, then restores, then lets records in
+(invariants 2, 7); it runs beside the event loop, so heartbeats and other partitions go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from streams.engine.partition import BACKOFF_SECONDS, Handler, Partition
+from streams.engine.producer import Fenced, TransactionalProducer
+from streams.engine.references import References
+from streams.engine.restore import Restored, Restorer
+from streams.engine.store import Shared, Store, destroy
+from streams.engine.transport import Gap
+
+log = structlog.get_logger(__name__)
+
+EXIT_FENCED = 70
+KEEP_MS = 7 * 24 * 3600 * 1000
+"""delete.retention.ms of topic `entity`: a store that slept longer may have missed a tombstone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a worker's partitions live."""
+
+    bootstrap: str
+    entity_topic: str
+    data_dir: Path
+    transactional_id: str
+    """prefix; the partition number follows"""
+
+
+class Partitions:
+    """Every partition of this worker, by number."""
+
+    def __init__(self, places: Places, references: References, handler: Callable[[int], Handler]) -> None:
+        self._places = places
+        self._references = references
+        self._handler = handler
+        self._shared = Shared()
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._topic_id = ""
+        self.open: dict[int, Partition] = {}
+        self.restored: dict[int, Restored] = {}
+        self.gaps: list[Gap] = []
+        references.listen(self._wake)
+
+    # ---- the transport's gate ----
+
+    def ready(self, partition: int) -> bool:
+        """Whether records may be delivered."""
+        return partition in self.open
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Begin to open what is new; returns at once."""
+        for number in partitions - self.open.keys() - self._opening.keys():
+            self._opening[number] = asyncio.create_task(self._open(number), name=f"open-{number}")
+
+    async def revoked(self, partitions: frozenset[int]) -> None:
+        """Close what is given up, so that another worker can open it."""
+        for number in partitions:
+            opening = self._opening.pop(number, None)
+            if opening is not None:
+                opening.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await opening
+            partition = self.open.pop(number, None)
+            if partition is not None:
+                await partition.close()
+
+    async def gap(self, gap: Gap) -> None:
+        """Records left the log before they were read: never silently passed over."""
+        self.gaps.append(gap)
+        log.error("input.gap", gap=str(gap), next_step="run a full verification of the source")
+
+    # ---- opening ----
+
+    async def _open(self, number: int) -> None:
+        await self._references.ready.wait()
+        attempt = 0
+        while True:
+            try:
+                partition = await asyncio.to_thread(self._build, number)
+                break
+            except Fenced as error:
+                await die(str(error))
+            except Exception as error:
+                log.warning(
+                    "partition.open_failed", partition=number, error=f"{type(error).__name__}: {error}"
+                )
+                await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
+                attempt += 1
+        self._opening.pop(number, None)
+        self.open[number] = partition
+        partition.start()
+        log.info("partition.open", partition=number, restored=self.restored[number].records)
+
+    def _build(self, number: int) -> Partition:
+        places = self._places
+        # The order matters: fence, restore, read. Nothing can be written behind the restore's back.
+        producer = TransactionalProducer(places.bootstrap, f"{places.transactional_id}-{number}")
+        producer.init()
+        topic_id = self._topic_id = self._topic_id or entity_topic_id(places.bootstrap, places.entity_topic)
+        path = places.data_dir / str(number)
+        store = Store(path, self._shared)
+
+        def empty() -> Store:
+            store.close()
+            destroy(path)
+            return Store(path, self._shared)
+
+        restorer = Restorer(places.bootstrap, places.entity_topic, topic_id, number, KEEP_MS)
+        try:
+            store, self.restored[number] = restorer.run(store, empty)
+        except BaseException:
+            store.close()
+            raise
+        return Partition(number, store, producer, self._handler(number), topic_id, die)
+
+    def _wake(self) -> None:
+        for partition in self.open.values():
+            partition.wake()
+
+    def get(self, number: int) -> Partition | None:
+        """An open partition."""
+        return self.open.get(number)
+
+
+def entity_topic_id(bootstrap: str, topic: str) -> str:
+    """Kafka's id of the topic: a topic made anew under the same name is another one."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    described: Any = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
+    return str(described.topic_id)
+
+
+async def die(reason: str) -> None:
+    """Leave without committing anything; the supervisor starts the process again."""
+    log.critical("worker.fenced", reason=reason)
+    os._exit(EXIT_FENCED)

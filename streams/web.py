@@ -1,0 +1,48 @@
+"""What a worker answers on loopback: `GET /entity/<kind>/<id>`, `GET /status`, `GET /metrics`.
+
+`concord explain`, `trace` and `status` ask here; the answer holds restricted fields, so it never listens beyond
+loopback. Read-only: nothing can be changed through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+_json = msgspec.json.Encoder().encode
+HOST = "127.0.0.1"
+
+
+async def serve(
+    port: int,
+    entity: Callable[[str, str], Any],
+    status: Callable[[], Awaitable[Any]],
+    metrics: Callable[[], str],
+) -> tuple[web.AppRunner, int]:
+    """Start the server; returns the runner (to clean up) and the port it got."""
+
+    async def get_entity(request: web.Request) -> web.Response:
+        found = entity(request.match_info["kind"], request.match_info["id"])
+        if found is None:
+            return web.Response(status=404, body=b'{"error":"not in a partition of this worker, or unknown"}')
+        return web.Response(body=_json(found), content_type="application/json")
+
+    async def get_status(request: web.Request) -> web.Response:
+        return web.Response(body=_json(await status()), content_type="application/json")
+
+    async def get_metrics(request: web.Request) -> web.Response:
+        return web.Response(text=metrics())
+
+    app = web.Application()
+    app.router.add_get("/entity/{kind}/{id}", get_entity)
+    app.router.add_get("/status", get_status)
+    app.router.add_get("/metrics", get_metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, port)
+    await site.start()
+    server: Any = site._server
+    return runner, int(server.sockets[0].getsockname()[1])
