@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Annotated
 import typer
 
 from stack import download, environment, java, lifecycle, state, status
+from stack import roles as database_roles
 from stack.layout import Layout, current
 from stack.progress import Progress
 from stack.service import Service, Site
@@ -58,7 +58,7 @@ def down(
         with state.exclusive(layout, progress):
             lifecycle.down(layout, lifecycle.SERVICES, progress)
             if volumes:
-                shutil.rmtree(layout.state)
+                lifecycle.delete(layout)
                 progress.say(f"deleted {layout.state}")
     _report(layout, lifecycle.SERVICES, as_json)
 
@@ -95,6 +95,27 @@ def env(as_json: AsJson = False) -> None:
     )
 
 
+@app.command(epilog="Example: python -m stack secrets > .env && docker compose up --wait")
+def secrets() -> None:
+    """Draw passwords for docker-compose.yml, as lines of an .env file."""
+    for role, password in state.draw_passwords().items():
+        print(f"{state.password_variable(role)}={password}")
+
+
+@app.command(epilog="Example: CONCORD_POSTGRES=postgresql://... python -m stack roles")
+def roles() -> None:
+    """Create the databases and roles on the server CONCORD_POSTGRES, with passwords from the environment."""
+    try:
+        dsn = os.environ["CONCORD_POSTGRES"]
+        passwords = {role: os.environ[state.password_variable(role)] for role in state.CREATED_ROLES}
+    except KeyError as missing:
+        raise EnvironmentFault(
+            "stack.variable_missing", f"{missing.args[0]} is not set", "python -m stack secrets draws them"
+        ) from None
+    database_roles.create(dsn, passwords)
+    print(f"{len(passwords)} roles and their databases are there")
+
+
 @app.command(epilog="Example: python -m stack lock && git diff stack/checksums.sha256")
 def lock() -> None:
     """Pin the SHA-256 of what Maven brings for the versions in pom.xml."""
@@ -115,7 +136,10 @@ def _start(services: Sequence[Service], as_json: bool) -> None:
     layout, progress = current(), Progress()
     with state.exclusive(layout, progress):
         artifacts = download.fetch(layout, progress)
-        site = Site(layout, state.load_or_create(layout, os.environ), artifacts, java.find())
+        chosen = state.choose(layout, os.environ)
+        lifecycle.ensure_unmoved(layout, state.load(layout.state), chosen.ports)
+        state.save(layout, chosen)
+        site = Site(layout, chosen, artifacts, java.find())
         lifecycle.up(site, services, progress)
     _report(layout, services, as_json)
 

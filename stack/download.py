@@ -99,10 +99,14 @@ def _run_maven(into: Path, platform: str, progress: Progress) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=java.maven_environment()
     ) as running:
         assert running.stdout is not None
-        for line in running.stdout:
-            tail = [*tail[-200:], line.rstrip()]
-            if found := DOWNLOAD.search(line):
-                progress.passing(" ".join(part for part in found.groups() if part))
+        try:
+            for line in running.stdout:
+                tail = [*tail[-200:], line.rstrip()]
+                if found := DOWNLOAD.search(line):
+                    progress.passing(" ".join(part for part in found.groups() if part))
+        except BaseException:
+            running.kill()  # interrupted: don't wait for the download
+            raise
     if running.returncode != 0:
         raise Unavailable(
             "stack.download", _reason(tail), "check the network and Maven's settings.xml, then try again"

@@ -5,10 +5,12 @@ What one call started, it stops again when it fails or is interrupted; what ran 
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,7 @@ from stack.progress import Progress
 from stack.registry import Registry
 from stack.service import HOST, Service, Site
 from stack.state import State
-from streams.errors import ConcordError, InvalidInput, Unavailable
+from streams.errors import ConcordError, EnvironmentFault, InvalidInput, Unavailable
 
 SERVICES: tuple[Service, ...] = (Postgres(), Kafka(), Registry(), Connect())
 READY_WITHIN = 180.0  # seconds; a loaded two-core machine needs most of a minute
@@ -58,6 +60,28 @@ def down(layout: Layout, services: Sequence[Service], progress: Progress) -> Non
             list(pool.map(lambda service: _stop(layout, service, progress), wave))
 
 
+def ensure_unmoved(layout: Layout, before: State | None, after: Mapping[str, int]) -> None:
+    """A service that runs keeps its port: CONCORD_PORT_* cannot move it under its clients."""
+    for service in SERVICES if before else ():
+        moved = before is not None and before.ports[service.name] != after[service.name]
+        if moved and running(layout, service):
+            raise EnvironmentFault(
+                "stack.port_moved",
+                f"{service.name} runs on another port than CONCORD_PORT_{service.name.upper()} asks for",
+                "python -m stack down, then up again",
+            )
+
+
+def delete(layout: Layout) -> None:
+    """All that a stack remembers; only what it made itself, CONCORD_STATE may point anywhere."""
+    for folder in ("data", "log", "run"):
+        shutil.rmtree(layout.state / folder, ignore_errors=True)
+    for file in ("state.json", "secrets.json", ".lock"):
+        (layout.state / file).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        layout.state.rmdir()
+
+
 def running(layout: Layout, service: Service) -> Process | None:
     return process.recall(layout.run(service.name))
 
@@ -73,6 +97,7 @@ class _Start:
         self.began = time.monotonic()
 
     def run(self) -> None:
+        self._check_ports()
         try:
             with ThreadPoolExecutor(max_workers=len(self.services)) as pool, self._giving_up_on_error():
                 futures = [pool.submit(self._bring_up, service) for service in self.services]
@@ -81,6 +106,13 @@ class _Start:
             with _deaf_to_signals():
                 down(self.site.layout, self.started, self.progress)
             raise
+
+    def _check_ports(self) -> None:
+        """Before anything starts: a taken port is told at once."""
+        for service in self.services:
+            if running(self.site.layout, service) is None:
+                for name in service.needs_ports:
+                    ports.ensure_free(name, self.site.state.ports[name])
 
     def _await(self, futures: list[Future[None]]) -> None:
         finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -110,6 +142,12 @@ class _Start:
         for need in service.needs:
             if need in self.done:
                 self._watch(self.done[need].is_set)
+            elif running(self.site.layout, *select([need])) is None:
+                raise Unavailable(
+                    "stack.need_down",
+                    f"{service.name} needs {need}, which does not run",
+                    f"python -m stack start {need} {service.name}",
+                )
 
     def _start_until_ready(self, service: Service) -> None:
         alive = running(self.site.layout, service)
@@ -127,8 +165,6 @@ class _Start:
 
     def _start(self, service: Service) -> Process:
         layout = self.site.layout
-        for name in service.needs_ports:
-            ports.ensure_free(name, self.site.state.ports[name])
         service.prepare(self.site)
         layout.data(service.name).mkdir(exist_ok=True)
         self.started.append(service)

@@ -56,6 +56,10 @@ def ensure_free(name: str, port: int) -> None:
 
 
 def is_free(port: int) -> bool:
+    """Nobody listens there; a port that only waits out its closed connections counts as free."""
+    with socket.socket() as tried:
+        if tried.connect_ex(("127.0.0.1", port)) == 0:
+            return False
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -21,7 +21,8 @@ from stack.progress import Progress
 from stack.settings import ADAPTER_ROLES, CAPTURE_ROLE, REGISTRY_ROLE
 
 SUPERUSER = "postgres"
-ROLES = (SUPERUSER, REGISTRY_ROLE, CAPTURE_ROLE, *ADAPTER_ROLES.values())
+CREATED_ROLES = (REGISTRY_ROLE, CAPTURE_ROLE, *ADAPTER_ROLES.values())
+ROLES = (SUPERUSER, *CREATED_ROLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,21 @@ def load(folder: Path) -> State | None:
     return State(found["ports"], passwords)
 
 
-def load_or_create(layout: Layout, environ: Mapping[str, str]) -> State:
+def choose(layout: Layout, environ: Mapping[str, str]) -> State:
     _create_folders(layout)
     known = load(layout.state)
     chosen = ports.choose(known.ports if known else {}, environ)
-    state = State(chosen, {**draw_passwords(), **(known.passwords if known else {})})
+    return State(chosen, {**draw_passwords(), **(known.passwords if known else {})})
+
+
+def save(layout: Layout, state: State) -> None:
     _write(layout.state / "secrets.json", dict(state.passwords), 0o600)
-    _write(layout.state / "state.json", {"ports": chosen}, 0o644)
-    return state
+    _write(layout.state / "state.json", {"ports": dict(state.ports)}, 0o644)
+
+
+def password_variable(role: str) -> str:
+    """concord_adapter_billing -> CONCORD_ADAPTER_BILLING_PASSWORD: how docker-compose.yml asks for it."""
+    return f"CONCORD_{role.removeprefix('concord_').upper()}_PASSWORD"
 
 
 def draw_passwords() -> dict[str, str]:
