@@ -4,7 +4,8 @@
 
 Kafka gives this process its partitions; the offset to start from is the one the target stored in the
 transaction that applied the record before it. Offsets are committed to Kafka afterwards, for lag tools only.
-Never reads a partition it has not placed: a hole in a batch would be a loss.
+Never reads a partition it has not placed: a hole in a batch would be a loss. After placing, the references
+are read to their end before the providers that name them; else a first load would defer nearly all of these.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from connectors.sink import Partition, Target, View
+from connectors.sink import Partition, Target, View, is_reference
 from connectors.wire import Decoder, Undecodable
 from streams.errors import ConcordError, Unavailable
 
@@ -58,7 +59,9 @@ class Intake:
         self._generation = 0
         self._assigned: list[TopicPartition] = []
         self._next: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
         self._ids: dict[str, str] = {}
+        self._ahead: set[tuple[str, int]] = set()
         self._committed_at = 0.0
         self.placed = False
         self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke)
@@ -73,7 +76,7 @@ class Intake:
         if generation != self._generation or not self.placed:
             self.placed = False  # a rebalance in between: what was read may have holes
             return Chunk()
-        return self._chunk([message for message in messages if _usable(message)])
+        return self._chunk([message for message in messages if self._usable(message)])
 
     def idle(self, wait: float) -> None:
         """Stay a member of the group without reading: while the target is down, or before placing."""
@@ -92,9 +95,12 @@ class Intake:
         generation, partitions = self._generation, self._identified()
         stored = target.offsets(partitions)
         if generation == self._generation:
-            self._consumer.assign(
-                [TopicPartition(p.topic, p.partition, stored.get(p, OFFSET_BEGINNING)) for p in partitions]
-            )
+            starts = [
+                TopicPartition(p.topic, p.partition, stored.get(p, OFFSET_BEGINNING)) for p in partitions
+            ]
+            self._consumer.assign(starts)
+            self._ahead = {(p.topic, p.partition) for p in starts if is_reference(p.topic)}
+            self._consumer.resume([p for p in starts if is_reference(p.topic) or not self._ahead])
             self._next = {partition: stored.get(partition, 0) for partition in partitions}
             self.placed = True
 
@@ -157,14 +163,34 @@ class Intake:
         undecodable = [record for record in decoded if isinstance(record, Undecodable)]
         return Chunk(views, undecodable, decoded.count(None), offsets)
 
+    def _usable(self, message: Message) -> bool:
+        fault = message.error()
+        if fault is None:
+            return True
+        if fault.code() == KafkaError._PARTITION_EOF:
+            self._end_reached(message)
+        elif fault.fatal():
+            raise _broker(KafkaException(fault))
+        return False
+
+    def _end_reached(self, message: Message) -> None:
+        """Only the broker knows an end: transaction markers take offsets, too."""
+        partition = Partition(message.topic(), message.partition(), self._ids[message.topic()])
+        self._ends[partition] = message.offset()
+        if self._ahead:
+            self._ahead.discard((partition.topic, partition.partition))
+            if not self._ahead:
+                self._consumer.resume(self._assigned)
+
     def _positions(self) -> list[TopicPartition]:
         return [TopicPartition(p.topic, p.partition, offset) for p, offset in self._next.items()]
 
     def _behind(self, partition: Partition, offset: int) -> int:
-        low, high = self._consumer.get_watermark_offsets(
+        """Up to the last end seen nothing is left; beyond it, what the broker last said."""
+        _, high = self._consumer.get_watermark_offsets(
             TopicPartition(partition.topic, partition.partition), cached=True
         )
-        return max(0, high - max(offset, low)) if high >= 0 else 0
+        return max(0, int(high) - max(offset, self._ends.get(partition, 0)))
 
 
 def _settings(kafka: str, group: str) -> dict[str, Any]:
@@ -174,7 +200,7 @@ def _settings(kafka: str, group: str) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
-        "enable.partition.eof": False,
+        "enable.partition.eof": True,
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 1_000,
         "topic.metadata.refresh.interval.ms": 10_000,
@@ -186,15 +212,6 @@ def _settings(kafka: str, group: str) -> dict[str, Any]:
 
 def _on_commit(fault: KafkaError | None, partitions: list[TopicPartition]) -> None:
     """A commit that failed changes nothing: the target holds the truth."""
-
-
-def _usable(message: Message) -> bool:
-    fault = message.error()
-    if fault is None:
-        return True
-    if fault.fatal():
-        raise _broker(KafkaException(fault))
-    return False
 
 
 def _broker(fault: KafkaException) -> ConcordError:

@@ -163,5 +163,13 @@ def newest(views: Iterable[View]) -> tuple[list[View], list[View]]:
     return sorted(kept.values(), key=delivery_order), older
 
 
+def kind_of(topic: str) -> str:
+    return topic.rpartition(".")[2]
+
+
+def is_reference(topic: str) -> bool:
+    return kind_of(topic) != "provider"
+
+
 def delivery_order(view: View) -> tuple[int, str]:
     return RANK.get(view.kind, 9), view.entity_id

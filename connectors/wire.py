@@ -20,7 +20,7 @@ import fastavro
 from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
-from connectors.sink import Row, View
+from connectors.sink import Row, View, kind_of
 from schemas.registry import NOT_FOUND
 from streams.errors import ConcordError, Unavailable
 
@@ -103,10 +103,6 @@ def view_of(kind: str, key: str, content: Row, message: Message) -> View:
         committed_us=int(committed) if committed.isdigit() else None,
         position=headers.get("concord-position", b"").decode(),
     )
-
-
-def kind_of(topic: str) -> str:
-    return topic.rpartition(".")[2]
 
 
 @cache
