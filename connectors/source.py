@@ -26,6 +26,7 @@ IDENTITY = "concord.source.identity"
 """Not Debezium's: which server this connector's positions belong to (docs/decisions/source-identity.md)."""
 
 SIGNAL = "public.concord_signal"
+SIGNAL_COLUMNS = ("id", "type", "data")  # Debezium finds none of them unless they are included too
 HEARTBEAT = "public.concord_heartbeat"
 APPLIED = Table(
     name="concord_applied",
@@ -151,11 +152,17 @@ def _tables(mapping: Mapping) -> dict[str, str]:
     tables = captured(mapping)
     return {
         "table.include.list": ",".join(table.qualified for table in tables),
-        "column.include.list": ",".join(f"{t.qualified}.{column}" for t in tables for column in t.captured),
+        "column.include.list": ",".join(
+            [*_columns(tables), *(f"{SIGNAL}.{name}" for name in SIGNAL_COLUMNS)]
+        ),
         "message.key.columns": ";".join(
             f"{table.qualified}:{','.join(message_key(table))}" for table in tables
         ),
     }
+
+
+def _columns(tables: Iterable[Table]) -> list[str]:
+    return [f"{table.qualified}.{column}" for table in tables for column in table.captured]
 
 
 def captured(mapping: Mapping) -> tuple[Table, ...]:
@@ -172,34 +179,47 @@ def _transforms(mapping: Mapping, names: Names, epoch: int) -> dict[str, str]:
     """Keys first (they know the original topic), then the epoch header, then one topic for all."""
     tables = captured(mapping)
     columns = list(dict.fromkeys(table.entity for table in tables))
-    steps = [f"key_{column}" for column in columns]
     config = {
-        "transforms": ",".join([*steps, "epoch", "route"]),
-        "predicates": ",".join(["data", *(f"by_{column}" for column in columns)]),
+        "transforms": ",".join(["drop_signal", *(f"key_{column}" for column in columns), "epoch", "route"]),
+        "predicates": ",".join(["signal", "data", *(f"by_{column}" for column in columns)]),
+        **_drop_signal(names),
+        **_predicate("data", _pattern(names, (table.qualified for table in tables))),
     }
-    config |= _predicate("data", names, tables)
     for column in columns:
         config |= _key_step(column, names, [table for table in tables if table.entity == column])
     return config | _epoch_step(epoch) | _route_step(names, tables)
 
 
-def _predicate(name: str, names: Names, tables: Iterable[Table]) -> dict[str, str]:
+def _drop_signal(names: Names) -> dict[str, str]:
+    """Debezium emits the signals it has read, to a topic that isn't there: that would halt capture."""
     return {
-        f"predicates.{name}.type": f"{_TRANSFORM}.predicates.TopicNameMatches",
-        f"predicates.{name}.pattern": _pattern(names, tables),
+        **_predicate("signal", _pattern(names, [SIGNAL])),
+        "transforms.drop_signal.type": f"{_TRANSFORM}.Filter",
+        "transforms.drop_signal.predicate": "signal",
     }
 
 
-def _pattern(names: Names, tables: Iterable[Table]) -> str:
-    """A Java pattern of exactly these tables' topics: heartbeats, transactions and signals never match."""
-    either = "|".join(re.escape(table.qualified) for table in tables)
-    return f"{re.escape(names.connector)}\\.({either})"
+def _predicate(name: str, pattern: str) -> dict[str, str]:
+    return {
+        f"predicates.{name}.type": f"{_TRANSFORM}.predicates.TopicNameMatches",
+        f"predicates.{name}.pattern": pattern,
+    }
+
+
+def _pattern(names: Names, tables: Iterable[str]) -> str:
+    """A Java pattern of exactly these tables' topics: heartbeats and transactions never match.
+
+    The end is anchored although matches() is whole: RegexRouter then replaces the first *find*, which would
+    be `provider` within `provider_location` and leave `cdc.<system>_location` (seen on Kafka 4.3.1).
+    """
+    either = "|".join(re.escape(table) for table in tables)
+    return f"^{re.escape(names.connector)}\\.({either})$"
 
 
 def _key_step(column: str, names: Names, tables: Iterable[Table]) -> dict[str, str]:
     step = f"transforms.key_{column}"
     return {
-        **_predicate(f"by_{column}", names, tables),
+        **_predicate(f"by_{column}", _pattern(names, (table.qualified for table in tables))),
         f"{step}.type": f"{_TRANSFORM}.ExtractField$Key",
         f"{step}.field": column,
         f"{step}.predicate": f"by_{column}",
@@ -218,7 +238,7 @@ def _epoch_step(epoch: int) -> dict[str, str]:
 def _route_step(names: Names, tables: Iterable[Table]) -> dict[str, str]:
     return {
         "transforms.route.type": f"{_TRANSFORM}.RegexRouter",
-        "transforms.route.regex": _pattern(names, tables),
+        "transforms.route.regex": _pattern(names, (table.qualified for table in tables)),
         "transforms.route.replacement": names.topic,
         "transforms.route.predicate": "data",
     }
