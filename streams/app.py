@@ -74,7 +74,7 @@ def encoders(settings: Settings) -> codec.Encoders:
     numbers = registry.ids(client, files)
     newest = {file.topic.removeprefix(settings.topic_prefix): file for file in files}
     return codec.Encoders(
-        {topic: (json.loads(file.text), numbers[file.subject]) for topic, file in newest.items()}
+        {topic: (json.loads(file.text), numbers[file.topic]) for topic, file in newest.items()}
     )
 
 
@@ -107,6 +107,7 @@ class Worker:
             settings.kafka, settings.topic("entity"), settings.data_dir, f"{settings.topic_prefix}concord"
         )
         self.partitions = Partitions(places, self.references, lambda number: Decide(number, shared))
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.app = self._faust()
         self.transport = transport.configure(self.app, gate=self.partitions)
         self.clock = ClockHolder(

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+import httpx
 import structlog
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from connectors import sources
 from streams.agents.decide import SnapshotComplete, encode_json
-from streams.errors import ConcordError
+from connectors.source import EPOCH
 
 log = structlog.get_logger(__name__)
 
@@ -52,9 +52,9 @@ class ClockHolder:
     def _look(self) -> None:
         for system in self._systems:
             try:
-                epoch = sources.finished_epoch(self._connect, self._prefix + system)
-            except ConcordError as error:
-                log.debug("clock.connect_unavailable", system=system, code=error.code)
+                epoch = finished_epoch(self._connect, self._prefix + system)
+            except httpx.HTTPError as error:
+                log.debug("clock.connect_unavailable", system=system, error=repr(error))
                 continue
             if epoch is not None and (system, epoch) not in self._announced:
                 self._announce(system, epoch)
@@ -80,3 +80,19 @@ class ClockHolder:
         finally:
             consumer.close()
         return [0 if low == high else high for low, high in marks]
+
+
+def finished_epoch(connect: str, connector: str) -> int | None:
+    """The epoch whose initial snapshot is finished by Connect's *committed* offsets, or None.
+
+    Debezium's offset carries `snapshot` while one runs, and `snapshot_completed` or nothing of the kind afterwards.
+    """
+    with httpx.Client(base_url=connect, timeout=10) as client:
+        config = client.get(f"/connectors/{connector}/config")
+        committed = client.get(f"/connectors/{connector}/offsets")
+        if config.status_code != 200 or committed.status_code != 200:
+            return None
+        offsets = [entry["offset"] for entry in committed.json()["offsets"] if entry.get("offset")]
+        if not offsets or any(o.get("snapshot") and not o.get("snapshot_completed") for o in offsets):
+            return None
+        return int(config.json()[EPOCH])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ from streams.core.change import Change, Control, Decoder, Malformed, Position
 from streams.core.entity import Entity, note_gap
 from streams.core.gate import Withdraw
 from streams.engine.partition import Unit
-from streams.engine.pending import Pending
+from streams.engine.pending import Heard, Pending
 from streams.engine.producer import Output
 from streams.engine.references import References, done_key
 from streams.engine.store import Store, decode_index
@@ -81,6 +81,7 @@ class Context:
     """key -> the partition Connect would give it"""
     linger_ms: float = 20.0
     withdraw_linger_ms: float = 2_000.0
+    heard: Heard = field(default_factory=Heard)
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class Decide:
         """Everything in memory from the store; what was left dirty is due."""
         raw = store.state()
         self.state = decode_state(raw) if raw is not None else PartitionState()
-        self.pending = Pending(self.context.linger_ms, self.context.withdraw_linger_ms)
+        self.pending = Pending(self.context.linger_ms, self.context.withdraw_linger_ms, self.context.heard)
         self._reference_sequence = 0
         self._sweep.clear()
         for key in store.dirty():

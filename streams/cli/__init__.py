@@ -1,0 +1,1 @@
+"""The command line: words only; each command calls one function of `operate`, `connectors` or `schemas`."""

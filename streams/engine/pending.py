@@ -15,6 +15,28 @@ LINGER_MS = 20.0
 WITHDRAW_LINGER_MS = 2_000.0
 
 
+class Heard:
+    """When a record of each system's newest transaction was last heard, in any partition of this worker.
+
+    A transaction that still arrives elsewhere is not over here: without this a large one, whose rows of one entity
+    lie far apart, would be decided in halves.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def note(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
+        """A streamed record of this transaction arrived."""
+        known = self._last.get(system)
+        if known is None or prior >= known[0]:
+            self._last[system] = (prior, now_ms)
+
+    def last_ms(self, system: str, prior: tuple[int, int], otherwise: float) -> float:
+        """When this transaction was last heard anywhere; `otherwise` when another one is newer."""
+        known = self._last.get(system)
+        return max(known[1], otherwise) if known is not None and known[0] == prior else otherwise
+
+
 class Transaction:
     """The newest transaction of one system in this partition, still possibly open."""
 
@@ -29,7 +51,13 @@ class Transaction:
 class Pending:
     """The dirty entities of one partition. `prior` is (epoch, prior_commit)."""
 
-    def __init__(self, linger_ms: float = LINGER_MS, withdraw_linger_ms: float = WITHDRAW_LINGER_MS) -> None:
+    def __init__(
+        self,
+        linger_ms: float = LINGER_MS,
+        withdraw_linger_ms: float = WITHDRAW_LINGER_MS,
+        heard: Heard | None = None,
+    ) -> None:
+        self._heard = heard or Heard()
         self.linger_ms = linger_ms
         self.withdraw_linger_ms = withdraw_linger_ms
         self._open: dict[str, Transaction] = {}
@@ -45,6 +73,7 @@ class Pending:
 
     def observe(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
         """A streamed record of this transaction arrived, whatever it touched."""
+        self._heard.note(system, prior, now_ms)
         current = self._open.get(system)
         if current is None or prior > current.prior:
             if current is not None:
@@ -106,10 +135,13 @@ class Pending:
 
     def _linger_out(self, now_ms: float) -> None:
         for system, current in self._open.items():
-            if current.touched and now_ms - current.last_ms >= self.linger_ms:
+            if current.touched and now_ms - self._last_ms(system, current) >= self.linger_ms:
                 self._due.update(dict.fromkeys(current.touched, False))
                 self._lingered[system] = (current.prior, set(current.touched))
                 current.touched = {}
+
+    def _last_ms(self, system: str, transaction: Transaction) -> float:
+        return self._heard.last_ms(system, transaction.prior, transaction.last_ms)
 
     def wait_to_withdraw(self, key: bytes, now_ms: float) -> None:
         """A decision that would withdraw something on a lingered-out transaction waits longer."""
@@ -119,7 +151,7 @@ class Pending:
         """When something may be due, in monotonic ms; None when nothing waits for time."""
         if self._due or self._released:
             return now_ms
-        times = [t.last_ms + self.linger_ms for t in self._open.values() if t.touched]
+        times = [self._last_ms(s, t) + self.linger_ms for s, t in self._open.items() if t.touched]
         times += self._withdrawing.values()
         return min(times) if times else None
 

@@ -1,0 +1,71 @@
+"""How commands speak: one JSON envelope with --json, short text without, and one classifier of exit codes.
+
+Exit codes: 0 done · 1 something failed or was found · 2 wrong input · 3 the environment lacks something.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+import typer
+
+from streams.errors import ConcordError
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    return value
+
+
+def answer(command: str, as_json: bool, work: Callable[[], Any], text: Callable[[Any], str]) -> None:
+    """Run a command's work and print what came of it; leaves with the documented exit code."""
+    try:
+        result = work()
+    except ConcordError as error:
+        refuse(command, as_json, error)
+    if as_json:
+        envelope = {"command": command, "ok": True, "result": plain(result)}
+        print(json.dumps(envelope, default=_fallback, indent=2))
+    else:
+        print(text(result))
+
+
+def refuse(command: str, as_json: bool, error: ConcordError) -> None:
+    """Print an error with its next step and leave."""
+    if as_json:
+        body = {"code": error.code, "message": error.message, "next_step": error.next_step}
+        print(json.dumps({"command": command, "ok": False, "error": body}, indent=2))
+    else:
+        print(f"concord {command}: {error}", file=sys.stderr)
+    raise typer.Exit(error.exit_code)
+
+
+def _fallback(value: Any) -> Any:
+    return msgspec.to_builtins(value)
+
+
+def log_to_stderr() -> None:
+    """Structured logs, one JSON object a line, on stderr."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+    )
