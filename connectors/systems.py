@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -103,12 +102,11 @@ def _connect(dsn: str, autocommit: bool = False) -> psycopg.Connection[tuple[obj
 
 def _run(connection: psycopg.Connection[tuple[object, ...]], script: Path) -> None:
     """One file, one transaction; one caller a database at a time (PostgreSQL refuses concurrent GRANTs)."""
-    statements = cast(LiteralString, script.read_text(encoding="utf-8"))
     try:
         with connection.transaction():
             connection.execute("set local client_min_messages = warning")
             connection.execute("select pg_advisory_xact_lock(hashtext('concord systems apply'))")
-            connection.execute(statements)
+            connection.execute(script.read_text(encoding="utf-8"))
     except psycopg.Error as failure:
         raise EnvironmentFault(
             "systems.apply_failed",
