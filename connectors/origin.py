@@ -1,0 +1,120 @@
+"""What a source says of itself: which server it is, and how its replication slot stands.
+
+    source database, Kafka topic --> Identity, Slot, last epoch --> sources.py
+
+Reads, and drops a slot when told to. A position is only comparable with others of the same server and the
+same epoch, so both are read here and nowhere else. Never reads rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from streams.errors import EnvironmentFault, Unavailable
+
+EPOCH_HEADER = "concord-epoch"
+TIMEOUT = 30.0
+
+_IDENTITY = """
+select system_identifier || '/' || timeline_id from pg_control_system(), pg_control_checkpoint()
+"""
+_SLOT = """
+select active, restart_lsn::text, confirmed_flush_lsn::text, wal_status,
+       pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint
+from pg_replication_slots where slot_name = %s
+"""
+_DROP = (
+    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s and not active"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A replication slot; `retained_bytes` is the WAL the source must keep for it."""
+
+    active: bool
+    restart_lsn: str | None
+    confirmed_flush_lsn: str | None
+    wal_status: str | None
+    retained_bytes: int | None
+
+    @property
+    def lost(self) -> bool:
+        """The source has thrown away WAL that this slot needed: what was in it can't be captured any more."""
+        return self.wal_status == "lost"
+
+
+def identity(dsn: str) -> str:
+    """`<system identifier>/<timeline>` of the server: another one after a restore or a failover."""
+    with _connected(dsn) as connection:
+        row = connection.execute(_IDENTITY).fetchone()
+        return str(row[0]) if row else ""
+
+
+def slot(dsn: str, name: str) -> Slot | None:
+    """The slot, or None where there is none."""
+    with _connected(dsn) as connection:
+        row = connection.execute(_SLOT, [name]).fetchone()
+        return Slot(*row) if row else None
+
+
+def drop_slot(dsn: str, name: str) -> None:
+    """Drop the slot once nobody reads it. A new one starts where no transaction is open across it."""
+    deadline = monotonic() + TIMEOUT
+    with _connected(dsn) as connection:
+        while connection.execute("select from pg_replication_slots where slot_name = %s", [name]).fetchone():
+            connection.execute(_DROP, [name])
+            if monotonic() > deadline:
+                message = f"replication slot {name} is still read by somebody"
+                raise Unavailable("source.slot_in_use", message, "stop what reads it (pg_replication_slots)")
+            sleep(0.1)
+
+
+def last_epoch(kafka: str, topic: str) -> int:
+    """The highest epoch in the topic's last records, 0 for a topic that never had any."""
+    settings = {"bootstrap.servers": kafka, "group.id": "concord-epoch", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "log_level": 0})
+    try:
+        return _last_epoch(consumer, topic)
+    except KafkaException as fault:
+        message = f"could not read the end of {topic}: {fault.args[0].str()}"
+        raise Unavailable("kafka.unavailable", message, "check that the broker runs, then repeat") from None
+    finally:
+        consumer.close()
+
+
+def _last_epoch(consumer: Consumer, topic: str) -> int:
+    partitions = consumer.list_topics(topic, timeout=TIMEOUT).topics[topic].partitions
+    marks = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT) for p in partitions}
+    ends = [TopicPartition(topic, p, high - 1) for p, (low, high) in marks.items() if high > low]
+    if not ends and any(high for _, high in marks.values()):
+        message = f"{topic} had records, and they have expired: the last epoch is not known"
+        raise EnvironmentFault("source.epoch_unknown", message, "say it: `concord sources apply --epoch N`")
+    return max((_epoch_at(consumer, end) for end in ends), default=0)
+
+
+def _epoch_at(consumer: Consumer, end: TopicPartition) -> int:
+    consumer.assign([end])
+    message = consumer.poll(TIMEOUT)
+    if message is None or message.error():
+        where = f"{end.topic}[{end.partition}]"
+        raise Unavailable("kafka.unavailable", f"the last record of {where} did not arrive", "repeat")
+    return int(dict(message.headers() or []).get(EPOCH_HEADER, b"0"))
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.Error as fault:
+        reason = (fault.diag.message_primary or str(fault)).splitlines()[0]
+        step = "check the address, the role and that the database runs, then repeat"
+        raise Unavailable("source.unreachable", f"the source's database: {reason}", step) from None
