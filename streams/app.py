@@ -145,7 +145,7 @@ class Worker:
             *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"
         )
 
-        @app.agent(topic, isolated_partitions=True, name="decide")
+        @app.agent(topic, isolated_partitions=True, name="decide")  # type: ignore[untyped-decorator]
         async def decide(stream: Any) -> None:
             async for event in stream.noack().events():
                 chunk = event.value
@@ -166,12 +166,14 @@ class Worker:
         await self.app.start()
         clock = asyncio.create_task(self.clock.run(), name="clock")
         tune_gc()
+        garbage = asyncio.create_task(collect_garbage(), name="garbage")
         log.info("worker.started", id=self.id, port=port)
         await stopped.wait()
         log.info("worker.stopping", id=self.id)
-        clock.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await clock
+        for task in (clock, garbage):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self.app.stop()
         await runner.cleanup()
         self.references.stop()
@@ -271,6 +273,22 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)
+
+
+YOUNG_SECONDS = 2.0
+OLD_EVERY = 30
+
+
+async def collect_garbage() -> None:
+    """Collect by time as well: an idle worker makes few objects, but its clients' cycles hold large buffers.
+
+    Measured: 1.5 MB/s of growth at rest with the thresholds alone.
+    """
+    rounds = 0
+    while True:
+        await asyncio.sleep(YOUNG_SECONDS)
+        rounds += 1
+        gc.collect(2 if rounds % OLD_EVERY == 0 else 1)
 
 
 def run(settings: Settings) -> int:
