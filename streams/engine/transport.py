@@ -56,15 +56,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     _thread: ConsumerThread
     transport: Transport
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._settings = self.transport.settings
+    def __init__(self, transport: Transport, *args: Any, **kwargs: Any) -> None:
+        self._settings = transport.settings
+        _check_queues(transport.app, self._settings)
+        super().__init__(transport, *args, **kwargs)
         self._intake = Intake(self._settings.chunk, self._settings.in_flight)
         self._reading: asyncio.Future[Fetched] | None = None
         self._wanted: frozenset[TP] | None = None
         self._room: asyncio.Future[None] | None = None
         self._give_up_at: float | None = None
-        _check_queues(self.app, self._settings)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
