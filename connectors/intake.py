@@ -81,7 +81,9 @@ class Intake:
     def idle(self, wait: float) -> None:
         """Stay a member of the group without reading: while the target is down, or before placing."""
         self.unplace()
-        self._consumer.poll(wait)
+        message = self._consumer.poll(wait)
+        if message is not None and message.error() is not None:
+            _raise_if_fatal(message.error())
 
     def unplace(self) -> None:
         """Whatever was read and not stored is to be read again, from where the target says."""
@@ -169,8 +171,8 @@ class Intake:
             return True
         if fault.code() == KafkaError._PARTITION_EOF:
             self._end_reached(message)
-        elif fault.fatal():
-            raise _broker(KafkaException(fault))
+        else:
+            _raise_if_fatal(fault)
         return False
 
     def _end_reached(self, message: Message) -> None:
@@ -212,6 +214,11 @@ def _settings(kafka: str, group: str) -> dict[str, Any]:
 
 def _on_commit(fault: KafkaError | None, partitions: list[TopicPartition]) -> None:
     """A commit that failed changes nothing: the target holds the truth."""
+
+
+def _raise_if_fatal(fault: KafkaError) -> None:
+    if fault.fatal():
+        raise _broker(KafkaException(fault))
 
 
 def _broker(fault: KafkaException) -> ConcordError:

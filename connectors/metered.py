@@ -35,6 +35,7 @@ class Meter:
         self.registry = CollectorRegistry()
         self._system = system
         self._tally: Tally[str] = Tally()
+        self._later: Tally[str] = Tally()
         self._lag: dict[Partition, int] = {}
         self._next: dict[Partition, int] = {}
         self._circuit: dict[str, Any] = {"state": "closed"}
@@ -61,7 +62,9 @@ class Meter:
         outcomes["tombstone"] += report.tombstones
         self._tally += outcomes
         self._add(self._records, outcomes)
-        self._add(self._released, Tally(_name(outcome) for _, outcome in report.released))
+        released = Tally(_name(outcome) for _, outcome in report.released)
+        self._later += released
+        self._add(self._released, released)
         self._applied([*report.settled, *report.released])
 
     def lag(self, lag: Mapping[Partition, int], offsets: Mapping[Partition, int]) -> None:
@@ -84,6 +87,7 @@ class Meter:
             "system": self._system,
             "circuit": self._circuit,
             "outcomes": dict(self._tally),
+            "released": dict(self._later),
             "lag_records": behind,
             "lag_seconds": self._behind_seconds() if behind else 0.0,
             "last_applied_at": self._applied_at,

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from connectors import statement
 from connectors.fault import DOWN, meaning
@@ -42,6 +43,9 @@ Outcomes: TypeAlias = dict[tuple[str, str], Outcome]
 
 # A process stopped in the middle of a transaction must not hold its successor's rows for long.
 SESSION = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=2s -c statement_timeout=60s"
+# A server that vanished without a word is noticed within ten seconds.
+SOCKET = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+LINE: dict[str, str | int] = {"connect_timeout": 2, "options": SESSION, **SOCKET}
 NOWHERE = ""  # what a withdrawn view waits for when the target never had the entity: nothing, it only guards
 
 
@@ -108,14 +112,8 @@ class RelationalTarget:
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
             # Never a prepared plan: one made for an empty table would read a grown one row by row.
-            self._connection = psycopg.connect(
-                self._dsn,
-                autocommit=True,
-                prepare_threshold=None,
-                connect_timeout=2,
-                options=SESSION,
-                application_name=f"concord-{self._system.name}",
-            )
+            dsn = make_conninfo(self._dsn, application_name=f"concord-{self._system.name}", **LINE)
+            self._connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
         return self._connection
 
 

@@ -131,7 +131,6 @@ def run(
         )
     stop = threading.Event()
     _stop_on_signals(stop)
-    structlog.contextvars.bind_contextvars(system=system)
     target = Retrying(TARGETS[system](dsn), stop.wait)
     meter = Meter(system)
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
