@@ -1,0 +1,45 @@
+"""What an adapter tells of itself."""
+
+from __future__ import annotations
+
+from connectors.deliver import Report
+from connectors.metered import Meter
+from connectors.retrying import Circuit
+from connectors.sink import Applied, Deferred, Failed, Partition, Superseded
+from streams.errors import Unavailable
+from tests import views
+
+VIEW = views.location("directory", views.entity(1))
+AT = Partition("sink.directory.location", 0, "id")
+
+
+def test_every_record_is_counted_under_one_outcome() -> None:
+    meter = Meter("directory")
+    outcomes = [Applied(), Superseded(), Deferred("location/x"), Failed("target.value", "bad")]
+    meter.count(Report([(VIEW, outcome) for outcome in outcomes], undecodable=2, tombstones=1))
+    told = meter.status()["outcomes"]
+    assert told == {"applied": 1, "superseded": 1, "deferred": 1, "failed": 3, "tombstone": 1}
+    assert sum(told.values()) == len(outcomes) + 3
+    assert b'concord_adapter_records_total{outcome="failed",system="directory"} 3.0' in meter.metrics()
+
+
+def test_a_view_applied_later_is_not_counted_as_a_record_again() -> None:
+    meter = Meter("directory")
+    meter.count(Report(released=[(VIEW, Applied())]))
+    assert (meter.status()["outcomes"], meter.status()["released"]) == ({}, {"applied": 1})
+
+
+def test_lag_is_told_by_partition_and_in_all() -> None:
+    meter = Meter("directory")
+    meter.lag({AT: 4}, {AT: 10})
+    told = meter.status()
+    assert told["lag_records"] == 4
+    assert told["partitions"] == [{"topic": AT.topic, "partition": 0, "next_offset": 10, "lag": 4}]
+
+
+def test_an_open_circuit_tells_why() -> None:
+    meter, circuit = Meter("directory"), Circuit()
+    circuit.failed(Unavailable("target.unavailable", "directory: down", "check"), now=0, share=1)
+    meter.circuit(circuit)
+    assert meter.status()["circuit"]["fault"]["code"] == "target.unavailable"
+    assert b'concord_adapter_circuit{system="directory"} 2.0' in meter.metrics()
