@@ -30,7 +30,7 @@ TYPES: dict[str, frozenset[str]] = {
     "date": frozenset({"date"}),
     "timestamp": frozenset({"timestamptz", "timestamp"}),
     "decimal": frozenset({"numeric"}) | _INTEGERS,  # never a float: it isn't exact
-    "json": frozenset({"json", "jsonb"}),
+    "json": frozenset({"json", "jsonb", "_text", "_varchar", "_bpchar"}),  # a list is a document too
     "text_list": frozenset({"_text", "_varchar", "_bpchar"}),
     "uuid": frozenset({"uuid"}),
 }

@@ -169,6 +169,8 @@ def _wire_type(canonical: str) -> Any:
             return bool | None
         case "text_list":
             return list[str | None] | str | None
+        case "json":  # a column may hold the list as text[]: it arrives as a list, jsonb as its text
+            return list[Any] | str | None
         case "uuid":
             return str | int | None
         case _:
@@ -184,8 +186,8 @@ def _date(value: str) -> str:
     raise ValueError("not a calendar date")
 
 
-def _document(value: str) -> Any:
-    return msgspec.json.decode(value)
+def _document(value: Any) -> Any:
+    return value if isinstance(value, list) else msgspec.json.decode(value)
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {"date": _date, "json": _document, "uuid": str}

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec import Raw
 
 from connectors.systems import HERE, SYSTEMS
 from schemas.catalog import Mapping, Table, load_catalog, load_mapping, load_mappings
+from streams.core import change
 from streams.errors import InvalidInput
 
 # Tables that never leave, as the domain pages and the schemas say; every other table must be mapped.
@@ -49,7 +51,9 @@ def sql(system: str, file: str) -> str:
 
 def columns_of(system: str) -> dict[str, list[str]]:
     """table -> columns, read from the reference schema."""
-    tables = re.findall(r"create table if not exists (\w+) \(\s*\n(.*?)\n\);", sql(system, "schema"), re.DOTALL)
+    tables = re.findall(
+        r"create table if not exists (\w+) \(\s*\n(.*?)\n\);", sql(system, "schema"), re.DOTALL
+    )
     constraint = {"unique", "primary", "check", "foreign"}
     return {
         name: [word for word in re.findall(r"^    (\w+)", body, re.MULTILINE) if word not in constraint]
@@ -187,3 +191,11 @@ def test_a_mapping_that_names_the_ssn_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mapping" / "credentialing.toml").write_text(text.replace('npi = "npi"', 'ssn = "npi"', 1))
     with pytest.raises(InvalidInput, match="ssn"):
         load_mapping("credentialing", directory=tmp_path)
+
+
+def test_one_field_may_be_a_text_array_in_one_system_and_jsonb_in_another() -> None:
+    column = (change.Column("id", "id", "uuid"), change.Column("listed", "languages", "json"))
+    decoder = change.TableDecoder(change.Table("t", "provider", "provider", "id", "id", "state", column))
+    images = [b'{"id":"x","listed":["en","es"]}', b'{"id":"x","listed":"[\\"en\\",\\"es\\"]"}']
+    decoded = [decoder.decode(Raw(image), unavailable=False)[2]["languages"] for image in images]
+    assert decoded == [["en", "es"], ["en", "es"]]
