@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Annotated
 
@@ -24,10 +24,11 @@ from streams.errors import ConcordError, EnvironmentFault
 
 app = typer.Typer(
     help="PostgreSQL, Kafka, Connect with Debezium and Apicurio Registry on this machine, no containers.",
-    epilog="Example: python -m stack up && eval $(python -m stack env)",
+    epilog='Example: python -m stack up && eval "$(python -m stack env)"',
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Names = Annotated[list[str], typer.Argument(help="postgres, kafka, registry or connect.")]
@@ -82,7 +83,7 @@ def show_status(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: eval $(python -m stack env)")
+@app.command(epilog='Example: eval "$(python -m stack env)"')
 def env(as_json: AsJson = False) -> None:
     """Print every address and DSN (passwords included), as shell exports or JSON."""
     found = environment.load()
@@ -96,14 +97,14 @@ def env(as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: python -m stack secrets > .env && docker compose up --wait")
-def secrets() -> None:
+def secrets(as_json: AsJson = False) -> None:
     """Draw passwords for docker-compose.yml, as lines of an .env file."""
-    for role, password in state.draw_passwords().items():
-        print(f"{state.password_variable(role)}={password}")
+    drawn = {state.password_variable(role): password for role, password in state.draw_passwords().items()}
+    _print(drawn, "\n".join(f"{name}={password}" for name, password in drawn.items()), as_json)
 
 
 @app.command(epilog="Example: CONCORD_POSTGRES=postgresql://... python -m stack roles")
-def roles() -> None:
+def roles(as_json: AsJson = False) -> None:
     """Create the databases and roles on the server CONCORD_POSTGRES, with passwords from the environment."""
     try:
         dsn = os.environ["CONCORD_POSTGRES"]
@@ -113,14 +114,14 @@ def roles() -> None:
             "stack.variable_missing", f"{missing.args[0]} is not set", "python -m stack secrets draws them"
         ) from None
     database_roles.create(dsn, passwords)
-    print(f"{len(passwords)} roles and their databases are there")
+    _print({"roles": sorted(passwords)}, f"{len(passwords)} roles and their databases are there", as_json)
 
 
 @app.command(epilog="Example: python -m stack lock && git diff stack/checksums.sha256")
-def lock() -> None:
+def lock(as_json: AsJson = False) -> None:
     """Pin the SHA-256 of what Maven brings for the versions in pom.xml."""
     names = download.lock(current(), Progress())
-    print(f"{len(names)} files pinned")
+    _print({"pinned": names}, f"{len(names)} files pinned", as_json)
 
 
 def main() -> None:
@@ -150,10 +151,12 @@ def _report(layout: Layout, services: Sequence[Service], as_json: bool) -> None:
 
 
 def _print_status(layout: Layout, rows: list[status.ServiceStatus], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"state": str(layout.state), "services": [row.as_dict() for row in rows]}, indent=2))
-    else:
-        print(status.table(rows))
+    content = {"state": str(layout.state), "services": [row.as_dict() for row in rows]}
+    _print(content, status.table(rows), as_json)
+
+
+def _print(content: Mapping[str, object], text: str, as_json: bool) -> None:
+    print(json.dumps(content, indent=2) if as_json else text)
 
 
 def _like_ctrl_c(number: int, frame: FrameType | None) -> None:

@@ -41,8 +41,7 @@ class Kafka(Service):
 
     def _format(self, site: Site) -> None:
         argv = [str(site.java), *jvm.SMALL, *jvm.QUIET, *jvm.class_path(site.artifacts.kafka)]
-        argv += ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"]
-        argv += ["-t", _cluster_id(), "-c", str(_config_file(site))]
+        argv += format_command(_cluster_id(), _config_file(site))
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env=jvm.environ({}))
         if done.returncode != 0:
             raise EnvironmentFault(
@@ -63,6 +62,12 @@ def broker_settings(ports: Mapping[str, int], logs: Path) -> dict[str, str]:
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": str(logs),
     }
+
+
+def format_command(cluster_id: str, config: Path) -> list[str]:
+    # With "=": an id may begin with a dash, which alone would be read as an option.
+    words = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted"]
+    return [*words, f"--cluster-id={cluster_id}", f"--config={config}"]
 
 
 def render(settings: Mapping[str, str]) -> str:

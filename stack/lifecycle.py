@@ -28,7 +28,7 @@ from stack.state import State
 from streams.errors import ConcordError, EnvironmentFault, InvalidInput, Unavailable
 
 SERVICES: tuple[Service, ...] = (Postgres(), Kafka(), Registry(), Connect())
-READY_WITHIN = 180.0  # seconds; a loaded two-core machine needs most of a minute
+READY_WITHIN = 300.0  # seconds; a busy two-core machine needs most of a minute
 STOP_WITHIN = 30.0
 STARTS = 5
 

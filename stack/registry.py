@@ -5,7 +5,7 @@ from __future__ import annotations
 from stack import jvm
 from stack.process import Command
 from stack.service import HOST, Service, Site, http_status
-from stack.settings import REGISTRY_DATABASE, REGISTRY_ROLE
+from stack.settings import REGISTRY, REGISTRY_DATABASE, REGISTRY_ROLE
 from stack.state import State
 from stack.versions import pinned
 
@@ -26,8 +26,7 @@ class Registry(Service):
             # Left alone, the management interface listens on port 9000 of every address.
             "QUARKUS_MANAGEMENT_HOST": HOST,
             "QUARKUS_MANAGEMENT_PORT": str(ports["registry_management"]),
-            "APICURIO_STORAGE_KIND": "sql",
-            "APICURIO_STORAGE_SQL_KIND": "postgresql",
+            **REGISTRY,
             "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://{HOST}:{ports['postgres']}/{REGISTRY_DATABASE}",
             "APICURIO_DATASOURCE_USERNAME": REGISTRY_ROLE,
             "APICURIO_DATASOURCE_PASSWORD": site.state.passwords[REGISTRY_ROLE],

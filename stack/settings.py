@@ -54,4 +54,13 @@ KAFKA = {
     "replica.fetch.max.bytes": _RECORD_LIMIT,
 }
 
+REGISTRY = {
+    "APICURIO_STORAGE_KIND": "sql",
+    "APICURIO_STORAGE_SQL_KIND": "postgresql",
+    # Its default pool opens 20 connections at once, a tenth of what the server has.
+    "APICURIO_DATASOURCE_JDBC_INITIAL_SIZE": "1",
+    "APICURIO_DATASOURCE_JDBC_MIN_SIZE": "1",
+    "APICURIO_DATASOURCE_JDBC_MAX_SIZE": "8",
+}
+
 HEAP_MB = {"kafka": 512, "connect": 512, "registry": 384}

@@ -76,6 +76,11 @@ def test_kafka_has_the_same_settings() -> None:
     assert {key: environ.get(key) for key in native} == native
 
 
+def test_the_registry_has_the_same_settings() -> None:
+    environ = service("registry")["environment"]
+    assert {key: environ.get(key) for key in settings.REGISTRY} == settings.REGISTRY
+
+
 @pytest.mark.parametrize(
     ("name", "variable"),
     [("kafka", "KAFKA_HEAP_OPTS"), ("connect", "KAFKA_HEAP_OPTS"), ("registry", "JAVA_OPTS_APPEND")],

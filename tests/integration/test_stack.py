@@ -60,7 +60,7 @@ def command(layout: Layout, *words: str, **variables: str) -> subprocess.Popen[s
 
 
 def finished(running: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = running.communicate(timeout=200)
+    out, err = running.communicate(timeout=400)
     return running.returncode, out, err
 
 
@@ -181,6 +181,7 @@ def test_nothing_listens_beyond_loopback(native_services: NativeServices) -> Non
 # --- what a restart keeps, what an end leaves -------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # two starts, on a machine that may be busy
 def test_a_restart_keeps_addresses_and_data_and_volumes_deletes_both(alone: NativeServices) -> None:
     layout = alone.site.layout
     status, out, err = finished(command(layout, "up", "--json"))

@@ -24,6 +24,10 @@ def test_settings_render_as_one_line_each() -> None:
     assert kafka.render({"a.b": "1", "c": "x=y"}) == "a.b=1\nc=x=y\n"
 
 
+def test_a_cluster_id_that_begins_with_a_dash_is_no_option() -> None:
+    assert "--cluster-id=-dash" in kafka.format_command("-dash", Path("server.properties"))
+
+
 def test_a_record_of_the_largest_size_passes_the_broker() -> None:
     assert int(settings.KAFKA["message.max.bytes"]) > settings.LARGEST_RECORD
     assert settings.KAFKA["replica.fetch.max.bytes"] == settings.KAFKA["message.max.bytes"]
