@@ -55,7 +55,7 @@ def current(environ: Mapping[str, str] | None = None, *, root: bool | None = Non
 
 
 def default_cache(root: bool, environ: Mapping[str, str]) -> Path:
-    if root:  # /root is closed to the account PostgreSQL runs as
+    if root:  # root's home is closed to the account PostgreSQL runs as
         return Path("/var/cache/concord")
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concord"
 
