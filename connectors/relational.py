@@ -10,20 +10,18 @@ system owns (Invariant 9) and never deletes a row of the system's own tables.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
 
-import msgspec
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from connectors import statement
 from connectors.fault import DOWN, meaning
+from connectors.resolve import Held, applied_row, freeze, matched, ready_or_waiting, text, thaw, wanted
 from connectors.sink import (
     Applied,
     Batch,
@@ -47,18 +45,6 @@ SESSION = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=2s -c stat
 SOCKET = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 LINE: dict[str, str | int] = {"connect_timeout": 2, "options": SESSION, **SOCKET}
 NOWHERE = ""  # what a withdrawn view waits for when the target never had the entity: nothing, it only guards
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the target knows of an entity: applied revision with local id, and deferred revision."""
-
-    local_id: str | None = None
-    revision: int = -1
-    deferred: int = -1
-
-    def admits(self, view: View) -> bool:
-        return view.revision > self.revision and view.revision >= self.deferred
 
 
 class RelationalTarget:
@@ -165,13 +151,14 @@ class Stage:
 
     def _located(self, requests: Sequence[Request]) -> dict[str, int]:
         npis = {request.view.entity_id: npi for request in requests if (npi := self._npi(request))}
-        parameters = {"refs": [request.view.entity_id for request in requests], "npis": list(npis.values())}
+        refs = [request.view.entity_id for request in requests]
+        parameters = {"kind": self._kind, "refs": refs, "npis": list(npis.values())}
         rows = self._cursor.execute(statement.locate(self._root), parameters).fetchall()
         return matched([request.view.entity_id for request in requests], npis, rows)
 
     def _npi(self, request: Request) -> str | None:
-        row = request.root or {}
-        return row.get(self._root.npi) if self._root.npi else None
+        """Also of a withdrawn view, which has little else: what it withdraws may be a row we never wrote."""
+        return request.view.content.get("npi") if self._root.npi else None
 
     def _allocated(self, keys: Sequence[str]) -> dict[str, int]:
         if not keys:
@@ -213,48 +200,6 @@ class Stage:
             self._cursor.execute(statement.DEFER, {"kind": self._kind, "rows": text(rows)})
 
 
-def ready_or_waiting(
-    requests: Iterable[Request], there: Mapping[str, int]
-) -> tuple[list[Request], list[tuple[Request, str]]]:
-    """A view waits whole: half a provider is worse than yesterday's."""
-    ready: list[Request] = []
-    waiting: list[tuple[Request, str]] = []
-    for request in requests:
-        missing = sorted(request.needs - there.keys())
-        if missing:
-            waiting.append((request, missing[0]))
-        else:
-            ready.append(request)
-    return ready, waiting
-
-
-def matched(
-    keys: Iterable[str], npis: Mapping[str, str], rows: Sequence[tuple[int, str | None, str | None]]
-) -> dict[str, int]:
-    """Entities to existing rows: by cross reference first; a row found by NPI serves one entity only."""
-    by_reference = {reference: local_id for local_id, reference, _ in reversed(rows) if reference}
-    by_npi = {npi: local_id for local_id, reference, npi in reversed(rows) if npi and not reference}
-    ids: dict[str, int] = {}
-    for key in keys:
-        local_id = by_reference.get(key) or by_npi.pop(npis.get(key, ""), None)
-        if local_id is not None:
-            ids[key] = local_id
-    return ids
-
-
-def wanted(
-    below: Children, requests: Iterable[Request], ids: Mapping[str, int], there: Mapping[str, int]
-) -> list[Row]:
-    """The child rows with the target's own ids; two references to one row are one wanted row."""
-    rows: dict[tuple[Any, ...], Row] = {}
-    for request in requests:
-        for child in request.children:
-            row = {**child, below.parent: ids[request.view.entity_id]}
-            row |= {link: there[child[link]] for link in below.links}
-            rows.setdefault(tuple(row[name] for name in (below.parent, *below.key)), row)
-    return list(rows.values())
-
-
 def find(cursor: Cursor, system: System, references: Iterable[str]) -> dict[str, int]:
     """The target's own id of every reference that is there: one statement per kind of reference."""
     by_kind: dict[str, list[Row]] = {}
@@ -266,42 +211,6 @@ def find(cursor: Cursor, system: System, references: Iterable[str]) -> dict[str,
     for kind, rows in by_kind.items():
         found.update(cursor.execute(system.lookups[kind], {"rows": text(rows)}).fetchall())
     return found
-
-
-def applied_row(view: View, ids: Mapping[str, int]) -> Row:
-    return {
-        "entity_id": view.entity_id,
-        "local_id": str(ids[view.entity_id]),
-        "revision": view.revision,
-        "view_hash": view_hash(view),
-    }
-
-
-def view_hash(view: View) -> str:
-    """Equal for equal content, whatever the revision: an asserted-again view has the hash of the first."""
-    content = {name: value for name, value in view.content.items() if name != "revision"}
-    return hashlib.blake2b(msgspec.json.encode(content, order="sorted"), digest_size=16).hexdigest()
-
-
-def freeze(view: View, waits_for: str) -> Row:
-    """A deferred view as a row of concord_pending; where it came from is kept for its receipt."""
-    source = {"topic": view.topic, "partition": view.partition, "offset": view.offset}
-    source |= {"committed_us": view.committed_us, "position": view.position}
-    frozen = {"content": view.content, "source": source}
-    return {
-        "entity_id": view.entity_id,
-        "revision": view.revision,
-        "view": frozen,
-        "waits_for": waits_for,
-    }
-
-
-def thaw(kind: str, entity_id: str, revision: int, frozen: Row) -> View:
-    return View(kind, str(entity_id), revision, frozen["content"], **frozen["source"])
-
-
-def text(rows: Sequence[Row]) -> str:
-    return msgspec.json.encode(rows).decode()
 
 
 def _discard(cursor: Cursor, views: Sequence[View]) -> None:

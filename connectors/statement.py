@@ -91,8 +91,10 @@ def recordset(columns: Mapping[str, str], alias: str = "r", parameter: str = "ro
 
 
 def locate(root: Root) -> str:
-    """Rows an entity may already have, locked: by cross reference, or by NPI while that is null."""
-    by_npi = f"or ({root.reference} is null and {root.npi} = any(%(npis)s))" if root.npi else ""
+    """Rows an entity may already have, locked: by cross reference, or by NPI while the row is nobody's."""
+    taken = f"select from concord_applied where kind = %(kind)s and local_id = {root.key}::text"
+    nobodys = f"{root.reference} is null and {root.npi} = any(%(npis)s) and not exists ({taken})"
+    by_npi = f"or ({nobodys})" if root.npi else ""
     return f"""
         select {root.key}, {root.reference}::text, {root.npi or "null"}::text from {root.table}
         where {root.reference} = any(%(refs)s::uuid[]) {by_npi}

@@ -45,7 +45,7 @@ class System:
         self.user = database.connect()
 
     def one(self, query: str) -> Any:
-        row = self.user.execute(query).fetchone()  # type: ignore[arg-type]
+        row = self.user.execute(query).fetchone()
         return row and row[0]
 
     def revisions(self) -> dict[str, int]:
@@ -54,7 +54,7 @@ class System:
     def rows(self) -> list[Any]:
         query = "select xmin::text, ctid::text, t::text from {} t order by 3"
         names = (*TABLES[self.database.system], "concord_applied", "concord_pending")
-        return [self.user.execute(query.format(name)).fetchall() for name in names]  # type: ignore[arg-type]
+        return [self.user.execute(query.format(name)).fetchall() for name in names]
 
     def at(self, *sent: View) -> Callable[[], bool]:
         wanted = {view.entity_id: view.revision for view in sent}

@@ -204,6 +204,18 @@ def test_a_root_the_system_already_has_is_found_by_npi_and_linked_once(
     assert len(made.rows("select distinct local_id from concord_applied")) == 2
 
 
+def test_a_withdrawal_finds_a_row_we_never_wrote_by_npi_and_keeps_it_for_one_entity(
+    bench: Callable[[str], Bench],
+) -> None:
+    made = bench("billing")
+    made.does("insert into bil_rendering (rendering_npi, last_nm) values (%s, 'KEPT')", views.npi(1))
+    gone = views.view("billing", "provider", PERSON, 1, status="withdrawn", npi=views.npi(1))
+    made.apply(gone)
+    made.apply(views.provider("billing", OTHER, npi=views.npi(1)))
+    assert made.rows("select last_nm from bil_rendering order by rend_id") == [("KEPT",), ("FERNHOLLOW",)]
+    assert len(made.rows("select distinct local_id from concord_applied")) == 2
+
+
 def test_a_root_is_found_by_its_cross_reference(bench: Callable[[str], Bench]) -> None:
     made = bench("enrollment")
     made.does("insert into enr_provider (cred_ref, prov_last) values (%s, 'Before')", PERSON)

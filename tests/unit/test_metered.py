@@ -5,7 +5,7 @@ from __future__ import annotations
 from connectors.deliver import Report
 from connectors.metered import Meter
 from connectors.retrying import Circuit
-from connectors.sink import Applied, Deferred, Failed, Partition, Superseded
+from connectors.sink import Applied, Deferred, Failed, Outcome, Partition, Superseded
 from streams.errors import Unavailable
 from tests import views
 
@@ -15,7 +15,7 @@ AT = Partition("sink.directory.location", 0, "id")
 
 def test_every_record_is_counted_under_one_outcome() -> None:
     meter = Meter("directory")
-    outcomes = [Applied(), Superseded(), Deferred("location/x"), Failed("target.value", "bad")]
+    outcomes: list[Outcome] = [Applied(), Superseded(), Deferred("location/x"), Failed("target.value", "bad")]
     meter.count(Report([(VIEW, outcome) for outcome in outcomes], undecodable=2, tombstones=1))
     told = meter.status()["outcomes"]
     assert told == {"applied": 1, "superseded": 1, "deferred": 1, "failed": 3, "tombstone": 1}
