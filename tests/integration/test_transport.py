@@ -335,6 +335,16 @@ def test_topics_with_different_partition_counts_end_the_worker(
     assert "partition 1 came without" in said
 
 
+def test_a_gate_that_fails_crashes_the_app_instead_of_stalling_it(
+    make_topics: MakeTopics, tmp_path: Path
+) -> None:
+    """The worker must watch `app.crashed`: Faust itself goes on standing there."""
+    worker = WorkerProcess(make_topics(1), tmp_path, broken_gate=True)
+    code, said = worker.end()
+    assert code == 1
+    assert "no idea" in said
+
+
 class Production:
     """A thread that produces round-robin until it is told to stop."""
 
