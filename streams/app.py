@@ -40,6 +40,7 @@ from streams.settings import Settings, need
 
 log = structlog.get_logger(__name__)
 
+EXIT_CRASHED = 71
 RULES_VERSION = "1"
 """Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
 
@@ -161,14 +162,23 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         self.references.start()
-        runner, port = await web.serve(self.settings.web_port, self.entity, self.status, lambda: "")
+        runner, port = await web.serve(
+            self.settings.web_port, self.stored, describe_stored, self.status, lambda: ""
+        )
         self._announce(port)
         await self.app.start()
         clock = asyncio.create_task(self.clock.run(), name="clock")
         tune_gc()
         garbage = asyncio.create_task(collect_garbage(), name="garbage")
         log.info("worker.started", id=self.id, port=port)
-        await stopped.wait()
+        crashed = asyncio.create_task(self.app.wait_until_stopped(), name="crashed")
+        asked = asyncio.create_task(stopped.wait(), name="asked")
+        await asyncio.wait({crashed, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.is_set():
+            # Nothing half done may be acknowledged by an orderly stop: leave as after a kill.
+            log.critical("worker.crashed", id=self.id, reason=repr(self.app.crash_reason))
+            os._exit(EXIT_CRASHED)
+        crashed.cancel()
         log.info("worker.stopping", id=self.id)
         for task in (clock, garbage):
             task.cancel()
@@ -180,12 +190,11 @@ class Worker:
 
     # ---- what it answers ----
 
-    def entity(self, kind: str, entity_id: str) -> Any:
+    def stored(self, kind: str, entity_id: str) -> bytes | None:
         """The stored entity, when it lives here."""
         key = f"{kind}/{entity_id}".encode()
         partition = self.partitions.get(partition_of(entity_id.encode(), self.settings.partitions))
-        value = partition.store.get(key) if partition is not None else None
-        return describe(core_entity.decode(value)) if value is not None else None
+        return partition.store.get(key) if partition is not None else None
 
     async def status(self) -> Any:
         """Positions, pending work and outcome counts by partition."""
@@ -259,6 +268,11 @@ def describe(entity: core_entity.Entity) -> Any:
         return value
 
     return plain(entity)
+
+
+def describe_stored(value: bytes) -> Any:
+    """A stored entity as plain data."""
+    return describe(core_entity.decode(value))
 
 
 def core_plain_bytes(value: bytes) -> Any:

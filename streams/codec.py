@@ -8,13 +8,11 @@ restricted field (invariant 11).
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from collections.abc import Mapping
 from typing import Any
 
-import fastavro
-
+from streams import avro
 from streams.core.advance import Emission
 from streams.core.change import Position
 from streams.core.finding import Event
@@ -27,20 +25,12 @@ class AvroEncoder:
     """Encodes one subject's values: magic byte, schema id, Avro body."""
 
     def __init__(self, schema: Any, schema_id: int) -> None:
-        self._schema = fastavro.parse_schema(schema)
+        self._body = avro.encoder(schema)
         self._prefix = _MAGIC + struct.pack(">I", schema_id)
-        self._defaults = {f["name"]: _default(f) for f in self._schema["fields"]}
 
     def encode(self, value: Mapping[str, Any]) -> bytes:
         """The wire bytes; fields the value leaves out take the schema's default."""
-        buffer = io.BytesIO()
-        buffer.write(self._prefix)
-        fastavro.schemaless_writer(buffer, self._schema, {**self._defaults, **value})
-        return buffer.getvalue()
-
-
-def _default(field: Any) -> Any:
-    return field.get("default")
+        return self._prefix + self._body(value)
 
 
 class Encoders:

@@ -6,6 +6,9 @@ serves the check that a key belongs to its partition, and the tools that ask whe
 
 from __future__ import annotations
 
+STORED = "application/msgpack"
+"""How a tool asks a worker for an entity in the format of topic `entity`."""
+
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
 _MASK = 0xFFFFFFFF

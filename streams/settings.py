@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     session_timeout_s: float = Field(default=10.0, ge=6.0)
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = "credentialing"
+    capture_address: str = Field(
+        default="", description="host:port where Connect reaches the sources, if elsewhere"
+    )
     databases: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_databases")
     capture: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_capture")
     adapters: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_adapters")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
@@ -214,6 +215,17 @@ def _create(admin: AdminClient, topics: Iterable[Topic], layout: Layout) -> None
     if new:
         for name, future in admin.create_topics(new, operation_timeout=TIMEOUT).items():
             _result(future, name, ignore=KafkaError.TOPIC_ALREADY_EXISTS)
+        _until_known(admin, {topic.topic for topic in new})
+
+
+def _until_known(admin: AdminClient, names: set[str]) -> None:
+    """The controller has made them; the brokers learn of it a moment later."""
+    deadline = monotonic() + TIMEOUT
+    while missing := names - _existing(admin).keys():
+        if monotonic() > deadline:
+            message = f"created, but the brokers do not know of {', '.join(sorted(missing))}"
+            raise Unavailable("kafka.unavailable", message, "check the brokers' logs, then repeat")
+        sleep(0.05)
 
 
 def _configure(admin: AdminClient, changes: Iterable[Change]) -> None:

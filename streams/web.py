@@ -1,6 +1,7 @@
 """What a worker answers on loopback: `GET /entity/<kind>/<id>`, `GET /status`, `GET /metrics`.
 
-`concord explain`, `trace` and `status` ask here; the answer holds restricted fields, so it never listens beyond
+`concord explain`, `trace` and `status` ask here; an entity comes as JSON, or as it is stored when the caller accepts
+`application/msgpack`. The answer holds restricted fields, so it never listens beyond
 loopback. Read-only: nothing can be changed through it.
 """
 
@@ -12,13 +13,16 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from streams.placing import STORED
+
 _json = msgspec.json.Encoder().encode
 HOST = "127.0.0.1"
 
 
 async def serve(
     port: int,
-    entity: Callable[[str, str], Any],
+    entity: Callable[[str, str], bytes | None],
+    describe: Callable[[bytes], Any],
     status: Callable[[], Awaitable[Any]],
     metrics: Callable[[], str],
 ) -> tuple[web.AppRunner, int]:
@@ -28,7 +32,9 @@ async def serve(
         found = entity(request.match_info["kind"], request.match_info["id"])
         if found is None:
             return web.Response(status=404, body=b'{"error":"not in a partition of this worker, or unknown"}')
-        return web.Response(body=_json(found), content_type="application/json")
+        if request.headers.get("Accept") == STORED:
+            return web.Response(body=found, content_type=STORED)
+        return web.Response(body=_json(describe(found)), content_type="application/json")
 
     async def get_status(request: web.Request) -> web.Response:
         return web.Response(body=_json(await status()), content_type="application/json")

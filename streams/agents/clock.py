@@ -14,8 +14,8 @@ import httpx
 import structlog
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from streams.agents.decide import SnapshotComplete, encode_json
 from connectors.source import EPOCH
+from streams.agents.decide import SnapshotComplete, encode_json
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from streams.core import finding, gate, view
 from streams.core.authority import Authority
-from streams.core.change import Change
+from streams.core.change import Change, Malformed, Position
 from streams.core.entity import (
     APPLIED,
     SUPERSEDED,
@@ -30,9 +30,10 @@ from streams.core.entity import (
     aggregate,
     encode_golden,
     golden,
+    note_gap,
 )
 
-__all__ = ["APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide"]
+__all__ = ["APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "miss"]
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network"})
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
@@ -76,17 +77,29 @@ def advance(entity: Entity, change: Change, received_us: int) -> str:
     """Aggregate one change and mark the entity dirty when it says something new. Returns the outcome."""
     outcome = aggregate(entity, change)
     if outcome == APPLIED:
-        waits = change.initial or (entity.dirty is not None and entity.dirty.initial)
-        entity.dirty = Touch(
-            change.system,
-            change.position,
-            change.txid,
-            change.committed_us,
-            change.captured_us,
-            received_us,
-            waits,
-        )
+        _touch(entity, change, change.position, received_us)
     return outcome
+
+
+def miss(entity: Entity, malformed: Malformed, received_us: int) -> bool:
+    """A change of one of the entity's rows was quarantined: dirty, so that its gap becomes a finding."""
+    if not note_gap(entity, malformed):
+        return False
+    _touch(entity, malformed, malformed.position or (0, 0, 0), received_us)
+    return True
+
+
+def _touch(entity: Entity, change: Change | Malformed, position: Position, received_us: int) -> None:
+    waits = change.initial or (entity.dirty is not None and entity.dirty.initial)
+    entity.dirty = Touch(
+        change.system,
+        position,
+        change.txid,
+        change.committed_us,
+        change.captured_us,
+        received_us,
+        waits,
+    )
 
 
 def decide(entity: Entity, world: World, decided_us: int) -> Decision:
@@ -124,15 +137,17 @@ class _Looked:
         name = f"{kind}/{entity_id}"
         self.seen.add(name)
         found = self._references(kind, entity_id)
-        if found is None:
+        if found is None or found.one(kind) is None:
+            # Deleted, or known by a child row only: as unknown as one that never came. Hold, never show a blank.
             self.unknown.add(name)
+            return None
         return found
 
 
 def _build(record: Golden, look: _Looked, as_of: str) -> dict[str, view.Content]:
     if record.one(record.kind) is None:
         return {}
-    return {sink: build(record, look, as_of) for sink, build in view.VIEWS.get(record.kind, {}).items()}
+    return view.build(record, look, as_of)
 
 
 def _was_known(entity: Entity) -> bool:

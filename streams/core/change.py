@@ -7,11 +7,13 @@ exception; nothing here looks at any other record. Envelope and traps: shared co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 Position = tuple[int, int, int]
 """(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1)."""
@@ -62,7 +64,7 @@ class Control(Struct, frozen=True):
 class Malformed(Struct, frozen=True):
     """A record that says nothing we can use; `code` is stable, `detail` names paths and never values.
 
-    kind, entity_id, record and row_id say whose history now has a gap, as far as it could be read.
+    The rest says whose history now has a gap, and since when, as far as it could be read.
     """
 
     code: str
@@ -71,6 +73,12 @@ class Malformed(Struct, frozen=True):
     entity_id: str = ""
     record: str = ""
     row_id: str = ""
+    system: str = ""
+    position: Position | None = None
+    initial: bool = False
+    txid: int = 0
+    committed_us: int = 0
+    captured_us: int = 0
 
 
 Decoded = Change | Control | Malformed
@@ -119,11 +127,20 @@ class Envelope(Struct, frozen=True, gc=False):
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
-_NULL = b"null"
 _READ = "r"
 _DELETE = "d"
 _TRUNCATE = "t"
+_OPERATIONS = frozenset({"c", "u", _READ, _DELETE, _TRUNCATE})
 _IDENTITY = str | int
+_INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the store and Avro can hold: a larger number would be decoded here and fail there, without end."""
+_MAX_DEPTH = 32
+_MANY_BRACKETS = 64
+_LONG_NUMBER = re.compile(r"[0-9]{19}").search
+
+
+class OutOfRange(ValueError):
+    """A value of the right type that no system of ours can hold: an infinite date, a number beyond 64 bits."""
 
 
 class TableDecoder:
@@ -164,13 +181,13 @@ def _mark_unavailable(values: Values) -> None:
 def _wire_type(canonical: str) -> Any:
     match canonical:
         case "integer":
-            return int | None
+            return _INTEGER | None
         case "boolean":
             return bool | None
         case "text_list":
-            return list[str | None] | str | None
+            return list[str | None] | None
         case "json":  # a column may hold the list as text[]: it arrives as a list, jsonb as its text
-            return list[Any] | str | None
+            return list[str | None] | str | None
         case "uuid":
             return str | int | None
         case _:
@@ -179,15 +196,37 @@ def _wire_type(canonical: str) -> Any:
 
 def _date(value: str) -> str:
     """`2027-01-01Z` -> `2027-01-01`; infinity and years beyond four digits are refused, not guessed."""
-    if len(value) == 11 and value[10] == "Z" and value[4] == "-" and value[7] == "-":
-        return value[:10]
-    if len(value) == 10 and value[4] == "-" and value[7] == "-":
-        return value
+    text = value[:-1] if value[-1:] == "Z" else value
+    if len(text) == 10 and text[4] == "-" and text[7] == "-":
+        date.fromisoformat(text)
+        return text
+    if _ANY_YEAR(text):
+        raise OutOfRange
     raise ValueError("not a calendar date")
 
 
+_ANY_YEAR = re.compile(r"[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}").fullmatch
+
+
 def _document(value: Any) -> Any:
-    return value if isinstance(value, list) else msgspec.json.decode(value)
+    if isinstance(value, list):
+        return value
+    try:
+        document = msgspec.json.decode(value)
+    except RecursionError:
+        raise OutOfRange from None
+    if value.count("[") + value.count("{") > _MANY_BRACKETS or _LONG_NUMBER(value):
+        _check_storable(document, _MAX_DEPTH)
+    return document
+
+
+def _check_storable(document: Any, depth: int) -> None:
+    """What the store's encoding can't take back is refused here, where it still is one bad record."""
+    if depth == 0 or (isinstance(document, int) and not -(2**63) <= document < 2**63):
+        raise OutOfRange
+    if isinstance(document, dict | list):
+        for item in document.values() if isinstance(document, dict) else document:
+            _check_storable(item, depth - 1)
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {"date": _date, "json": _document, "uuid": str}
@@ -201,13 +240,9 @@ class Decoder:
         self._tables = {table.name: TableDecoder(table) for table in tables}
 
     def decode(self, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Decoded:
-        """The change a record stands for. Order of checks: size, envelope, table, key, columns."""
+        """The change a record stands for. Order of checks: envelope, table, key, position, size, columns."""
         if value is None:
             return Malformed("change.value_missing", "the record has no value")
-        if len(value) > MAX_ROW_BYTES:
-            return Malformed(
-                "change.row_too_large", f"{len(value)} bytes, limit {MAX_ROW_BYTES}", entity_id=_text(key)
-            )
         try:
             envelope = _decode_envelope(value)
         except UnicodeDecodeError:
@@ -216,6 +251,8 @@ class Decoder:
             return Malformed("change.envelope_unknown", f"no Debezium envelope: {_path(error)}")
         except msgspec.DecodeError:
             return Malformed("change.undecodable", "the value is not JSON")
+        except RecursionError:
+            return Malformed("change.undecodable", "the value is nested too deeply")
         return self._change(key, value, headers, envelope)
 
     def _change(
@@ -230,6 +267,8 @@ class Decoder:
                 "change.table_unknown", f"table {source.table!r} is in no mapping of {self.system}"
             )
         table = decoder.table
+        if envelope.op not in _OPERATIONS:
+            return Malformed("change.operation_unknown", f"{source.table}: the operation is none of cudrt")
         if envelope.op == _TRUNCATE:
             return Malformed(
                 "change.truncated", f"{source.table} was truncated at its source", record=table.record
@@ -241,9 +280,12 @@ class Decoder:
         entity_id = _text(key)
         try:
             position = _position(headers, source, read=envelope.op == _READ)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             return Malformed(
-                "change.position_unknown", "epoch header or source.sequence", table.kind, entity_id
+                "change.position_unknown",
+                f"{table.name}: header concord-epoch, source.sequence or source.lsn",
+                table.kind,
+                entity_id,
             )
         return self._row(decoder, entity_id, value, envelope, position)
 
@@ -251,24 +293,35 @@ class Decoder:
         self, decoder: TableDecoder, entity_id: str, value: bytes, envelope: Envelope, position: Position
     ) -> Decoded:
         table, source = decoder.table, envelope.source
+        initial = envelope.op == _READ and source.snapshot != "incremental"
         values: Values | None
         try:
+            if len(value) > MAX_ROW_BYTES:
+                raise _TooLarge(f"{len(value)} bytes, limit {MAX_ROW_BYTES}")
             if envelope.op == _DELETE:
                 # Only the identity columns of `before` are right under REPLICA IDENTITY USING INDEX.
                 image = _decode_object(envelope.before)
                 owner, row_id, values = str(image[table.entity]), str(image[table.row]), None
             else:
                 owner, row_id, values = decoder.decode(envelope.after, unavailable=PLACEHOLDER_BYTES in value)
-        except (msgspec.DecodeError, ValueError, KeyError) as error:
-            return _malformed_row(table, entity_id, envelope, error)
-        if owner != entity_id:
+            if owner != entity_id:
+                raise _KeyMismatch(f"the key is not the row's {table.entity}")
+        except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
+            code, detail = _classify(error)
+            row_id, code, detail = _row_id(table, envelope, code, detail)
             return Malformed(
-                "change.key_mismatch",
-                f"the key is not the row's {table.name}.{table.entity}",
+                code,
+                f"{table.name}: {detail}",
                 table.kind,
                 entity_id,
                 table.record,
                 row_id,
+                self.system,
+                position,
+                initial,
+                source.txId or 0,
+                source.ts_us or 0,
+                envelope.ts_us or 0,
             )
         return Change(
             system=self.system,
@@ -279,7 +332,7 @@ class Decoder:
             position=position,
             values=values,
             read=envelope.op == _READ,
-            initial=envelope.op == _READ and source.snapshot != "incremental",
+            initial=initial,
             txid=source.txId or 0,
             committed_us=source.ts_us or 0,
             captured_us=envelope.ts_us or 0,
@@ -289,13 +342,14 @@ class Decoder:
 
 def _position(headers: Iterable[tuple[str, bytes]], source: Source, *, read: bool) -> Position:
     """Rows that were read take lsn 0: any change streamed after the same commit is newer."""
-    epoch = 0
     for name, value in headers:
         if name == "concord-epoch":
-            epoch = int(value.strip(b'"'))
-            break
-    prior = _prior_commit(source.sequence)
-    return (epoch, prior, 0 if read else int(source.lsn or 0))
+            lsn = 0 if read else source.lsn
+            if lsn is None:
+                raise ValueError("no lsn")
+            return (int(value.strip(b'"')), _prior_commit(source.sequence), lsn)
+    # Without an epoch the row would silently lose against every claim that has one.
+    raise ValueError("no epoch")
 
 
 def _prior_commit(sequence: str | None) -> int:
@@ -306,23 +360,37 @@ def _prior_commit(sequence: str | None) -> int:
     return 0 if first == "null" else int(first.strip('"'))
 
 
-def _malformed_row(table: Table, entity_id: str, envelope: Envelope, error: Exception) -> Malformed:
-    code, detail = _classify(error)
+class _TooLarge(ValueError):
+    pass
+
+
+class _KeyMismatch(ValueError):
+    pass
+
+
+def _row_id(table: Table, envelope: Envelope, code: str, detail: str) -> tuple[str, str, str]:
+    """(row id as far as it can be read, code, detail): an image that is no row is another fault."""
     image = envelope.before if envelope.op == _DELETE else envelope.after
-    row_id = ""
-    if image != _NULL:
-        try:
-            row_id = str(_decode_object(image).get(table.row, ""))
-        except msgspec.DecodeError:
-            code, detail = "change.envelope_unknown", "the row image is no object"
-    return Malformed(code, f"{table.name}: {detail}", table.kind, entity_id, table.record, row_id)
+    try:
+        found = _decode_object(image).get(table.row)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", "change.envelope_unknown", "the row image is no object"
+    return (str(found) if isinstance(found, str | int) else ""), code, detail
 
 
 def _classify(error: Exception) -> tuple[str, str]:
+    if isinstance(error, _TooLarge):
+        return "change.row_too_large", str(error)
+    if isinstance(error, _KeyMismatch):
+        return "change.key_mismatch", str(error)
+    if isinstance(error, OutOfRange):
+        return "change.value_out_of_range", "an infinite date, a number beyond 64 bits or too deep a document"
     if isinstance(error, msgspec.ValidationError):
         text = str(error)
         if "missing required field" in text:
             return "change.column_missing", text.split("missing required field")[1].strip()
+        if "Expected `int` <=" in text or "Expected `int` >=" in text:
+            return "change.value_out_of_range", _path(error)
         return "change.type_wrong", _path(error)
     if isinstance(error, KeyError):
         return "change.column_missing", str(error)

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from streams.core.authority import Authority
 from streams.core.change import UNAVAILABLE, Change, Malformed, Position, Values
-from streams.core.formats import refused_fields
+from streams.core.formats import covers_no_day, refused_fields
 
 APPLIED = "applied"
 UNCHANGED = "unchanged"
@@ -146,20 +146,31 @@ def aggregate(entity: Entity, change: Change) -> str:
     before = rows.get(change.row_id)
     if before is not None and change.position <= before.position:
         return SUPERSEDED
+    open_gaps = len(entity.gaps)
     after = _next_claim(entity, before, change)
     rows[change.row_id] = after
-    if before is not None and before.held == after.held and before.gaps == after.gaps:
+    if open_gaps == len(entity.gaps) and before is not None and _same(before, after):
         return UNCHANGED
     return APPLIED
+
+
+def _same(before: Claim, after: Claim) -> bool:
+    return before.held == after.held and before.gaps == after.gaps
 
 
 def note_gap(entity: Entity, malformed: Malformed) -> bool:
     """Remember that a change of this row was quarantined, so that its values are known to be missing."""
     subject = f"{malformed.record}/{malformed.row_id}" if malformed.row_id else malformed.record
-    if not subject or entity.gaps.get(subject) == malformed.code:
+    if not subject or entity.gaps.get(subject) == malformed.code or _outlived(entity, malformed):
         return False
     entity.gaps[subject] = malformed.code
     return True
+
+
+def _outlived(entity: Entity, malformed: Malformed) -> bool:
+    """A replayed bad change whose row has been good since (invariant 3)."""
+    claim = entity.claims.get(malformed.system, {}).get(malformed.record, {}).get(malformed.row_id)
+    return claim is not None and malformed.position is not None and malformed.position <= claim.position
 
 
 def _next_claim(entity: Entity, before: Claim | None, change: Change) -> Claim:
@@ -185,7 +196,7 @@ def _merge(entity: Entity, before: Claim | None, change: Change) -> tuple[Values
     broken = f"{change.record}/{change.row_id}" in entity.gaps
     old_gaps = set(before.gaps) if before is not None else set()
     merged = {f: (known.get(f) if v is UNAVAILABLE else v) for f, v in values.items()}
-    return merged, [f for f in missing if f not in known or broken or f in old_gaps]
+    return merged, [f for f in missing if known.get(f) is None or broken or f in old_gaps]
 
 
 def _close_gap(entity: Entity, change: Change) -> None:
@@ -210,22 +221,55 @@ def golden(entity: Entity, authority: Authority) -> Golden:
         for record, rows in tables.items():
             admitted = authority.admitted.get(record, _NOTHING)
             if system in admitted:
-                _admit(records.setdefault(record, {}), rows, admitted[system])
+                _admit(records.setdefault(record, {}), record, rows, admitted[system])
     return Golden(entity.kind, entity.id, records)
 
 
 _NOTHING: dict[str, frozenset[str] | None] = {}
 
 
-def _admit(into: dict[str, Values], rows: dict[str, Claim], fields: frozenset[str] | None) -> None:
+def _admit(
+    into: dict[str, Values], record: str, rows: dict[str, Claim], fields: frozenset[str] | None
+) -> None:
     for row_id, claim in rows.items():
         values = claim.values()
-        if values is None:
+        if values is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
         if fields is None:
             into[row_id] = values
         else:
             into[row_id] = {**into.get(row_id, {}), **{f: v for f, v in values.items() if f in fields}}
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """What a decision changes of an entity, as it was before: to take a decision back."""
+
+    revision: int
+    sent: dict[str, Sent]
+    findings: dict[str, Open]
+    trail: list[Step]
+    dirty: Touch | None
+    depends: list[str]
+    announced: str | None
+
+
+def standing(entity: Entity) -> Standing:
+    """Remember what stands before a decision; the values within are replaced by decisions, never changed."""
+    return Standing(
+        entity.revision,
+        dict(entity.sent),
+        dict(entity.findings),
+        entity.trail,
+        entity.dirty,
+        entity.depends,
+        entity.announced,
+    )
+
+
+def take_back(entity: Entity, before: Standing) -> None:
+    """As if the decision had never been made; claims and gaps stay."""
+    for name in Standing.__struct_fields__:
+        setattr(entity, name, getattr(before, name))
 
 
 encode = msgspec.msgpack.Encoder().encode

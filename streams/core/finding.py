@@ -48,6 +48,7 @@ CODES: dict[str, Code] = {
     "identity.name_missing": Code("high", HOLD, "no last or legal name is known", "enter the name", "G04"),
     "reference.unknown": Code("medium", HOLD, "a referenced organization or location is not known yet", "check that its row exists and is captured", "G03"),
     "capture.gap": Code("medium", HOLD, "a large value was never delivered by capture", "re-read the row (incremental snapshot)", "P03"),
+    "internal.decide_failed": Code("high", HOLD, "a defect of ours stopped the decision; every sink keeps what it has", "report it with the worker's log", "invariant 12"),
     "capture.quarantined": Code("medium", WARN, "a change of this row was quarantined, so its newest values are missing", "look at the quarantine topic, correct the row at its source", "P01"),
 }  # fmt: skip
 """Every code a finding can have; docs/codes.md is generated from it."""
@@ -131,6 +132,12 @@ def settle(entity: Entity, found: set[Found], position: Position) -> list[Event]
             entity.findings[key] = Open(position, code.severity, code.effect, code.message, code.action)
             events.append(_event(entity, key, "opened", position))
     return events
+
+
+def failed(entity: Entity, position: Position) -> list[Event]:
+    """A decision raised: nothing else changes, and it is said until one succeeds (invariant 12)."""
+    found = {Found(*key.split(" ", 1)) for key in entity.findings}
+    return settle(entity, found | {Found("internal.decide_failed", entity.kind)}, position)
 
 
 def _event(entity: Entity, key: str, state: str, position: Position) -> Event:

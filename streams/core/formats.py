@@ -21,10 +21,10 @@ STATES = frozenset(
     "OR PA RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR VI".split()
 )
 
-_NUCC = re.compile(r"\d{3}[0-9A-Z]{6}X").fullmatch
-_DEA = re.compile(r"[A-Z][A-Z9]\d{7}(-[A-Z0-9]+)?").fullmatch
-_ZIP = re.compile(r"\d{5}(-?\d{4})?").fullmatch
-_PHONE = re.compile(r"(\+?1)?[2-9]\d{2}[2-9]\d{6}").fullmatch
+_NUCC = re.compile(r"[0-9]{3}[0-9A-Z]{6}X").fullmatch
+_DEA = re.compile(r"[A-Z][A-Z9][0-9]{7}(-[A-Z0-9]+)?").fullmatch
+_ZIP = re.compile(r"[0-9]{5}(-?[0-9]{4})?").fullmatch
+_PHONE = re.compile(r"(\+?1)?[2-9][0-9]{2}[2-9][0-9]{6}").fullmatch
 _NOT_DIALLED = str.maketrans("", "", " -().")
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 """Luhn: twice a digit, less 9 when above 9."""
@@ -122,6 +122,14 @@ def refusal_code(record: str, field: str, values: Values) -> str:
     value = values.get(field)
     code = check(value) if check is not None and value is not None else None
     return code or DATES_CODE
+
+
+def covers_no_day(record: str, refused: Values) -> bool:
+    """A period that is wrong and never was right: its row stands for no day, rather than for every day."""
+    start, end = DATES_IN_ORDER.get(record, ("", ""))
+    if start != "effective_from" or start not in refused or end not in refused:
+        return False
+    return refused[start] is None and refused[end] is None
 
 
 def canonical_phone(value: str | None) -> str | None:

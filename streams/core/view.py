@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+
 from streams.core.change import Values
 from streams.core.entity import Golden
 from streams.core.formats import canonical_license_number, canonical_phone, canonical_postal_code
@@ -90,21 +92,41 @@ def _languages(root: Values) -> list[str]:
     return sorted({item["code"] if isinstance(item, dict) else str(item) for item in spoken if item})
 
 
-def directory_provider(golden: Golden, look: Look, as_of: str) -> Content:
-    """Identity, and one listing per current practice location and network."""
-    root = golden.one("provider") or {}
+class Today(Struct, frozen=True, gc=False):
+    """What several views ask of one golden record on one date, found once."""
+
+    golden: Golden
+    look: Look
+    as_of: str
+    root: Values
+    taxonomy: Values | None
+    taxonomy_code: str | None
+    places: list[Values]
+    networks: list[Values]
+
+
+def today(golden: Golden, look: Look, as_of: str) -> Today:
+    """The facts of `as_of`."""
+    root = golden.one(golden.kind) or {}
+    if golden.kind != "provider":
+        return Today(golden, look, as_of, root, None, None, [], [])
     taxonomy = primary_taxonomy(golden, as_of)
-    specialty = taxonomy.get("nucc_code") if taxonomy else None
-    networks = current_networks(golden, as_of)
+    code = taxonomy.get("nucc_code") if taxonomy is not None else None
+    places = _distinct(current_locations(golden, as_of))
+    return Today(golden, look, as_of, root, taxonomy, code, places, current_networks(golden, as_of))
+
+
+def directory_provider(today: Today) -> Content:
+    """Identity, and one listing per current practice location and network."""
+    root, networks = today.root, today.networks
     listings: list[Content] = []
-    for place in _distinct(current_locations(golden, as_of)):
-        if networks:
-            shown = _place(place, look)
-            listings += [_listing(place, network, shown, specialty) for network in networks]
+    for place in today.places if networks else ():
+        shown = _place(place, today.look)
+        listings += [_listing(place, network, shown, today.taxonomy_code) for network in networks]
     return {
         "status": "active",
         "reason": None,
-        "provider_id": golden.id,
+        "provider_id": today.golden.id,
         "npi": root.get("npi"),
         "display_name": display_name(root),
         "last_name": root.get("last_name"),
@@ -159,13 +181,13 @@ def _place(place: Values, look: Look) -> Content:
     }
 
 
-def directory_location(golden: Golden, look: Look, as_of: str) -> Content:
+def directory_location(today: Today) -> Content:
     """A practice location as the directory shows it."""
-    row = golden.one("location") or {}
+    row = today.root
     return {
         "status": "active",
         "reason": None,
-        "location_id": golden.id,
+        "location_id": today.golden.id,
         "organization_id": row.get("organization_id"),
         "name": row.get("name"),
         "line1": row.get("line1"),
@@ -193,24 +215,22 @@ def _hours(item: Content) -> Content:
     }
 
 
-def enrollment_provider(golden: Golden, look: Look, as_of: str) -> Content:
+def enrollment_provider(today: Today) -> Content:
     """Identity for enrollment, and the group identifiers its existing enrollments carry per location."""
-    root = golden.one("provider") or {}
-    taxonomy = primary_taxonomy(golden, as_of)
-    places = _distinct(current_locations(golden, as_of))
-    groups = [group for place in places if (group := _group(str(place.get("location_id")), look))]
-    first = next((p for p in places if p["is_primary"]), places[0] if places else None)
-    license_ = supporting_license(golden, taxonomy, _state_of(first, look)) or {}
+    root, places = today.root, today.places
+    groups = [group for place in places if (group := _group(str(place.get("location_id")), today.look))]
+    first = next((p for p in places if p.get("is_primary")), places[0] if places else None)
+    license_ = supporting_license(today.golden, today.taxonomy, _state_of(first, today.look)) or {}
     middle = root.get("middle_name")
     return {
         "status": "active",
         "reason": None,
-        "provider_id": golden.id,
+        "provider_id": today.golden.id,
         "npi": root.get("npi"),
         "last_name": root.get("last_name"),
         "first_name": root.get("first_name"),
         "middle_initial": middle[0] if middle else None,
-        "taxonomy_code": taxonomy.get("nucc_code") if taxonomy else None,
+        "taxonomy_code": today.taxonomy_code,
         "license_state": license_.get("state"),
         "license_number": canonical_license_number(license_.get("number_raw")),
         "license_expires": license_.get("expires"),
@@ -240,13 +260,12 @@ def _group(location_id: str, look: Look) -> Content | None:
     }
 
 
-def billing_provider(golden: Golden, look: Look, as_of: str) -> Content:
+def billing_provider(today: Today) -> Content:
     """The rendering provider and whom the provider bills under, in the forms of X12 837."""
-    root = golden.one("provider") or {}
-    taxonomy = primary_taxonomy(golden, as_of)
+    root, as_of = today.root, today.as_of
     rows = [
         r
-        for r in golden.rows("affiliation").values()
+        for r in today.golden.rows("affiliation").values()
         if r.get("bills_under")
         and r.get("organization_id")
         and is_current(None, r.get("effective_to"), as_of)
@@ -255,11 +274,11 @@ def billing_provider(golden: Golden, look: Look, as_of: str) -> Content:
     return {
         "status": "active",
         "reason": None,
-        "provider_id": golden.id,
+        "provider_id": today.golden.id,
         "npi": root.get("npi"),
         "last_name": _upper(root.get("last_name")),
         "first_name": _upper(root.get("first_name")),
-        "taxonomy_code": taxonomy.get("nucc_code") if taxonomy else None,
+        "taxonomy_code": today.taxonomy_code,
         "affiliations": [
             {
                 "organization_id": r.get("organization_id"),
@@ -271,26 +290,26 @@ def billing_provider(golden: Golden, look: Look, as_of: str) -> Content:
     }
 
 
-def billing_organization(golden: Golden, look: Look, as_of: str) -> Content:
+def billing_organization(today: Today) -> Content:
     """A pay-to organization."""
-    row = golden.one("organization") or {}
+    row = today.root
     return {
         "status": "active",
         "reason": None,
-        "organization_id": golden.id,
+        "organization_id": today.golden.id,
         "npi": row.get("npi"),
         "tin": row.get("tin"),
         "legal_name": row.get("legal_name"),
     }
 
 
-def billing_location(golden: Golden, look: Look, as_of: str) -> Content:
+def billing_location(today: Today) -> Content:
     """A service location as claims name it."""
-    row = golden.one("location") or {}
+    row = today.root
     return {
         "status": "active",
         "reason": None,
-        "location_id": golden.id,
+        "location_id": today.golden.id,
         "organization_id": row.get("organization_id"),
         "facility_npi": row.get("location_npi"),
         "name": row.get("name"),
@@ -305,7 +324,7 @@ def _upper(text: str | None) -> str | None:
     return text.upper() if text else text
 
 
-Build = Callable[[Golden, Look, str], Content]
+Build = Callable[[Today], Content]
 
 VIEWS: dict[str, dict[str, Build]] = {
     "provider": {
@@ -317,6 +336,12 @@ VIEWS: dict[str, dict[str, Build]] = {
     "location": {"directory": directory_location, "billing": billing_location},
 }
 """kind -> sink system -> the function that builds its view."""
+
+
+def build(golden: Golden, look: Look, as_of: str) -> dict[str, Content]:
+    """Every sink's view of an entity whose own row exists, by sink system."""
+    facts = today(golden, look, as_of)
+    return {sink: make(facts) for sink, make in VIEWS.get(golden.kind, {}).items()}
 
 
 def withdrawn(golden: Golden, reason: str) -> Content:

@@ -109,9 +109,16 @@ class Partition:
         self._wake.set()
 
     async def work(self, chunk: Any) -> bool:
-        """Work a chunk until it is committed. False when the chunk is dead: do not acknowledge it."""
+        """Work a chunk until it is committed. False when the chunk is dead: do not acknowledge it.
+
+        Faust cancels actors while they work; a unit half done, with its write thread still running, must then end
+        under the lock all the same, so it runs as a task of its own.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._locked(chunk.records, lambda: chunk.live)))
+
+    async def _locked(self, records: Sequence[Any], live: Callable[[], bool]) -> bool:
         async with self._lock:
-            done = await self._until_done(chunk.records, lambda: chunk.live)
+            done = await self._until_done(records, live)
         self._wake.set()
         return done
 
@@ -186,8 +193,7 @@ class Partition:
                 return
             due = self.handler.next_ms(monotonic_ms())
             if due is not None and due <= monotonic_ms():
-                async with self._lock:
-                    await self._until_done((), lambda: True)
+                await self._locked((), lambda: True)
 
     async def _sleep(self) -> None:
         self._wake.clear()

@@ -7,7 +7,6 @@ Implements the transport's Gate. Opening fences the predecessor first, then rest
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +51,7 @@ class Partitions:
         self._handler = handler
         self._shared = Shared()
         self._opening: dict[int, asyncio.Task[None]] = {}
+        self._wanted: frozenset[int] = frozenset()
         self._topic_id = ""
         self.open: dict[int, Partition] = {}
         self.restored: dict[int, Restored] = {}
@@ -66,20 +66,16 @@ class Partitions:
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Begin to open what is new; returns at once."""
+        self._wanted = partitions
         for number in partitions - self.open.keys() - self._opening.keys():
             self._opening[number] = asyncio.create_task(self._open(number), name=f"open-{number}")
 
     async def revoked(self, partitions: frozenset[int]) -> None:
         """Close what is given up, so that another worker can open it."""
-        for number in partitions:
-            opening = self._opening.pop(number, None)
-            if opening is not None:
-                opening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await opening
-            partition = self.open.pop(number, None)
-            if partition is not None:
-                await partition.close()
+        self._wanted -= partitions
+        # An opening runs in a thread that can't be cancelled: it sees that it isn't wanted, and closes its store.
+        await asyncio.gather(*(self._opening[n] for n in partitions if n in self._opening))
+        await asyncio.gather(*(self.open.pop(n).close() for n in partitions if n in self.open))
 
     async def gap(self, gap: Gap) -> None:
         """Records left the log before they were read: never silently passed over."""
@@ -89,12 +85,18 @@ class Partitions:
     # ---- opening ----
 
     async def _open(self, number: int) -> None:
-        await self._references.ready.wait()
+        try:
+            await self._opened(number)
+        finally:
+            self._opening.pop(number, None)
+
+    async def _opened(self, number: int) -> None:
+        while number in self._wanted and not self._references.ready.is_set():
+            await asyncio.sleep(0.02)
         attempt = 0
-        while True:
+        while number in self._wanted:
             try:
                 partition = await asyncio.to_thread(self._build, number)
-                break
             except Fenced as error:
                 await die(str(error))
             except Exception as error:
@@ -103,7 +105,14 @@ class Partitions:
                 )
                 await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
                 attempt += 1
-        self._opening.pop(number, None)
+            else:
+                await self._admit(number, partition)
+                return
+
+    async def _admit(self, number: int, partition: Partition) -> None:
+        if number not in self._wanted:
+            await partition.close()
+            return
         self.open[number] = partition
         partition.start()
         log.info("partition.open", partition=number, restored=self.restored[number].records)

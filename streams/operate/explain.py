@@ -1,0 +1,196 @@
+"""Where each value in each system came from, and why: the answer to `concord explain`.
+
+    Located (entity + references it looked at) --explain--> claims, verdict, findings, and per sink every value's origin
+
+`explanation` is pure: it derives everything from the stored entities by the core's own functions. Values of class S1
+are masked before they enter the answer, and a refused value of class S1 or S2 is never shown at all (invariant 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.authority import load_authority
+from streams.core import finding, gate
+from streams.core.authority import Authority
+from streams.core.entity import Claim, Entity, Golden, golden
+from streams.core.formats import refusal_code
+from streams.operate.find import Finder, Located
+from streams.operate.masking import HIDDEN, field_class, shown
+from streams.operate.told import Sink, Telling
+from streams.operate.wording import column_of, position_text, table_of, time_text
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One field of a claim. `admitted`: the claim's system owns the field, so the golden record takes it."""
+
+    field: str
+    column: str
+    value: Any
+    owner: str
+    admitted: bool
+    refused: str = ""
+    """why the newest value was refused; `value` is then the last good one"""
+    refused_value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one system says of one row, and as of when."""
+
+    system: str
+    record: str
+    table: str
+    row: str
+    position: str
+    txid: int
+    committed_at: str
+    deleted: bool
+    values: list[Value]
+    gaps: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """What is wrong, its effect, and what to do."""
+
+    code: str
+    subject: str
+    severity: str
+    effect: str
+    message: str
+    action: str
+    opened_position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """active, held (sinks keep their last view) or withdrawn, and because of what."""
+
+    state: str
+    because: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything the platform knows of one entity, and what it told whom."""
+
+    kind: str
+    id: str
+    npi: str | None
+    name: str | None
+    found_in: str
+    revision: int
+    as_of: str
+    verdict: Verdict
+    findings: list[OpenFinding]
+    sinks: list[Sink]
+    claims: list[Row]
+    references: list[str]
+
+
+def explain(settings: Settings, key: str) -> list[Explanation]:
+    """Explain what a key stands for; an NPI with several holders gets one answer each."""
+    finder = Finder(settings)
+    return [_with_references(finder, located) for located in finder.find(key)]
+
+
+def _with_references(finder: Finder, located: Located) -> Explanation:
+    references = {found.name: found.entity for found in finder.get_many(located.entity.depends)}
+    return explanation(located, references, load_authority(), finder.as_of(located.entity.id))
+
+
+def explanation(
+    located: Located, references: Mapping[str, Entity], authority: Authority, as_of: str
+) -> Explanation:
+    """Explain one entity with the references its decision looked at."""
+    entity = located.entity
+    record = golden(entity, authority)
+    root = record.one(entity.kind) or {}
+    return Explanation(
+        entity.kind,
+        entity.id,
+        root.get("npi"),
+        root.get("last_name") or root.get("legal_name") or root.get("name"),
+        located.where,
+        entity.revision,
+        as_of,
+        verdict(entity, record),
+        [_open(key, item) for key, item in entity.findings.items()],
+        Telling(entity, record, references, authority, as_of).sinks(),
+        list(claims(entity, authority)),
+        entity.depends,
+    )
+
+
+# ---- claims ----
+
+
+def claims(entity: Entity, authority: Authority) -> Iterator[Row]:
+    """Every claim of every system, value by value."""
+    for system, tables in sorted(entity.claims.items()):
+        for record, by_id in sorted(tables.items()):
+            for row_id, claim in sorted(by_id.items()):
+                yield _row(authority, system, record, row_id, claim)
+
+
+def _row(authority: Authority, system: str, record: str, row_id: str, claim: Claim) -> Row:
+    return Row(
+        system,
+        record,
+        table_of(system, record),
+        row_id,
+        position_text(claim.position),
+        claim.txid,
+        time_text(claim.committed_us),
+        claim.held is None,
+        [_value(authority, system, record, name, claim) for name in claim.held or {}],
+        claim.gaps,
+    )
+
+
+def _value(authority: Authority, system: str, record: str, name: str, claim: Claim) -> Value:
+    owner = authority.owners.get(record, {}).get(name, system if system == "platform" else "")
+    now = {**(claim.held or {}), **claim.claimed}
+    effective = claim.refused[name] if name in claim.refused else now[name]
+    code = refusal_code(record, name, now) if name in claim.refused else ""
+    return Value(
+        name,
+        column_of(system, record, name),
+        shown(record, name, effective),
+        owner,
+        owner == system,
+        code,
+        _refused_value(record, name, now[name]) if code else None,
+    )
+
+
+def _refused_value(record: str, name: str, value: Any) -> Any:
+    return value if field_class(record, name) == "public" else HIDDEN
+
+
+# ---- verdict and findings ----
+
+
+def verdict(entity: Entity, record: Golden) -> Verdict:
+    """The gates' verdict on the entity as it stands, by the gates themselves."""
+    found = [finding.Found(*key.split(" ", 1)) for key in entity.findings]
+    known = any(entity.kind in tables and tables[entity.kind] for tables in entity.claims.values())
+    match gate.judge(record, found, was_known=known):
+        case gate.Hold(codes):
+            return Verdict("held", list(codes))
+        case gate.Withdraw(reason):
+            return Verdict("withdrawn", [reason])
+        case _:
+            return Verdict("active")
+
+
+def _open(key: str, item: Any) -> OpenFinding:
+    code, _, subject = key.partition(" ")
+    return OpenFinding(
+        code, subject, item.severity, item.effect, item.message, item.action, position_text(item.position)
+    )

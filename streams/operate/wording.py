@@ -1,0 +1,43 @@
+"""How the platform's stored values read to people: source tables and columns, positions, times. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+
+from schemas.catalog import Table, load_mappings
+from streams.core.change import Position
+
+
+@cache
+def _tables(system: str) -> tuple[Table, ...]:
+    mapping = load_mappings().get(system)
+    return tuple(mapping.tables.values()) if mapping else ()
+
+
+@cache
+def _columns(system: str) -> Mapping[tuple[str, str], str]:
+    """(record, field) -> column of a system, from its mapping."""
+    return {table.target(column): column for table in _tables(system) for column in table.columns}
+
+
+@cache
+def table_of(system: str, record: str) -> str:
+    """The source table of a canonical record; empty where the system has none."""
+    return next((table.name for table in _tables(system) if table.record == record), "")
+
+
+def column_of(system: str, record: str, field: str) -> str:
+    """The source column of a canonical field; empty where the system has none."""
+    return _columns(system).get((record, field), "")
+
+
+def position_text(position: Position) -> str:
+    """`epoch/prior_commit/lsn`."""
+    return "/".join(map(str, position))
+
+
+def time_text(us: int) -> str:
+    """ISO 8601 in UTC with microseconds; empty for what has no time."""
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="microseconds") if us else ""
