@@ -7,7 +7,7 @@ Content is a dict in the schema's order without `revision`, so that equal conten
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -33,29 +33,42 @@ def current_locations(golden: Golden, as_of: str) -> list[Values]:
     """Where the provider practises today, ordered by location."""
     rows = [
         r
-        for r in golden.rows("provider_location").values()
+        for _, r in _by_row_id(golden.rows("provider_location"))
         if is_current(r.get("effective_from"), r.get("effective_to"), as_of) and r.get("location_id")
     ]
     return sorted(rows, key=lambda r: (r.get("location_id"), r.get("effective_from") or ""))
 
 
+def _by_row_id(rows: dict[str, Values]) -> list[tuple[str, Values]]:
+    """Rows in an order of their own, so that a choice among equals never depends on which came first."""
+    return sorted(rows.items()) if len(rows) > 1 else list(rows.items())
+
+
 def current_networks(golden: Golden, as_of: str) -> list[Values]:
-    """Networks the provider takes part in today; a payer's term date is the last covered day."""
+    """Networks the provider takes part in today, each once; a payer's term date is the last covered day."""
     rows = [
         r
-        for r in golden.rows("network_participation").values()
+        for _, r in _by_row_id(golden.rows("network_participation"))
         if r.get("par_status") == "par"
         and is_current(r.get("effective_from"), None, as_of)
         and as_of <= (r.get("term_date") or FOREVER)
     ]
-    return sorted(rows, key=lambda r: (r.get("payer") or "", r.get("product") or "", r.get("network") or ""))
+    if len(rows) < 2:
+        return rows
+    rows.sort(key=lambda r: r.get("effective_from") or "", reverse=True)
+    earliest = {_network(row): row for row in rows}
+    return [earliest[network] for network in sorted(earliest)]
+
+
+def _network(row: Values) -> tuple[str, str, str]:
+    return (row.get("payer") or "", row.get("product") or "", row.get("network") or "")
 
 
 def primary_taxonomy(golden: Golden, as_of: str) -> Values | None:
     """The current primary taxonomy; with several the smallest code, so that the choice is stable."""
     rows = [
         r
-        for r in golden.rows("taxonomy").values()
+        for _, r in _by_row_id(golden.rows("taxonomy"))
         if r.get("is_primary")
         and r.get("nucc_code")
         and is_current(r.get("effective_from"), r.get("effective_to"), as_of)
@@ -69,7 +82,7 @@ def supporting_license(golden: Golden, taxonomy: Values | None, state: str | Non
     named = licenses.get(str(taxonomy.get("license_id"))) if taxonomy is not None else None
     if named is not None:
         return named
-    usable = [r for r in licenses.values() if r.get("status") in USABLE_LICENSES]
+    usable = [r for _, r in _by_row_id(licenses) if r.get("status") in USABLE_LICENSES]
     usable.sort(key=lambda r: (r.get("state") != state, r.get("state") or "", r.get("number_raw") or ""))
     return usable[0] if usable else None
 
@@ -88,8 +101,19 @@ def display_name(root: Values) -> str | None:
 
 
 def _languages(root: Values) -> list[str]:
-    spoken = root.get("languages") or []
-    return sorted({item["code"] if isinstance(item, dict) else str(item) for item in spoken if item})
+    spoken = (item.get("code") if isinstance(item, dict) else item for item in _items(root, "languages"))
+    return _words(spoken)
+
+
+def _items(row: Values, field: str) -> list[Any]:
+    """The elements of a JSON list; any other document is none."""
+    document = row.get(field)
+    return document if isinstance(document, list) else []
+
+
+def _words(items: Iterable[Any]) -> list[str]:
+    """The texts among them, each once, sorted."""
+    return sorted({item for item in items if item and isinstance(item, str)})
 
 
 class Today(Struct, frozen=True, gc=False):
@@ -200,19 +224,24 @@ def directory_location(today: Today) -> Content:
         "longitude": row.get("longitude"),
         "phone": canonical_phone(row.get("phone")),
         "fax": canonical_phone(row.get("fax")),
-        "accessibility": sorted(a for a in row.get("accessibility") or [] if a),
-        "hours": [_hours(h) for h in row.get("hours") or [] if isinstance(h, dict) and h.get("day")],
+        "accessibility": _words(_items(row, "accessibility")),
+        "hours": [_hours(h) for h in _items(row, "hours") if isinstance(h, dict) and _text(h.get("day"))],
         "telehealth": row.get("telehealth"),
     }
 
 
 def _hours(item: Content) -> Content:
     return {
-        "day": str(item["day"]),
-        "open": item.get("open"),
-        "close": item.get("close"),
+        "day": item["day"],
+        "open": _text(item.get("open")),
+        "close": _text(item.get("close")),
         "all_day": bool(item.get("all_day", False)),
     }
+
+
+def _text(value: Any) -> str | None:
+    """A JSON value as text; what is none says nothing."""
+    return value if isinstance(value, str) else None
 
 
 def enrollment_provider(today: Today) -> Content:
@@ -262,15 +291,7 @@ def _group(location_id: str, look: Look) -> Content | None:
 
 def billing_provider(today: Today) -> Content:
     """The rendering provider and whom the provider bills under, in the forms of X12 837."""
-    root, as_of = today.root, today.as_of
-    rows = [
-        r
-        for r in today.golden.rows("affiliation").values()
-        if r.get("bills_under")
-        and r.get("organization_id")
-        and is_current(None, r.get("effective_to"), as_of)
-    ]
-    rows.sort(key=lambda r: (r.get("organization_id"), r.get("effective_from") or ""))
+    root = today.root
     return {
         "status": "active",
         "reason": None,
@@ -285,9 +306,33 @@ def billing_provider(today: Today) -> Content:
                 "effective_from": r.get("effective_from"),
                 "effective_to": r.get("effective_to"),
             }
-            for r in rows
+            for r in _billing_periods(today)
         ],
     }
+
+
+def _billing_periods(today: Today) -> list[Values]:
+    """Current and coming affiliations; of several with one organization (roles) none within another."""
+    rows = [
+        r
+        for _, r in _by_row_id(today.golden.rows("affiliation"))
+        if r.get("bills_under")
+        and r.get("organization_id")
+        and is_current(None, r.get("effective_to"), today.as_of)
+    ]
+    rows.sort(key=lambda r: r.get("effective_to") or FOREVER, reverse=True)
+    rows.sort(key=lambda r: (r.get("organization_id"), r.get("effective_from") or ""))
+    kept: list[Values] = []
+    for row in rows:
+        if not kept or not _covers(kept[-1], row):
+            kept.append(row)
+    return kept
+
+
+def _covers(longer: Values, row: Values) -> bool:
+    return longer.get("organization_id") == row.get("organization_id") and (
+        (row.get("effective_to") or FOREVER) <= (longer.get("effective_to") or FOREVER)
+    )
 
 
 def billing_organization(today: Today) -> Content:
