@@ -95,7 +95,7 @@ def ids(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> dict[str
     missing = [newest[topic].name for topic, number in found.items() if number is None]
     if missing:
         message = f"not registered: {', '.join(missing)}"
-        raise EnvironmentFault("registry.missing", message, "run `concord schemas publish`")
+        raise EnvironmentFault("registry.missing", message, "run `concord schema publish`")
     return {topic: number for topic, number in found.items() if number is not None}
 
 

@@ -29,7 +29,7 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 systems = _group("systems", "The reference systems' databases.")
-schemas = _group("schemas", "The contracts of the sink topics.")
+schemas = _group("schema", "The contracts of the sink topics.")
 topics = _group("topics", "The topics of the catalogue.")
 mapping = _group("mapping", "Which table and column is which canonical field.")
 load = _group("load", "Fill the credentialing database.")
@@ -50,7 +50,7 @@ def systems_apply(as_json: AsJson = False) -> None:
     )
 
 
-@schemas.command("publish", epilog="Example: concord schemas publish")
+@schemas.command("publish", epilog="Example: concord schema publish")
 def schemas_publish(as_json: AsJson = False) -> None:
     """Register the view schemas under FULL_TRANSITIVE; a breaking change is refused."""
 
@@ -62,7 +62,7 @@ def schemas_publish(as_json: AsJson = False) -> None:
         return registry.publish(client, registry.schema_files(prefix=known.topic_prefix))
 
     output.answer(
-        "schemas publish",
+        "schema publish",
         as_json,
         work,
         lambda r: "\n".join(f"{p.subject} v{p.version} id {p.id}{' (new)' if p.created else ''}" for p in r),
