@@ -23,10 +23,11 @@ from streams.agents.state import PartitionState, Snapshot
 from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
-from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide
+from streams.core import finding
+from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide, miss
 from streams.core.authority import Authority
 from streams.core.change import Change, Control, Decoder, Malformed, Position
-from streams.core.entity import Entity, note_gap
+from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.gate import Withdraw
 from streams.engine.partition import Unit
 from streams.engine.pending import Heard, Pending
@@ -94,6 +95,8 @@ class Item:
     """not dirty by itself: a reference or the rules changed"""
     mark: tuple[int, int] | None = None
     """(reference partition, offset) that is dealt with once this item is decided"""
+    rules: str | None = None
+    """the rules' version every entity is decided under once this item is"""
 
 
 class Decide:
@@ -119,10 +122,13 @@ class Decide:
         self._sweep.clear()
         for key in store.dirty():
             self._load_dirty(key, store.get(key))
-        if self.state.rules != self.context.rules:
-            # Other rules, authority or mapping: every entity is decided again, paced by the sweep.
-            self._sweep.extend(Item(key, True, True) for key in store.entity_keys())
+        if raw is None:
             self.state.rules = self.context.rules
+        if self.state.rules != self.context.rules:
+            # Other rules, authority or mapping: every entity is decided again, paced by the sweep. The version is
+            # noted with the last of them: a restart in between begins again, and skips nothing.
+            self._sweep.extend(Item(key, True, True) for key in store.entity_keys())
+            self._sweep.append(Item(b"", True, True, rules=self.context.rules))
 
     def _load_dirty(self, key: bytes, value: bytes | None) -> None:
         touch = decode_index(value).dirty if value is not None else None
@@ -133,6 +139,13 @@ class Decide:
 
     def decode(self, record: Any) -> tuple[bytes | None, Any]:
         """What a record says, by its topic."""
+        try:
+            return self._decode(record)
+        except Exception as error:  # a bug must neither lose the record nor stop the partition
+            log.error("decide.decode_failed", topic=record.topic, offset=record.offset, error=_name(error))
+            return None, Malformed("internal.decode_failed", _name(error))
+
+    def _decode(self, record: Any) -> tuple[bytes | None, Any]:
         topic = record.topic.removeprefix(self.context.prefix)
         if topic == CLOCK_TOPIC:
             return None, _control(record.value)
@@ -159,8 +172,9 @@ class Decide:
         try:
             outcome = self._take(unit, record, key, said, now_ms)
         except Exception as error:  # a bug must neither lose the record nor stop the partition
-            log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=repr(error))
-            outcome = self._quarantine(unit, record, Malformed("internal.take_failed", type(error).__name__))
+            # The kind of error only: its text may hold a value (invariant 11).
+            log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=_name(error))
+            outcome = self._quarantine(unit, record, Malformed("internal.take_failed", _name(error)))
         self.state.count(record.topic, outcome)
         self.state.inputs[record.topic] = record.offset + 1
 
@@ -178,27 +192,48 @@ class Decide:
     def decide(self, unit: Unit, item: Item, now_ms: float) -> None:
         """Decide one entity and address what follows."""
         entity: Entity | None = unit.entities.get(item.key)
+        self._note(item)
+        if entity is None or (item.sweep and entity.dirty is not None):
+            return  # a dirty entity is decided when its own transaction is over
+        before, decided_us = standing(entity), time.time_ns() // 1000
+        try:
+            decision = decide(entity, self._world(), decided_us)
+            if not item.proven and isinstance(decision.verdict, Withdraw) and decision.emissions:
+                # A transaction that only lingered out may be half: what would remove something waits longer.
+                take_back(entity, before)
+                self.pending.wait_to_withdraw(item.key, now_ms)
+                return
+            outputs = self._address(item.key, entity, before.dirty, decision, decided_us)
+        except Exception as error:  # a bug: keep what the sinks have, and say so
+            log.error("decide.failed", entity=item.key.decode(), error=_name(error))
+            take_back(entity, before)
+            self._failed(unit, item.key, entity, before.dirty)
+            return
+        self._count(decision)
+        unit.outputs += outputs
+        if entity.depends != decision.depends_before:
+            unit.batch.depend(item.key, decision.depends_before, entity.depends)
+        elif before.dirty is None and not outputs:
+            return  # a reference changed and nothing follows for this entity
+        unit.touched[item.key] = None
+
+    def _note(self, item: Item) -> None:
+        """What is dealt with now that this item is decided."""
         if item.mark is not None:
             partition, offset = item.mark
             self.state.references[partition] = max(self.state.references.get(partition, -1), offset)
-        if entity is None or (item.sweep and entity.dirty is not None):
-            return  # a dirty entity is decided when its own transaction is over
-        before = None if item.proven else core_entity.encode(entity)
-        touch, decided_us = entity.dirty, time.time_ns() // 1000
-        try:
-            decision = decide(entity, self._world(), decided_us)
-        except Exception as error:  # a bug: keep what the sinks have, and say so
-            log.error("decide.failed", entity=item.key.decode(), error=repr(error))
-            if touch is not None:
-                entity.dirty = None
-                unit.touched[item.key] = None
-            return
-        if before is not None and isinstance(decision.verdict, Withdraw) and decision.emissions:
-            # A transaction that only lingered out may be half: what would remove something waits longer.
-            unit.entities[item.key] = core_entity.decode(before)
-            self.pending.wait_to_withdraw(item.key, now_ms)
-            return
-        self._address(unit, item.key, entity, touch, decision, decided_us)
+        if item.rules is not None:
+            self.state.rules, self._moved = item.rules, True
+
+    def _count(self, decision: Decision) -> None:
+        self.state.decided += 1
+        self.state.emitted += len(decision.emissions)
+
+    def _failed(self, unit: Unit, key: bytes, entity: Entity, touch: Touch | None) -> None:
+        events = finding.failed(entity, touch.position if touch else (0, 0, 0))
+        entity.dirty = None
+        unit.touched[key] = None
+        unit.outputs += [self._finding(event) for event in events]
 
     def close_unit(self, unit: Unit) -> bool:
         """Entity records of everything touched, then the partition's state as the unit's last output."""
@@ -238,23 +273,21 @@ class Decide:
                 assert key is not None
                 return self._change(unit, record, key, said, now_ms)
             case Malformed():
-                return self._malformed(unit, record, key, said)
+                return self._malformed(unit, record, key, said, now_ms)
             case Control():
                 return UNMAPPED
             case SnapshotComplete():
                 return self._snapshot_complete(said)
             case Holder():
                 assert key is not None
-                return self._hold(unit, key, said, record.timestamp * 1000)
+                return self._hold(unit, record, key, said)
         raise AssertionError(f"unknown message {type(said).__name__}")
 
     def _change(self, unit: Unit, record: Any, key: bytes, change: Change, now_ms: float) -> str:
         entity = unit.entities.get(key)
         if entity is None:
             if self.context.places(record.key) != self.number:
-                return self._quarantine(
-                    unit, record, Malformed("change.partition_wrong", "the key belongs to another partition")
-                )
+                return self._misplaced(unit, record)
             entity = unit.entities[key] = Entity(change.kind, change.entity_id)
         prior = change.position[:2]
         if not change.initial:
@@ -267,13 +300,21 @@ class Decide:
             return outcome
         unit.touched[key] = None
         if entity.dirty is not None:
-            if entity.dirty.initial and self._waits(change.system, change.position[0]):
-                self.pending.touch_snapshot(change.system, key)
-            elif change.initial:
-                self.pending.restore(key)
-            else:
-                self.pending.touch(change.system, prior, key)
+            self._touch(key, entity.dirty, change.system, change.position, change.initial)
         return outcome
+
+    def _touch(self, key: bytes, dirty: Touch, system: str, position: Position, initial: bool) -> None:
+        """When this dirty entity may be decided: after its snapshot, at once, or after its transaction."""
+        if dirty.initial and self._waits(system, position[0]):
+            self.pending.touch_snapshot(system, key)
+        elif initial:
+            self.pending.restore(key)
+        else:
+            self.pending.touch(system, position[:2], key)
+
+    def _misplaced(self, unit: Unit, record: Any) -> str:
+        reason = Malformed("change.partition_wrong", "the key belongs to another partition")
+        return self._quarantine(unit, record, reason)
 
     def _date(self, committed_us: int) -> None:
         """'Today' is the newest commit date seen: the core reads no clock, and a replay sees the same days."""
@@ -281,11 +322,20 @@ class Decide:
         if date > self.state.as_of:
             self.state.as_of = date
 
-    def _malformed(self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed) -> str:
+    def _malformed(
+        self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed, now_ms: float
+    ) -> str:
         entity = unit.entities.get(key) if key is not None else None
-        if key is not None and entity is not None and note_gap(entity, malformed):
+        position = malformed.position
+        if position is not None and not malformed.initial:
+            self.pending.observe(malformed.system, position[:2], now_ms)
+        if key is not None and entity is not None and miss(entity, malformed, record.timestamp * 1000):
+            assert entity.dirty is not None
             unit.touched[key] = None
-            self.pending.restore(key)
+            if position is None:
+                self.pending.restore(key)
+            else:
+                self._touch(key, entity.dirty, malformed.system, position, malformed.initial)
         return self._quarantine(unit, record, malformed)
 
     def _quarantine(self, unit: Unit, record: Any, malformed: Malformed) -> str:
@@ -295,15 +345,18 @@ class Decide:
         unit.outputs.append(Output(self.context.prefix + "quarantine", record.key, record.value, headers))
         return QUARANTINED
 
-    def _hold(self, unit: Unit, key: bytes, holder: Holder, received_us: int) -> str:
-        entity = unit.entities.get(key) or Entity("npi", holder.npi)
-        unit.entities[key] = entity
+    def _hold(self, unit: Unit, record: Any, key: bytes, holder: Holder) -> str:
+        entity = unit.entities.get(key)
+        if entity is None:
+            if self.context.places(record.key or b"") != self.number:
+                return self._misplaced(unit, record)
+            entity = unit.entities[key] = Entity("npi", holder.npi)
         values = {"kind": holder.kind, "id": holder.id} if holder.holds else None
         change = Change(
             "platform", "npi", holder.npi, "holder", f"{holder.kind}/{holder.id}", holder.position, values,
             False, False, 0, 0, 0, False,
         )  # fmt: skip
-        outcome = advance(entity, change, received_us)
+        outcome = advance(entity, change, record.timestamp * 1000)
         entity.dirty = None  # nothing follows from it yet
         if outcome != SUPERSEDED:
             unit.touched[key] = None
@@ -346,6 +399,7 @@ class Decide:
                 self.context.references.all_done(system, snapshot.epoch) or now_ms - since > SNAPSHOT_WAIT_MS
             ):
                 snapshot.done = self._moved = True
+                self._snapshot_since.pop(system, None)
                 self.pending.release(system, waiting)
 
     # ---- references ----
@@ -368,34 +422,28 @@ class Decide:
         return World(self.context.authority, self.context.references.get, self.state.as_of)
 
     def _address(
-        self, unit: Unit, key: bytes, entity: Entity, touch: Any, decision: Decision, decided_us: int
-    ) -> None:
-        prefix = self.context.prefix
-        self.state.decided += 1
+        self, key: bytes, entity: Entity, touch: Touch | None, decision: Decision, decided_us: int
+    ) -> list[Output]:
+        """What follows from a decision, each for its topic."""
+        prefix, outputs = self.context.prefix, [self._finding(event) for event in decision.findings]
         position = touch.position if touch else (0, 0, 0)
         committed_us = touch.committed_us if touch else decided_us
         name = entity.id.encode()
         time_text = _time_of(decided_us) if decision.emissions else ""
         for emission in decision.emissions:
-            self.state.emitted += 1
             headers = codec.view_headers(emission, position, committed_us, time_text)
             topic = f"{prefix}sink.{emission.sink}.{emission.kind}"
-            unit.outputs.append(Output(topic, name, self.context.encoders.view(emission), headers))
-        for event in decision.findings:
-            identity = f"{event.kind}/{event.entity_id} {event.code} {event.subject}".encode()
-            unit.outputs.append(
-                Output(prefix + "finding", identity, self.context.encoders.finding(event), [])
-            )
+            outputs.append(Output(topic, name, self.context.encoders.view(emission), headers))
         if decision.reference is not None:
-            unit.outputs.append(Output(prefix + "reference", key, decision.reference, [], self.number))
+            outputs.append(Output(prefix + "reference", key, decision.reference, [], self.number))
         for npi, holds in decision.announcements:
             value = encode_json(Holder(npi, entity.kind, entity.id, holds, position))
-            unit.outputs.append(Output(prefix + NPI_TOPIC, npi.encode(), value, []))
-        if entity.depends != decision.depends_before:
-            unit.batch.depend(key, decision.depends_before, entity.depends)
-        elif touch is None and not (decision.emissions or decision.findings):
-            return  # a reference changed and nothing follows for this entity
-        unit.touched[key] = None
+            outputs.append(Output(prefix + NPI_TOPIC, npi.encode(), value, []))
+        return outputs
+
+    def _finding(self, event: finding.Event) -> Output:
+        identity = f"{event.kind}/{event.entity_id} {event.code} {event.subject}".encode()
+        return Output(self.context.prefix + "finding", identity, self.context.encoders.finding(event), [])
 
 
 def _control(value: bytes | None) -> SnapshotComplete | Malformed:
@@ -411,6 +459,10 @@ def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:
     except msgspec.DecodeError:
         return None, Malformed("npi.undecodable", "no announcement of an NPI's holder")
     return f"npi/{holder.npi}".encode(), holder
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__
 
 
 _DATES: dict[int, str] = {}

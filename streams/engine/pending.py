@@ -87,7 +87,8 @@ class Pending:
         """The transaction made this entity dirty; call after `observe`."""
         current = self._open[system]
         if prior < current.prior:
-            self._due[key] = True  # re-sent after a restart: its transaction is long over
+            if key not in current.touched:
+                self._due[key] = True  # re-sent after a restart: its transaction is long over
             return
         current.touched[key] = None
         self._due.pop(key, None)
@@ -106,7 +107,8 @@ class Pending:
 
     def restore(self, key: bytes) -> None:
         """After a restart: the entity was left dirty, its transaction is over."""
-        self._due[key] = True
+        if not any(key in transaction.touched for transaction in self._open.values()):
+            self._due[key] = True
 
     def release(self, system: str, keys: Iterable[bytes]) -> None:
         """These entities need not wait for the snapshot any more."""

@@ -121,23 +121,35 @@ class Partitions:
         places = self._places
         # The order matters: fence, restore, read. Nothing can be written behind the restore's back.
         producer = TransactionalProducer(places.bootstrap, f"{places.transactional_id}-{number}")
-        producer.init()
-        topic_id = self._topic_id = self._topic_id or entity_topic_id(places.bootstrap, places.entity_topic)
-        path = places.data_dir / str(number)
-        store = Store(path, self._shared)
+        stores: list[Store] = []
+        try:
+            producer.init()
+            topic_id = self._topic_id = self._topic_id or entity_topic_id(
+                places.bootstrap, places.entity_topic
+            )
+            store = self._restore(number, topic_id, stores)
+            return Partition(number, store, producer, self._handler(number), topic_id, die)
+        except BaseException:
+            # Whatever is left open here would keep the next attempt from opening it.
+            for store in stores[-1:]:
+                store.close()
+            producer.close()
+            raise
+
+    def _restore(self, number: int, topic_id: str, stores: list[Store]) -> Store:
+        """The restored store, the last of `stores`: the one that is open."""
+        places, path = self._places, self._places.data_dir / str(number)
+        stores.append(Store(path, self._shared))
 
         def empty() -> Store:
-            store.close()
+            stores.pop().close()
             destroy(path)
-            return Store(path, self._shared)
+            stores.append(Store(path, self._shared))
+            return stores[-1]
 
         restorer = Restorer(places.bootstrap, places.entity_topic, topic_id, number, KEEP_MS)
-        try:
-            store, self.restored[number] = restorer.run(store, empty)
-        except BaseException:
-            store.close()
-            raise
-        return Partition(number, store, producer, self._handler(number), topic_id, die)
+        store, self.restored[number] = restorer.run(stores[-1], empty)
+        return store
 
     def _wake(self) -> None:
         for partition in self.open.values():
