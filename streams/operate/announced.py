@@ -7,7 +7,7 @@ An announcement outlives its process, so only an answer proves that one lives; a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,12 @@ def party(key: str, value: bytes) -> Party | None:
 
 def answering(settings: Settings, role: str = "") -> list[Answer]:
     """Those that live, with their status."""
-    asked = ((p, ask(p, "/status")) for p in announced(settings, role))
+    return answers(announced(settings, role))
+
+
+def answers(parties: Iterable[Party]) -> list[Answer]:
+    """Those of the parties that live, with their status."""
+    asked = ((p, ask(p, "/status")) for p in parties)
     return [Answer(p, s) for p, s in asked if isinstance(s, dict) and s.get("pid") == p.pid]
 
 

@@ -9,7 +9,7 @@ are masked before they enter the answer, and a refused value of class S1 or S2 i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.authority import load_authority
@@ -17,6 +17,8 @@ from streams.core import finding, gate
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
+from streams.operate import applied
+from streams.operate.applied import Held
 from streams.operate.find import Finder, Located
 from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.told import Sink, Telling
@@ -91,17 +93,21 @@ class Explanation:
     sinks: list[Sink]
     claims: list[Row]
     references: list[str]
+    targets: Mapping[str, Held] = field(default_factory=dict)
+    """what each target holds now"""
 
 
 def explain(settings: Settings, key: str) -> list[Explanation]:
     """Explain what a key stands for; an NPI with several holders gets one answer each."""
     finder = Finder(settings)
-    return [_with_references(finder, located) for located in finder.find(key)]
+    return [_explained(settings, finder, located) for located in finder.find(key)]
 
 
-def _with_references(finder: Finder, located: Located) -> Explanation:
-    references = {found.name: found.entity for found in finder.get_many(located.entity.depends)}
-    return explanation(located, references, load_authority(), finder.as_of(located.entity.id))
+def _explained(settings: Settings, finder: Finder, located: Located) -> Explanation:
+    entity = located.entity
+    references = {found.name: found.entity for found in finder.get_many(entity.depends)}
+    made = explanation(located, references, load_authority(), finder.as_of(entity.id))
+    return replace(made, targets=applied.held(settings, entity.kind, entity.id))
 
 
 def explanation(
