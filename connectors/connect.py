@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -25,6 +25,12 @@ class Connect:
 
     def __init__(self, url: str, timeout: float = 30.0) -> None:
         self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def config(self, name: str) -> dict[str, str] | None:
         """The configuration of a connector (references, never secrets), or None where there is none."""
@@ -52,7 +58,7 @@ class Connect:
         return offsets[0] if offsets else None
 
     def stop(self, name: str) -> None:
-        """Stop a connector and wait until its task has flushed its offsets and ended."""
+        """Stop a connector. Its task may still be ending when this returns (origin.wait_released)."""
         self._call("PUT", f"/connectors/{name}/stop")
         self._until(lambda: self._stopped(name), f"connector {name} to stop")
 

@@ -8,11 +8,11 @@ same epoch, so both are read here and nowhere else. Never reads rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -33,6 +33,10 @@ from pg_replication_slots where slot_name = %s
 _DROP = (
     "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s and not active"
 )
+_READERS = """
+select count(*) from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name like 'Debezium%%'
+"""  # %% is psycopg's spelling of %
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,39 @@ def slot(dsn: str, name: str) -> Slot | None:
         return Slot(*row) if row else None
 
 
+def wait_released(dsn: str) -> None:
+    """Wait until no Debezium reads this database as this role any more.
+
+    Connect reports a connector as stopped, without tasks, while its task is still ending: such a task
+    would make the dropped slot anew and write back the offset that was just forgotten (seen on 4.3.1).
+    """
+    with _connected(dsn) as connection:
+        _until(lambda: _none(connection, _READERS), "Debezium still reads this database")
+
+
 def drop_slot(dsn: str, name: str) -> None:
     """Drop the slot once nobody reads it. A new one starts where no transaction is open across it."""
-    deadline = monotonic() + TIMEOUT
+    counted = "select count(*) from pg_replication_slots where slot_name = %s"
+
+    def dropped() -> bool:
+        connection.execute(_DROP, [name])
+        return _none(connection, counted, name)
+
     with _connected(dsn) as connection:
-        while connection.execute("select from pg_replication_slots where slot_name = %s", [name]).fetchone():
-            connection.execute(_DROP, [name])
-            if monotonic() > deadline:
-                message = f"replication slot {name} is still read by somebody"
-                raise Unavailable("source.slot_in_use", message, "stop what reads it (pg_replication_slots)")
-            sleep(0.1)
+        _until(dropped, f"replication slot {name} is still read")
+
+
+def _none(connection: psycopg.Connection[Any], counted: LiteralString, *values: str) -> bool:
+    row = connection.execute(counted, values).fetchone()
+    return row is not None and row[0] == 0
+
+
+def _until(condition: Callable[[], bool], fault: str) -> None:
+    deadline = monotonic() + TIMEOUT
+    while not condition():
+        if monotonic() > deadline:
+            raise Unavailable("source.in_use", fault, "see who does (pg_stat_activity), then repeat")
+        sleep(0.1)
 
 
 def last_epoch(kafka: str, topic: str) -> int:
@@ -114,7 +141,13 @@ def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
             yield connection
-    except psycopg.Error as fault:
-        reason = (fault.diag.message_primary or str(fault)).splitlines()[0]
+    except psycopg.OperationalError as fault:
         step = "check the address, the role and that the database runs, then repeat"
-        raise Unavailable("source.unreachable", f"the source's database: {reason}", step) from None
+        raise Unavailable("source.unreachable", f"the source's database: {_reason(fault)}", step) from None
+    except psycopg.errors.InsufficientPrivilege as fault:
+        step = "give the capture role the rights of connectors/<system>/capture.sql and REPLICATION"
+        raise EnvironmentFault("source.refused", f"the source's database: {_reason(fault)}", step) from None
+
+
+def _reason(fault: psycopg.Error) -> str:
+    return (fault.diag.message_primary or str(fault)).splitlines()[0]

@@ -23,7 +23,7 @@ from streams.errors import InvalidInput
 CAPTURE_PASSWORD = "${env:CONCORD_CAPTURE_PASSWORD}"  # noqa: S105 (a reference, resolved inside Connect)
 EPOCH = "transforms.epoch.value.literal"
 IDENTITY = "concord.source.identity"
-"""Not Debezium's: which server this connector's positions belong to (docs/decisions/source-identity.md)."""
+"""Not Debezium's: which server this connector's positions belong to (docs/decisions/20261122-source-identity.md)."""
 
 SIGNAL = "public.concord_signal"
 SIGNAL_COLUMNS = ("id", "type", "data")  # Debezium finds none of them unless they are included too

@@ -3,7 +3,7 @@
     mapping + source.json --render--> wanted --plan--> difference --apply--> running connectors
 
 Keeps the epoch: a counter in every captured row's header that rises with each initial snapshot, so that
-positions of different snapshots are never compared (docs/decisions/source-identity.md). A new snapshot is
+positions of different snapshots are never compared (docs/decisions/20261122-source-identity.md). A new snapshot is
 always a command, never a side effect. Never reads or changes rows of a source.
 """
 
@@ -236,6 +236,7 @@ def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | No
 
 
 def _start_over(connect: Connect, source: Source) -> None:
+    origin.wait_released(source.dsn)
     connect.forget_offset(source.names.connector)
     origin.drop_slot(source.dsn, source.names.slot_name)
 

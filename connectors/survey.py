@@ -96,7 +96,7 @@ def survey(dsn: str, tables: Iterable[str], *, role: str, publication: str) -> S
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
             return _look(connection, asked)
-    except psycopg.Error as fault:
+    except psycopg.OperationalError as fault:
         raise _unreachable(fault) from None
 
 

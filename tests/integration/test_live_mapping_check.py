@@ -40,7 +40,7 @@ def pasted(fix: str) -> list[str]:
     return [statement for statement in code.split(";") if statement.strip()]
 
 
-@pytest.mark.parametrize("system", [name for name in SYSTEMS if name != "directory"])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_every_reference_system_is_ready_for_capture(database: NewDatabase, system: str) -> None:
     assert problems(database(system)) == []
 
