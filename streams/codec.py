@@ -68,25 +68,31 @@ def position_text(position: Position) -> str:
     return f"{position[0]}/{position[1]}/{position[2]}"
 
 
-def view_headers(emission: Emission, position: Position, committed_us: int, time_text: str) -> Headers:
-    """CloudEvents, trace context and Concord's own headers of a view. `ce_id` is the same on every replay."""
+def decision_headers(emission: Emission, position: Position, committed_us: int, time_text: str) -> Headers:
+    """The headers that all views of one decision share: CloudEvents, trace context, revision and origin."""
     subject = f"{emission.kind}/{emission.entity_id}"
-    event_id = f"{subject}/{emission.revision}"
-    digest = hashlib.blake2b(event_id.encode(), digest_size=24).hexdigest()
+    digest = hashlib.blake2b(f"{subject}/{emission.revision}".encode(), digest_size=24).hexdigest()
     return [
         ("ce_specversion", "1.0"),
-        ("ce_id", f"{emission.sink}/{event_id}"),
         ("ce_source", "concord/decide"),
-        ("ce_type", f"concord.view.{emission.sink}.{emission.kind}.v1"),
         ("ce_time", time_text),
         ("ce_subject", subject),
         ("content-type", "application/vnd.confluent.avro"),
         ("traceparent", f"00-{digest[:32]}-{digest[32:48]}-01"),
         ("concord-kind", emission.kind),
         ("concord-revision", str(emission.revision)),
-        ("concord-changed", ",".join(emission.changed)),
         ("concord-position", position_text(position)),
         ("concord-committed-us", str(committed_us)),
+    ]
+
+
+def view_headers(shared: Headers, emission: Emission) -> Headers:
+    """A view's headers; `ce_id` is the same on every replay."""
+    return [
+        *shared,
+        ("ce_id", f"{emission.sink}/{emission.kind}/{emission.entity_id}/{emission.revision}"),
+        ("ce_type", f"concord.view.{emission.sink}.{emission.kind}.v1"),
+        ("concord-changed", ",".join(emission.changed)),
     ]
 
 

@@ -429,9 +429,12 @@ class Decide:
         position = touch.position if touch else (0, 0, 0)
         committed_us = touch.committed_us if touch else decided_us
         name = entity.id.encode()
-        time_text = _time_of(decided_us) if decision.emissions else ""
+        shared: codec.Headers = []
+        if decision.emissions:
+            time_text = _time_of(decided_us)
+            shared = codec.decision_headers(decision.emissions[0], position, committed_us, time_text)
         for emission in decision.emissions:
-            headers = codec.view_headers(emission, position, committed_us, time_text)
+            headers = codec.view_headers(shared, emission)
             topic = f"{prefix}sink.{emission.sink}.{emission.kind}"
             outputs.append(Output(topic, name, self.context.encoders.view(emission), headers))
         if decision.reference is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from streams.core.change import Values
@@ -26,10 +27,13 @@ _DEA = re.compile(r"[A-Z][A-Z9][0-9]{7}(-[A-Z0-9]+)?").fullmatch
 _ZIP = re.compile(r"[0-9]{5}(-?[0-9]{4})?").fullmatch
 _PHONE = re.compile(r"(\+?1)?[2-9][0-9]{2}[2-9][0-9]{6}").fullmatch
 _NOT_DIALLED = str.maketrans("", "", " -().")
+_remembered = lru_cache(65_536)
+"""Rows change far more often than the numbers in them: a check is asked the same question again and again."""
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 """Luhn: twice a digit, less 9 when above 9."""
 
 
+@_remembered
 def npi(value: str) -> str | None:
     """10 digits, Luhn over '80840' + npi (45 CFR 162.406; the constant prefix adds 24)."""
     if len(value) != 10 or not value.isdigit() or not value.isascii():
@@ -39,6 +43,7 @@ def npi(value: str) -> str | None:
     return None if (total + digits[9]) % 10 == 0 else "format.npi_check_digit"
 
 
+@_remembered
 def dea(value: str) -> str | None:
     """Two letters (the second may be 9) and seven digits; (d1+d3+d5) + 2(d2+d4+d6) ends in d7."""
     if not _DEA(value):
@@ -62,6 +67,7 @@ def state(value: str) -> str | None:
     return None if value in STATES else "format.state_unknown"
 
 
+@_remembered
 def phone(value: str) -> str | None:
     """A North American number, in E.164 or as commonly written."""
     return None if _PHONE(value.translate(_NOT_DIALLED)) else "format.phone_shape"
@@ -132,11 +138,13 @@ def covers_no_day(record: str, refused: Values) -> bool:
     return refused[start] is None and refused[end] is None
 
 
+@_remembered
 def canonical_phone(value: str | None) -> str | None:
     """E.164 of a number that passed `phone`."""
     return None if value is None else "+1" + value.translate(_NOT_DIALLED)[-10:]
 
 
+@_remembered
 def canonical_postal_code(value: str | None) -> str | None:
     """NNNNN or NNNNN-NNNN of a code that passed `postal_code`."""
     if value is None or len(value) != 9:
@@ -144,6 +152,7 @@ def canonical_postal_code(value: str | None) -> str | None:
     return f"{value[:5]}-{value[5:]}"
 
 
+@_remembered
 def canonical_license_number(value: str | None) -> str | None:
     """Upper case without punctuation or space; leading zeros stay."""
     return None if value is None else "".join(c for c in value.upper() if c.isalnum())

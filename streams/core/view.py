@@ -402,4 +402,6 @@ def changed_fields(before: Content | None, after: Content) -> list[str]:
     """The top-level fields that differ; every field when there was no view before."""
     if before is None:
         return list(after)
+    if before.keys() == after.keys():
+        return [f for f, value in after.items() if before[f] != value]
     return [f for f in dict.fromkeys((*before, *after)) if before.get(f) != after.get(f)]
