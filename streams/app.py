@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -26,12 +25,11 @@ from confluent_kafka import Producer
 
 from schemas import registry
 from schemas.authority import load_authority
-from schemas.catalog import load_catalog, load_mapping
+from schemas.tables import decoders
 from streams import codec, web
 from streams.agents.clock import ClockHolder
 from streams.agents.decide import Context, Decide
 from streams.core import entity as core_entity
-from streams.core.change import Column, Decoder, Table
 from streams.engine import transport
 from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
@@ -43,29 +41,6 @@ log = structlog.get_logger(__name__)
 EXIT_CRASHED = 71
 RULES_VERSION = "1"
 """Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
-
-
-def decoders(systems: tuple[str, ...]) -> Mapping[str, Decoder]:
-    """One decoder a system, from its mapping and the catalogue's types."""
-    return {system: Decoder(system, mapped_tables(system)) for system in systems}
-
-
-def mapped_tables(system: str) -> list[Table]:
-    """The core's form of a system's mapping."""
-    catalog, mapping = load_catalog(), load_mapping(system)
-    tables = []
-    for table in mapping.tables.values():
-        columns = []
-        for column in table.columns:
-            record, field = table.target(column)
-            known = catalog.field(record, field)
-            assert known is not None  # load_mapping has checked it
-            name = field if record == table.record else f"{record}.{field}"
-            columns.append(Column(column, name, known.type))
-        tables.append(
-            Table(table.name, table.kind, table.record, table.entity, table.row, table.mode, tuple(columns))
-        )
-    return tables
 
 
 def encoders(settings: Settings) -> codec.Encoders:
