@@ -83,6 +83,7 @@ class Worker:
             settings.kafka, settings.topic("entity"), settings.data_dir, f"{settings.topic_prefix}concord"
         )
         self.partitions = Partitions(places, self.references, lambda number: Decide(number, shared))
+        shared.heard.listen(self.partitions.wake)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.app = self._faust()
         self.transport = transport.configure(self.app, gate=self.partitions)

@@ -117,7 +117,9 @@ class Decide:
         """Everything in memory from the store; what was left dirty is due."""
         raw = store.state()
         self.state = decode_state(raw) if raw is not None else PartitionState()
+        behind = self.pending.behind
         self.pending = Pending(self.context.linger_ms, self.context.withdraw_linger_ms, self.context.heard)
+        self.pending.behind = behind
         self._reference_sequence = 0
         self._sweep.clear()
         for key in store.dirty():
@@ -136,6 +138,14 @@ class Decide:
             self.pending.touch_snapshot(touch.system, key)
         else:
             self.pending.restore(key)
+
+    def reading(self, topic: str, behind: bool) -> None:
+        """Whether more of a system's topic can be read at once: a transaction may go on there."""
+        system = topic.removeprefix(self.context.prefix).removeprefix("cdc.")
+        if behind:
+            self.pending.behind.add(system)
+        else:
+            self.pending.behind.discard(system)
 
     def decode(self, record: Any) -> tuple[bytes | None, Any]:
         """What a record says, by its topic."""

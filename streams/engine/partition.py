@@ -46,6 +46,9 @@ class Handler(Protocol):
     def load(self, store: Store) -> None:
         """Rebuild everything held in memory from the store: after opening, and after a failed unit."""
 
+    def reading(self, topic: str, behind: bool) -> None:
+        """A chunk of this topic is about to be worked; `behind`: more of it can be read at once."""
+
     def decode(self, record: Any) -> tuple[bytes | None, Any]:
         """(entity key, what the record says); the key is None when no entity is concerned. Never raises."""
 
@@ -114,11 +117,12 @@ class Partition:
         Faust cancels actors while they work; a unit half done, with its write thread still running, must then end
         under the lock all the same, so it runs as a task of its own.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._locked(chunk.records, lambda: chunk.live)))
+        return await asyncio.shield(asyncio.ensure_future(self._chunk(chunk)))
 
-    async def _locked(self, records: Sequence[Any], live: Callable[[], bool]) -> bool:
+    async def _chunk(self, chunk: Any) -> bool:
         async with self._lock:
-            done = await self._until_done(records, live)
+            self.handler.reading(chunk.tp.topic, chunk.behind > 0)
+            done = await self._until_done(chunk.records, lambda: chunk.live)
         self._wake.set()
         return done
 
@@ -193,7 +197,8 @@ class Partition:
                 return
             due = self.handler.next_ms(monotonic_ms())
             if due is not None and due <= monotonic_ms():
-                await self._locked((), lambda: True)
+                async with self._lock:
+                    await self._until_done((), lambda: True)
 
     async def _sleep(self) -> None:
         self._wake.clear()

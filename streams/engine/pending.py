@@ -1,7 +1,9 @@
 """Which entities are dirty, and when each may be decided: once its last transaction is over (design: decide once).
 
 A transaction of a system is over in a partition when a record with a greater prior_commit has arrived from that
-system, or when none of its records has arrived for `linger`. An entity touched by an initial snapshot waits for
+system, or when none of its records has arrived for `linger`, or for the shorter `skew` once a newer transaction was
+heard in another partition: the source had finished it, only the way from broker to worker may differ. While the
+partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait. An entity touched by an initial snapshot waits for
 snapshot-complete. Pure bookkeeping on monotonic milliseconds given as arguments; rebuilt from the store's dirty
 marks after a restart or a failed chunk.
 """
@@ -9,9 +11,11 @@ marks after a restart or a failed chunk.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LINGER_MS = 20.0
+SKEW_MS = 5.0
+MAX_STALENESS_MS = 5_000.0
 WITHDRAW_LINGER_MS = 2_000.0
 
 
@@ -24,27 +28,42 @@ class Heard:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[tuple[int, int], float]] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call back whenever a newer transaction is heard for the first time."""
+        self._listeners.append(callback)
 
     def note(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
         """A streamed record of this transaction arrived."""
         known = self._last.get(system)
         if known is None or prior >= known[0]:
             self._last[system] = (prior, now_ms)
+        if known is not None and prior > known[0]:
+            for callback in self._listeners:
+                callback()
 
     def last_ms(self, system: str, prior: tuple[int, int], otherwise: float) -> float:
         """When this transaction was last heard anywhere; `otherwise` when another one is newer."""
         known = self._last.get(system)
         return max(known[1], otherwise) if known is not None and known[0] == prior else otherwise
 
+    def is_newer(self, system: str, prior: tuple[int, int]) -> bool:
+        """Whether a newer transaction was heard in any partition."""
+        known = self._last.get(system)
+        return known is not None and known[0] > prior
+
 
 class Transaction:
     """The newest transaction of one system in this partition, still possibly open."""
 
-    __slots__ = ("last_ms", "prior", "touched")
+    __slots__ = ("last_ms", "newer_ms", "prior", "touched")
 
     def __init__(self, prior: tuple[int, int], now_ms: float) -> None:
         self.prior = prior
         self.last_ms = now_ms
+        self.newer_ms: float | None = None
+        """when it was noticed that another partition heard a newer one"""
         self.touched: dict[bytes, None] = {}
 
 
@@ -56,9 +75,13 @@ class Pending:
         linger_ms: float = LINGER_MS,
         withdraw_linger_ms: float = WITHDRAW_LINGER_MS,
         heard: Heard | None = None,
+        skew_ms: float = SKEW_MS,
     ) -> None:
         self._heard = heard or Heard()
         self.linger_ms = linger_ms
+        self.skew_ms = min(skew_ms, linger_ms)
+        self.behind: set[str] = set()
+        """systems of which this partition has more to read at once"""
         self.withdraw_linger_ms = withdraw_linger_ms
         self._open: dict[str, Transaction] = {}
         self._due: dict[bytes, bool] = {}
@@ -137,13 +160,21 @@ class Pending:
 
     def _linger_out(self, now_ms: float) -> None:
         for system, current in self._open.items():
-            if current.touched and now_ms - self._last_ms(system, current) >= self.linger_ms:
+            if current.touched and self._over_ms(system, current, now_ms) <= now_ms:
                 self._due.update(dict.fromkeys(current.touched, False))
                 self._lingered[system] = (current.prior, set(current.touched))
                 current.touched = {}
 
-    def _last_ms(self, system: str, transaction: Transaction) -> float:
-        return self._heard.last_ms(system, transaction.prior, transaction.last_ms)
+    def _over_ms(self, system: str, transaction: Transaction, now_ms: float) -> float:
+        """When this transaction will count as over, as far as is known now."""
+        last = self._heard.last_ms(system, transaction.prior, transaction.last_ms)
+        if system in self.behind:
+            return last + MAX_STALENESS_MS
+        if transaction.newer_ms is None and self._heard.is_newer(system, transaction.prior):
+            transaction.newer_ms = now_ms
+        if transaction.newer_ms is None:
+            return last + self.linger_ms
+        return min(last + self.linger_ms, max(last, transaction.newer_ms) + self.skew_ms)
 
     def wait_to_withdraw(self, key: bytes, now_ms: float) -> None:
         """A decision that would withdraw something on a lingered-out transaction waits longer."""
@@ -153,7 +184,7 @@ class Pending:
         """When something may be due, in monotonic ms; None when nothing waits for time."""
         if self._due or self._released:
             return now_ms
-        times = [self._last_ms(s, t) + self.linger_ms for s, t in self._open.items() if t.touched]
+        times = [self._over_ms(s, t, now_ms) for s, t in self._open.items() if t.touched]
         times += self._withdrawing.values()
         return min(times) if times else None
 

@@ -56,7 +56,7 @@ class Partitions:
         self.open: dict[int, Partition] = {}
         self.restored: dict[int, Restored] = {}
         self.gaps: list[Gap] = []
-        references.listen(self._wake)
+        references.listen(self.wake)
 
     # ---- the transport's gate ----
 
@@ -151,7 +151,8 @@ class Partitions:
         store, self.restored[number] = restorer.run(stores[-1], empty)
         return store
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Something all partitions look at changed: a reference, or a newer transaction was heard."""
         for partition in self.open.values():
             partition.wake()
 
