@@ -9,13 +9,15 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import structlog
 import typer
 
 from streams.errors import ConcordError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def plain(value: Any) -> Any:
@@ -29,20 +31,41 @@ def plain(value: Any) -> Any:
     return value
 
 
-def answer(command: str, as_json: bool, work: Callable[[], Any], text: Callable[[Any], str]) -> None:
-    """Run a command's work and print what came of it; leaves with the documented exit code."""
+def answer(
+    command: str,
+    as_json: bool,
+    work: Callable[[], Any],
+    text: Callable[[Any], str],
+    fails: Callable[[Any], bool] = lambda result: False,
+) -> None:
+    """Run a command's work and print what came of it; leaves with the documented exit code.
+
+    `fails`: the work was done, and what it found is a failure (exit code 1).
+    """
+    result = run(command, as_json, work)
+    if as_json:
+        envelope = {"command": command, "ok": not fails(result), "result": plain(result)}
+        print(json.dumps(envelope, default=_fallback, indent=2, ensure_ascii=False))
+    elif shown := text(result):
+        print(shown)
+    if fails(result):
+        raise typer.Exit(1)
+
+
+def run(command: str, as_json: bool, work: Callable[[], Any]) -> Any:
+    """The result of a command's work; an error is told and ends the command."""
     try:
-        result = work()
+        return work()
     except ConcordError as error:
         refuse(command, as_json, error)
-    if as_json:
-        envelope = {"command": command, "ok": True, "result": plain(result)}
-        print(json.dumps(envelope, default=_fallback, indent=2))
-    else:
-        print(text(result))
 
 
-def refuse(command: str, as_json: bool, error: ConcordError) -> None:
+def say(text: str) -> None:
+    """Progress, on stderr: stdout belongs to the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def refuse(command: str, as_json: bool, error: ConcordError) -> NoReturn:
     """Print an error with its next step and leave."""
     if as_json:
         body = {"code": error.code, "message": error.message, "next_step": error.next_step}

@@ -1,0 +1,68 @@
+"""`concord status|explain|trace`: questions; they change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import click
+import typer
+
+from streams import settings as configuration
+from streams.cli import output
+from streams.cli.output import AsJson
+
+app = typer.Typer(rich_markup_mode=None)
+Key = Annotated[str, typer.Argument(help="An NPI, a master id (uuid), or kind/id such as location/<uuid>.")]
+
+
+@app.command(epilog="Example: concord status --watch")
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every hop now: position, lag in records and in seconds, rate; what is pending, open and counted."""
+
+    def work() -> Any:
+        from streams.operate.status import status as take
+
+        return take(configuration.load())
+
+    from streams.cli.show import status_text
+
+    while True:
+        if watch and not as_json:
+            found = output.run("status", as_json, work)
+            click.clear()
+            print(status_text(found))
+        else:
+            output.answer("status", as_json, work, status_text)
+        if not watch:
+            return
+
+
+@app.command(epilog="Example: concord explain 1234567893 --json")
+def explain(key: Key, as_json: AsJson = False) -> None:
+    """Where each value in each system came from, what was refused, what is open, and what each sink was told."""
+
+    def work() -> Any:
+        from streams.operate.explain import explain as ask
+
+        return {"key": key, "entities": ask(configuration.load(), key)}
+
+    from streams.cli.show import explain_text
+
+    output.answer("explain", as_json, work, lambda r: "\n\n".join(explain_text(e) for e in r["entities"]))
+
+
+@app.command(epilog="Example: concord trace 1234567893")
+def trace(key: Key, as_json: AsJson = False) -> None:
+    """The last revisions hop by hop: commit, captured, received, decided, sink, applied, with times."""
+
+    def work() -> Any:
+        from streams.operate.trace import trace as ask
+
+        return {"key": key, "entities": ask(configuration.load(), key)}
+
+    from streams.cli.show import trace_text
+
+    output.answer("trace", as_json, work, lambda r: "\n\n".join(trace_text(e) for e in r["entities"]))

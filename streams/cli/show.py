@@ -1,0 +1,177 @@
+"""Answers as text for a terminal: status, explain, trace. Pure; the JSON of `--json` says the same and more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from streams.operate.explain import Explanation, Row, Value
+from streams.operate.standing import Hop
+from streams.operate.status import Status
+from streams.operate.told import Origin, Sink, Told
+from streams.operate.trace import Moment, Revision, Trace
+
+
+def table(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows with their columns aligned; the last one runs free."""
+    found = [list(row) for row in rows]
+    if not found:
+        return []
+    widths = [max(len(row[i]) for row in found) for i in range(len(found[0]) - 1)]
+    return [
+        indent + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in found
+    ]
+
+
+# ---- status ----
+
+
+def status_text(found: Status) -> str:
+    """One line a hop, then what is pending, open and counted."""
+    rows = [("hop", "state", "lag", "oldest", "rate", "")]
+    for c in found.capture:
+        lag = f"{_number(c.lag_bytes)} B of log"
+        rows.append((f"capture {c.system}", c.state, lag, _seconds(c.lag_seconds), "", c.why))
+    rows += [_hop_row("decide", found.decide), *(_hop_row(f"adapter {h.name}", h) for h in found.adapters)]
+    return "\n".join([*table(rows, ""), "", *_inputs(found), *_counts(found), *found.notes])
+
+
+def _hop_row(name: str, hop: Hop) -> tuple[str, str, str, str, str, str]:
+    rate = f"{hop.rate:,.1f}/s" if hop.rate is not None else "?"
+    return (name, hop.state, f"{_number(hop.lag_records)} records", _seconds(hop.lag_seconds), rate, hop.why)
+
+
+def _inputs(found: Status) -> list[str]:
+    """Only what lags: the rest is in the JSON."""
+    behind = [i for hop in (found.decide, *found.adapters) for i in hop.inputs if i.state != "caught_up"]
+    rows = [
+        (f"{i.topic}[{i.partition}]", i.state, f"at {_number(i.position)} of {_number(i.end)}",
+         f"{_number(i.lag_records)} records", _seconds(i.lag_seconds))
+        for i in behind
+    ]  # fmt: skip
+    return [*table(rows), ""] if rows else []
+
+
+def _counts(found: Status) -> Iterator[str]:
+    c = found.decide.counters
+    if c:
+        yield f"pending   {_number(c['dirty'])} entities wait to be decided"
+        yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
+    for topic, outcomes in found.decide.outcomes.items():
+        parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
+        verdict = "balanced" if outcomes.balanced else "NOT BALANCED"
+        yield f"outcomes  {topic}: {outcomes.consumed:,} consumed = {parts} ({verdict})"
+    codes = ", ".join(f"{code} {count}" for code, count in found.findings.by_code.items())
+    yield f"findings  {_number(found.findings.total)} open{f': {codes}' if codes else ''} {found.findings.why}".rstrip()
+    yield f"quarantined  {_number(found.quarantined)}"
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _seconds(value: float | None) -> str:
+    return "?" if value is None else f"{value:,.1f} s"
+
+
+# ---- explain ----
+
+
+def explain_text(found: Explanation) -> str:
+    """The entity, what is wrong with it, what each sink was told, then every claim."""
+    npi = f"  NPI {found.npi}" if found.npi else ""
+    because = f" because {', '.join(found.verdict.because)}" if found.verdict.because else ""
+    lines = [
+        f"{found.kind}/{found.id}{npi}  {found.name or ''}".rstrip(),
+        f"  {found.verdict.state}{because}; revision {found.revision}; found in {found.found_in}; as of {found.as_of}",
+    ]
+    for finding in found.findings:
+        lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
+        lines.append(f"    do: {finding.action}")
+    for sink in found.sinks:
+        lines += ["", *_sink_lines(sink, found)]
+    lines += ["", "claims (what each system says)"]
+    for row in found.claims:
+        lines += _row_lines(row)
+    return "\n".join(lines)
+
+
+def _sink_lines(sink: Sink, found: Explanation) -> list[str]:
+    held = found.targets.get(sink.system)
+    holds = "target not asked"
+    if held is not None:
+        holds = f"holds revision {held.revision} as {held.local_id}" if held.known else held.why
+        holds += f"; {held.why}" if held.known and held.why else ""
+    reason = f" ({sink.reason})" if sink.reason else ""
+    head = f"{sink.system}  revision {sink.revision} {sink.status}{reason}; {holds}"
+    told = [t for t in sink.values if t.path not in ("status", "reason")]
+    return [head, *table([(t.path, _value(t.value), t.column, "<- " + _origins(t)) for t in told])]
+
+
+def _origins(told: Told) -> str:
+    """`system.table.column row 1a2b3c4d txid 940 2026-11-22T03:43:32`; the JSON has whole ids."""
+    by_row: dict[tuple[str, str], list[Origin]] = {}
+    for origin in told.origins:
+        by_row.setdefault((f"{origin.system}.{origin.table}", origin.row), []).append(origin)
+    parts = [_origin(table, row, origins) for (table, row), origins in by_row.items()]
+    return "; ".join(parts) + (f" ({told.how})" if told.how else "") or "the platform"
+
+
+def _origin(table: str, row: str, origins: list[Origin]) -> str:
+    columns = "+".join(dict.fromkeys(o.column for o in origins))
+    return f"{table}.{columns} row {row[:8]} txid {origins[0].txid} {origins[0].committed_at[:19]}"
+
+
+def _row_lines(row: Row) -> list[str]:
+    when = f"txid {row.txid}  position {row.position}  {row.committed_at}"
+    head = f"  {row.system}.{row.table or row.record} {row.row}  {when}{'  deleted' if row.deleted else ''}"
+    values = [v for v in row.values if v.value is not None or v.refused]
+    lines = table([(v.field, _value(v.value), _authority(row.system, v)) for v in values], "      ")
+    return [head, *lines, *(f"      {gap}: never delivered by capture" for gap in row.gaps)]
+
+
+def _authority(system: str, value: Value) -> str:
+    owned = "" if value.admitted else f"not admitted: {value.owner or 'nobody'} owns it"
+    refused = (
+        f"refused {_value(value.refused_value)}: {value.refused}; last good value kept"
+        if value.refused
+        else ""
+    )
+    return "  ".join(part for part in (owned, refused) if part)
+
+
+def _value(value: Any) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# ---- trace ----
+
+
+def trace_text(found: Trace) -> str:
+    """A block a revision, newest first."""
+    waits = "; a newer change waits to be decided" if found.waits else ""
+    lines = [f"{found.kind}/{found.id}  revision {found.revision}; found in {found.found_in}{waits}"]
+    for revision in found.revisions:
+        lines += ["", *_revision_lines(revision)]
+    return "\n".join(lines)
+
+
+def _revision_lines(revision: Revision) -> list[str]:
+    total = (
+        f"  commit -> applied everywhere {revision.total_ms:,.1f} ms" if revision.total_ms is not None else ""
+    )
+    head = f"revision {revision.revision}  {revision.system} txid {revision.txid}  position {revision.position}{total}"
+    rows = [_moment_row(m.hop, m) for m in revision.moments]
+    for arrival in revision.sinks:
+        rows += [
+            _moment_row(f"{arrival.sink} {m.hop}", m, arrival.why if not m.us else "")
+            for m in arrival.moments
+        ]
+    return [head, *table(rows)]
+
+
+def _moment_row(name: str, moment: Moment, why: str = "") -> tuple[str, str, str, str]:
+    delta = f"+{moment.ms:,.1f} ms" if moment.ms is not None else ""
+    return name, moment.at or "?", delta, why
