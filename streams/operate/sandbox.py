@@ -1,0 +1,163 @@
+"""The whole decide hop on one machine's memory: commit rows, see the views and findings that follow.
+
+    rows --connectors.envelope--> records --Decide on the engine in memory--> views, findings, entities
+
+The decoder, the core, the agent, the store and the Avro contracts are the real ones; Kafka, Debezium and time are
+not. Used by `concord test` and by the tests; never touches a running system.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastavro
+
+from connectors.envelope import Change, Message, Source
+from schemas import registry
+from schemas.authority import load_authority
+from schemas.tables import decoders
+from streams import codec
+from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide, SnapshotComplete, encode_json
+from streams.core import entity as core_entity
+from streams.core.advance import World, decide
+from streams.core.entity import Entity
+from streams.core.gate import Verdict
+from streams.engine.memory import MemoryPartition, MemoryReferences, Record
+from streams.engine.producer import Output
+from streams.engine.store import Shared, Store
+
+SYSTEM = "credentialing"
+TOPIC = f"cdc.{SYSTEM}"
+WIRE_HEADER_BYTES = 5
+
+
+def encoders() -> codec.Encoders:
+    """Encoders of the packaged contracts, with numbers of our own instead of a registry's."""
+    return codec.Encoders({topic: (schema, number) for number, (topic, schema) in enumerate(contracts())})
+
+
+def contracts() -> list[tuple[str, Any]]:
+    """(topic, newest schema) of every packaged contract."""
+    return list(
+        {file.topic: (file.topic, json.loads(file.text)) for file in registry.schema_files()}.values()
+    )
+
+
+def context(references: MemoryReferences, rules: str = "1") -> Context:
+    """What a worker of one partition would share."""
+    return Context(
+        prefix="",
+        partitions=1,
+        decoders=decoders([SYSTEM]),
+        authority=load_authority(),
+        encoders=encoders(),
+        references=references,
+        rules=rules,
+        places=lambda key: 0,
+    )
+
+
+@dataclass(slots=True)
+class Told:
+    """What the platform has said so far: the newest view by 'system/kind/id', and the open findings by entity."""
+
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)
+    findings: dict[str, set[str]] = field(default_factory=dict)
+    quarantined: list[str] = field(default_factory=list)
+
+    def hear(self, output: Output, schemas: dict[str, Any]) -> None:
+        """Take in what was written to a topic."""
+        if output.topic == "quarantine":
+            self.quarantined += [str(value) for name, value in output.headers if name == "concord-code"]
+        if output.topic not in schemas or output.value is None:
+            return
+        body = io.BytesIO(output.value[WIRE_HEADER_BYTES:])
+        content: Any = fastavro.schemaless_reader(body, schemas[output.topic], None)
+        if output.topic == "finding":
+            self._finding(content)
+        else:
+            _, system, kind = output.topic.split(".")
+            self.views[f"{system}/{kind}/{(output.key or b'').decode()}"] = content
+
+    def _finding(self, content: dict[str, Any]) -> None:
+        known = self.findings.setdefault(f"{content['kind']}/{content['entity_id']}", set())
+        name = f"{content['code']} {content['subject']}"
+        known.discard(name) if content["state"] == "closed" else known.add(name)
+
+
+class Sandbox:
+    """One partition that holds everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = Source(SYSTEM)
+        self.references = MemoryReferences()
+        self.handler = Decide(0, context(self.references))
+        self.partition = MemoryPartition(Store(folder, Shared()), self.handler)
+        self.told = Told()
+        self._schemas = {topic: fastavro.parse_schema(schema) for topic, schema in contracts()}
+        self._now_ms = 0.0
+        self._offsets: dict[str, int] = {}
+
+    def snapshot(self, rows: Sequence[Change]) -> None:
+        """An initial snapshot of these rows, and the notice that it is complete."""
+        self._work(self._records(TOPIC, self.source.snapshot(rows)))
+        notice = SnapshotComplete(SYSTEM, self.source.epoch, self._offsets.get(TOPIC, 0))
+        self._work([self._record(CLOCK_TOPIC, SYSTEM.encode(), encode_json(notice))])
+        self.settle()
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """One transaction of the source, decided."""
+        self.send(self.source.transaction(changes))
+        self.settle()
+
+    def send(self, messages: Sequence[Message]) -> list[Output]:
+        """Records as they come; nothing more is waited for."""
+        return self._work(self._records(TOPIC, messages))
+
+    def settle(self) -> None:
+        """Let time pass until nothing is due."""
+        while (due := self.handler.next_ms(self._now_ms)) is not None:
+            self._now_ms = max(self._now_ms, due)
+            self._work([])
+
+    def entity(self, name: str) -> Entity | None:
+        """The stored entity `kind/id`."""
+        value = self.partition.store.get(name.encode())
+        return core_entity.decode(value) if value is not None else None
+
+    def verdict(self, name: str) -> Verdict | None:
+        """What the gates say of an entity now."""
+        entity = self.entity(name)
+        if entity is None:
+            return None
+        world = World(self.handler.context.authority, self.references.get, self.handler.state.as_of)
+        return decide(entity, world, 0).verdict
+
+    def close(self) -> None:
+        """Release the store."""
+        self.partition.store.close()
+
+    def _work(self, records: Sequence[Record]) -> list[Output]:
+        outputs = self.partition.work(records, self._now_ms)
+        self.references.hear(output for output in outputs if output.topic == "reference")
+        for output in outputs:
+            self.told.hear(output, self._schemas)
+        holders = [self._record(NPI_TOPIC, o.key, o.value) for o in outputs if o.topic == NPI_TOPIC]
+        if holders:
+            self._work(holders)
+        return outputs
+
+    def _records(self, topic: str, messages: Sequence[Message]) -> list[Record]:
+        return [self._record(topic, key, value, [*headers]) for key, value, headers in messages]
+
+    def _record(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: codec.Headers | None = None
+    ) -> Record:
+        offset = self._offsets.get(topic, 0)
+        self._offsets[topic] = offset + 1
+        return Record(topic, 0, offset, key, value, headers or [])

@@ -1,0 +1,228 @@
+"""Scenarios as data: given rows, when transactions commit, then views, findings and verdicts.
+
+    concord test tests/behavior/*.toml
+
+Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and writes these files without Python:
+
+    title = "A practice moves"
+    use = ["given/clinic.toml"]              # rows shared by several scenarios
+    [[given]]                                # read by the initial snapshot
+    table = "provider"
+    row = { provider_id = "p1", npi = "1234567893", ... }
+    [[when]]                                 # one transaction
+    on = 2026-06-01                          # its commit date: what today is to the rules
+    change = [{ table = "license", row = { license_id = "l1", provider_id = "p1", expires = 2028-01-01 } }]
+    then = { ... }                           # optional: as below, right after this transaction
+    [then]
+    verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON
+    findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
+    [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
+    display_name = "Ann B. Example, MD"
+
+A changed row keeps the columns that are not named. `delete = true` deletes it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors.envelope import Change, Op
+from schemas.catalog import load_mapping
+from streams.core.gate import Hold, Verdict, Withdraw
+from streams.errors import InvalidInput
+from streams.operate.sandbox import SYSTEM, Sandbox
+
+EPOCH = date(1970, 1, 1)
+
+
+class Outside(BaseModel):
+    """Base of what a file holds: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RowFile(Outside):
+    """A row by column; dates may be written as TOML dates."""
+
+    table: str
+    row: dict[str, Any]
+    delete: bool = False
+
+
+class Then(Outside):
+    """What must hold."""
+
+    verdict: dict[str, str] = Field(default_factory=dict)
+    findings: dict[str, list[str]] = Field(default_factory=dict)
+    view: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    absent: list[str] = Field(default_factory=list)
+    quarantined: list[str] | None = None
+
+
+class When(Outside):
+    """One transaction."""
+
+    on: date
+    change: list[RowFile]
+    then: Then = Then()
+
+
+class Scenario(Outside):
+    """One file."""
+
+    title: str
+    why: str = ""
+    use: list[str] = Field(default_factory=list)
+    given: list[RowFile] = Field(default_factory=list)
+    when: list[When]
+    then: Then = Then()
+
+
+class Shared(Outside):
+    """Rows several scenarios use."""
+
+    given: list[RowFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one scenario went; `problems` is empty when it holds."""
+
+    path: Path
+    title: str
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+def run(paths: Sequence[Path]) -> list[Result]:
+    """Run every scenario; InvalidInput names a file that can't be read."""
+    return [run_one(path) for path in paths]
+
+
+def run_one(path: Path) -> Result:
+    """Run one scenario in a store of its own."""
+    scenario = load(path)
+    with tempfile.TemporaryDirectory() as folder:
+        sandbox = Sandbox(Path(folder) / "store")
+        try:
+            return Result(path, scenario.title, list(_play(scenario, sandbox)))
+        finally:
+            sandbox.close()
+
+
+def load(path: Path) -> Scenario:
+    """The scenario of a file, with the rows it uses."""
+    scenario = Scenario.model_validate(_read(path, Scenario))
+    shared = [
+        row for name in scenario.use for row in Shared.model_validate(_read(path.parent / name, Shared)).given
+    ]
+    return scenario.model_copy(update={"given": [*shared, *scenario.given]})
+
+
+def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+        shape.model_validate(content)
+    except OSError as fault:
+        raise InvalidInput("scenario.unreadable", f"{path}: {fault.strerror}", "check the path") from fault
+    except (tomllib.TOMLDecodeError, ValidationError) as fault:
+        raise InvalidInput("scenario.invalid", f"{path}: {fault}", "correct the file") from fault
+    return content
+
+
+def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
+    rows = Rows()
+    sandbox.source.day = (scenario.when[0].on - EPOCH).days if scenario.when else 0
+    sandbox.snapshot([rows.change(row) for row in scenario.given])
+    for number, when in enumerate(scenario.when, 1):
+        sandbox.source.day = (when.on - EPOCH).days
+        sandbox.commit([rows.change(row) for row in when.change])
+        yield from (f"after transaction {number}: {problem}" for problem in _check(when.then, sandbox))
+    yield from _check(scenario.then, sandbox)
+
+
+class Rows:
+    """The rows as they stand in the source, so that a change may name only what it changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def change(self, row: RowFile) -> Change:
+        table = load_mapping(SYSTEM).tables.get(row.table)
+        unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
+        if table is None or unknown:
+            raise InvalidInput(
+                "scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping"
+            )
+        name = (row.table, str(row.row.get(table.row)))
+        before = self._known.get(name)
+        merged = self._known[name] = {**(before or {}), **{c: _plain(v) for c, v in row.row.items()}}
+        op: Op = "d" if row.delete else "c" if before is None else "u"
+        return Change(row.table, merged, op)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
+    for name, wanted in then.view.items():
+        found = sandbox.told.views.get(name)
+        yield from (
+            [f"view {name}: none was sent"] if found is None else _differences(wanted, found, f"view {name}")
+        )
+    for name in then.absent:
+        if name in sandbox.told.views:
+            yield f"view {name}: one was sent"
+    for name, codes in then.findings.items():
+        open_now = sorted(sandbox.told.findings.get(name, ()))
+        if open_now != sorted(codes):
+            yield f"findings {name}: {open_now}, wanted {sorted(codes)}"
+    for name, words in then.verdict.items():
+        said = _words(sandbox.verdict(name))
+        if said != words:
+            yield f"verdict {name}: {said!r}, wanted {words!r}"
+    if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
+        yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
+
+
+def _words(verdict: Verdict | None) -> str:
+    match verdict:
+        case None:
+            return "unknown"
+        case Hold(codes):
+            return " ".join(("hold", *codes))
+        case Withdraw(reason):
+            return f"withdraw {reason}"
+        case _:
+            return "pass"
+
+
+def _differences(wanted: Any, found: Any, path: str) -> Iterator[str]:
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for name, value in wanted.items():
+            if name not in found:
+                yield f"{path}.{name}: no such field"
+            else:
+                yield from _differences(value, found[name], f"{path}.{name}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, (item, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from _differences(item, other, f"{path}[{number}]")
+    elif _null(_plain(wanted)) != found:
+        yield f"{path}: {found!r}, wanted {wanted!r}"
+
+
+def _null(value: Any) -> Any:
+    """TOML has no null: `"(none)"` stands for it."""
+    return None if value == "(none)" else value
