@@ -62,7 +62,8 @@ def run(command: str, as_json: bool, work: Callable[[], Any]) -> Any:
 
 def say(text: str) -> None:
     """Progress, on stderr: stdout belongs to the answer."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(text + "\n")  # one write: threads may speak at once
+    sys.stderr.flush()
 
 
 def refuse(command: str, as_json: bool, error: ConcordError) -> NoReturn:

@@ -80,7 +80,7 @@ def _play(settings: Settings, console: Console) -> list[Scene]:
         console.print(
             f"[bold]{number}. {who} {scene.event.title}[/]  [dim]{', '.join(scene.event.tables)}[/]"
         )
-        console.print(_deliveries(scene))
+        console.print(_deliveries(scene) if scene.deliveries else "no system shows what changed")
         console.print()
         scenes.append(scene)
     return scenes
@@ -95,7 +95,7 @@ def _deliveries(scene: Scene) -> Table:
             f"{len(group)} x {kind}" if len(group) > 1 else kind,
             _changes(group[0]),
             _ms(max(d.recorded_us for d in group) - scene.committed_us),
-            _ms(max(d.applied_us or 0 for d in group) - scene.committed_us),
+            _ms(max(d.applied_us or d.recorded_us for d in group) - scene.committed_us),
         )
     return table
 
@@ -165,7 +165,7 @@ def _plain(scene: Scene) -> dict[str, Any]:
             "status": d.content["status"],
             "changed": d.changed,
             "sink_ms": (d.recorded_us - scene.committed_us) / 1000,
-            "applied_ms": ((d.applied_us or 0) - scene.committed_us) / 1000,
+            "applied_ms": (d.applied_us - scene.committed_us) / 1000 if d.applied_us else None,
         }
         for d in scene.deliveries
     ]

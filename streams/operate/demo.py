@@ -64,9 +64,21 @@ class Latency:
     max: float
 
 
+_ONE_LICENSE = """
+select p.provider_id from provider p join license l using (provider_id) where p.status = 'active'
+group by p.provider_id having count(*) = 1 and min(l.status) = 'active' order by min(l.expires), p.provider_id limit 1
+"""
+
+
+def _renew_license(connection: psycopg.Connection) -> Event:
+    """Of somebody with one licence: it is the one that enrollment shows."""
+    row = connection.execute(_ONE_LICENSE).fetchone()
+    return story.renew_license(connection, row[0] if row else None)
+
+
 EVENTS: tuple[Callable[[psycopg.Connection], Event], ...] = (
     story.move_practice,
-    story.renew_license,
+    _renew_license,
     story.hire,
     story.terminate,
     story.clinic_moves,
@@ -114,17 +126,21 @@ def play(settings: Settings) -> Iterator[Scene]:
 
 
 def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Event) -> list[Delivery]:
-    """Everything the event caused: until its own views are there, nothing waits and each target has applied."""
+    """Everything the event caused: until its own views are there, nothing waits and each target has applied.
+
+    A change that no system shows has no views: it is over once its commit is captured and decided.
+    """
     found: list[Delivery] = []
+    here = _log_position(settings)
 
     def over() -> bool:
         arrived = follower.poll(POLL)
         found.extend(arrived)
-        told = any(d.entity_id == event.key for d in found)
+        told = any(d.entity_id == event.key for d in found) or _captured(settings, here)
         if arrived or not told or not quiet():
             return False
-        found[:] = follow.applied(settings, newest(found))
-        return all(d.applied_us is not None for d in found)
+        found[:] = follow.applied(settings, newest([*found, *follower.poll(POLL)]))
+        return all(d.settled for d in found)
 
     _until(over, PATIENCE, f"every system to apply: {event.kind} {event.title}")
     return found

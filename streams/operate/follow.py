@@ -38,6 +38,8 @@ class Delivery:
     committed_us: int
     recorded_us: int
     applied_us: int | None = None
+    settled: bool = False
+    """the target holds it, or it is withdrawn from a target that never had it"""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -110,26 +112,30 @@ def hide(content: Mapping[str, Any], restricted: Iterable[str], prefix: str = ""
 
 
 def applied(settings: Settings, deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """The deliveries with the time their target applied them; None where it does not hold that revision."""
+    """The deliveries with what became of each in its target."""
     found = list(deliveries)
-    for system in {d.system for d in found}:
-        times = _applied_times(settings, system, [d for d in found if d.system == system])
-        found = [
-            replace(d, applied_us=times.get((d.kind, d.entity_id, d.revision))) if d.system == system else d
-            for d in found
-        ]
-    return found
+    times = {system: _times(settings, system, found) for system in {d.system for d in found}}
+    return [_settled(d, times[d.system]) for d in found]
 
 
-_APPLIED = """
+Times = Mapping[tuple[str, str, int], int | None]
+
+
+def _settled(delivery: Delivery, times: Times) -> Delivery:
+    key = delivery.kind, delivery.entity_id, delivery.revision
+    return replace(delivery, applied_us=times.get(key), settled=key in times)
+
+
+_SETTLED = """
 select kind, entity_id, revision, (extract(epoch from applied_at) * 1e6)::bigint
-from concord_applied where entity_id = any(%s)
+from concord_applied where entity_id = any(%(ids)s)
+union all
+select kind, entity_id, revision, null from concord_pending where waits_for = '' and entity_id = any(%(ids)s)
 """
 
 
-def _applied_times(
-    settings: Settings, system: str, deliveries: list[Delivery]
-) -> dict[tuple[str, str, int], int]:
+def _times(settings: Settings, system: str, deliveries: list[Delivery]) -> Times:
     with target(settings, system) as connection:
-        rows = connection.execute(_APPLIED, [[d.entity_id for d in deliveries]]).fetchall()
+        ids = [d.entity_id for d in deliveries if d.system == system]
+        rows = connection.execute(_SETTLED, {"ids": ids}).fetchall()
     return {(kind, entity_id, revision): at for kind, entity_id, revision, at in rows}
