@@ -1,0 +1,69 @@
+"""`python -m tests.bench`: measure, show, keep. Exits 0 when it could measure, whatever the figures say.
+
+    python -m tests.bench [--only a,b] [--quick] [--out DIR] [--profile]
+    python -m tests.bench --docs RESULTS_DIR     the figures into docs/benchmarks.md
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streams.errors import ConcordError
+from tests.bench import decide, report
+from tests.bench.bed import Bed, Failed
+from tests.bench.report import Folder, Result
+
+EXPERIMENTS: dict[str, Callable[..., Result]] = {"b": decide.measure}
+console = Console(stderr=True)
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Experiments, such as a,b; all when left out.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: for development, not for figures.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Where results go; bench-results/<time> when left out.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="b: one more run under a profiler.")] = False,
+) -> None:
+    """Measure Concord on this machine."""
+    chosen = [name.strip() for name in only.split(",") if name.strip()] or list(EXPERIMENTS)
+    unknown = [name for name in chosen if name not in EXPERIMENTS]
+    if unknown:
+        raise typer.BadParameter(f"no experiment {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
+    folder = Folder(out or Path("bench-results") / time.strftime("%Y%m%d-%H%M%S"))
+    signal.signal(signal.SIGTERM, _like_ctrl_c)
+    bed = Bed(folder.path.resolve(), say)
+    results: list[Result] = []
+    try:
+        for name in chosen:
+            results.append(EXPERIMENTS[name](bed, folder, quick=quick, profile=profile))
+            folder.summary(results, quick=quick)
+    except (ConcordError, Failed) as error:
+        say(str(error))
+        sys.exit(1)
+    finally:
+        bed.close()
+        report.show(Console(), results)
+        say(f"raw results: {folder.path}")
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    console.print(f"{time.strftime('%H:%M:%S')}  {text}", highlight=False)
+
+
+def _like_ctrl_c(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

@@ -1,0 +1,268 @@
+"""Experiment b: how many row changes a second the decide stage does on one core, against stock Faust.
+
+A topic is filled before a process starts. The process runs alone on one core, the broker on the other. The rate is
+taken from what arrived in the sink topics: rows of the last nine tenths of the transactions over the time between
+their arrivals, so that start-up and the first chunks count for nothing. Variants alternate; each runs several times
+on the same number of new changes of the same providers, and what a variant differs from itself is the noise.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import NewTopic
+
+from streams.agents.decide import SnapshotComplete, encode_json
+from tests.bench import arrivals, bed, load, machine
+from tests.bench.bed import Bed, Failed, Place, Running
+from tests.bench.load import Record
+from tests.bench.machine import Sample, Sampler
+from tests.bench.report import Folder, Result
+
+NAME = "b"
+INPUT = "cdc.credentialing"
+WORKER_CORE, BROKER_CORE = 0, 1
+WARM_UP = 0.1
+"""The share of a run's transactions that is not counted."""
+WITHIN = 900.0
+
+METHOD = """\
+cdc.credentialing (4 partitions, lz4, Connect's partitioner) is filled with Debezium-shaped JSON of about 0.85 kB
+built from the generator's rows: reference records, then every provider's rows as streamed inserts (not measured),
+then, a run, transactions of three rows of one provider: the provider's own row (first name, middle name or degree
+in turn: 3, 2 or 1 views change), a licence's expiry, and a start date of an affiliation, location or network; prior
+commits rise. A process of `concord worker` runs on core 0, broker and bench on core 1. Rate: rows of the last 90 %
+of the transactions / time between the arrivals (broker's clock) of their last views. Stock Faust does the same core
+calls and encodings one event at a time with `await topic.send`, decides after every row, and keeps its state in a
+dict without changelog; `stock, once` decides once a transaction as the worker does. `confirmed` is the worker
+without transactions (acks=all, flushed a chunk). Variants alternate; A/A is the spread of equal runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    providers: int
+    rows: int
+    stock_rows: int
+    rounds: int
+
+
+FULL = Size(providers=20_000, rows=120_000, stock_rows=12_000, rounds=3)
+QUICK = Size(providers=3_000, rows=30_000, stock_rows=4_500, rounds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one variant; rates count the measured part only."""
+
+    variant: str
+    round: int
+    rows: int
+    seconds: float
+    rows_per_s: float
+    cpu_us_per_row: float
+    broker_us_per_row: float
+    views: int
+    transactions_missing: int
+    rss_mb: float
+
+
+def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result:
+    """Run the experiment."""
+    size = QUICK if quick else FULL
+    with bed.place(bench, NAME, folder.path, databases=False) as place:
+        with bench.on_core(BROKER_CORE, "kafka", "postgres", "registry"):
+            return Decide(place, size, folder).run(profile=profile)
+
+
+class Decide:
+    """The steps of the experiment."""
+
+    def __init__(self, place: Place, size: Size, folder: Folder) -> None:
+        self.place = place
+        self.size = size
+        self.folder = folder
+        self.feed = load.Feed()
+        self.samples: list[Sample] = []
+        self.runs: list[Run] = []
+
+    def run(self, *, profile: bool) -> Result:
+        """Warm up, measure in turns, report."""
+        arrivals.stamp_on_arrival(self.place.settings, self.place.admin)
+        self._warm_up()
+        for number in range(1, self.size.rounds + 1):
+            self._worker("transactional", number)
+            self._stock("stock", number)
+            self._worker("confirmed", number)
+            self._stock("stock, once", number)
+            self._worker("transactional", number)  # A/A: beside its equal, with the others between
+        if profile:
+            self._profile()
+        self.folder.csv("b-runs", self.runs)
+        self.folder.csv("b-processes", self.samples)
+        return report(self.runs)
+
+    def _warm_up(self) -> None:
+        place, say = self.place, self.place.bed.say
+        population = load.population(self.size.providers)
+        self.changes = load.Changes(population.providers)
+        say(f"b  {len(population.providers):,} providers, {population.rows:,} rows, go in as inserts")
+        announce_empty_snapshot(place)
+        produce(place, INPUT, self.feed.inserts(population.references))
+        with self._running("transactional") as worker:
+            drained(worker)
+            inserts = ([(t, row) for t, rows in p.rows.items() for row in rows] for p in population.providers)
+            produce(place, INPUT, (record for rows in inserts for record in self.feed.inserts(rows)))
+            drained(worker)
+
+    def _worker(self, variant: str, number: int) -> None:
+        self._fill(INPUT, self.size.rows)
+        start = arrivals.mark(self.place.settings)
+        with self._running(variant) as worker, self._sampled(worker) as sampler:
+            drained(worker)
+        self._record(variant, number, self.size.rows, start, sampler)
+
+    def _stock(self, variant: str, number: int) -> None:
+        place, name = self.place, f"{variant.replace(', ', '-')}-{number}"
+        topic = place.settings.topic(f"{name}.{INPUT}")
+        place.admin.create_topics([NewTopic(topic, place.settings.partitions)])[topic].result()
+        self._fill(f"{name}.{INPUT}", self.size.stock_rows)
+        start = arrivals.mark(place.settings)
+        arguments = ["-m", "tests.bench.stock", "--topic", topic, "--group", topic]
+        arguments += ["--once"] if variant == "stock, once" else []
+        with bed.run(place, name, arguments, core=WORKER_CORE) as stock, self._sampled(stock) as sampler:
+            bed.wait(lambda: committed(place, topic, topic), "stock Faust has committed all", WITHIN, stock.alive)
+        self._record(variant, number, self.size.stock_rows, start, sampler)
+
+    def _profile(self) -> None:
+        self._fill(INPUT, self.size.rows)
+        file = self.folder.path / "b-profile.txt"
+        with bed.worker(self.place, core=WORKER_CORE, profile=str(file)) as worker:
+            drained(worker)
+
+    def _fill(self, name: str, rows: int) -> None:
+        transactions = self.changes.take(rows // load.ROWS)
+        produce(self.place, name, (record for t in transactions for record in self.feed.updates(t)))
+
+    @contextmanager
+    def _running(self, variant: str) -> Iterator[Running]:
+        with bed.worker(self.place, variant, core=WORKER_CORE) as worker:
+            yield worker
+
+    @contextmanager
+    def _sampled(self, process: Running) -> Iterator[Sampler]:
+        with Sampler({"process": process.pid, "kafka": self.place.bed.pid("kafka")}) as sampler:
+            yield sampler
+        self.samples += sampler.samples
+
+    def _record(
+        self, variant: str, number: int, rows: int, start: dict[tuple[str, int], int], sampler: Sampler
+    ) -> None:
+        found = arrivals.since(self.place.settings, start)
+        ends = arrivals.last_by_transaction(found)
+        counted = ends[int(len(ends) * WARM_UP) :]
+        if len(counted) < 2:
+            raise Failed(f"{variant}: only {len(ends)} transactions arrived, see the logs in {self.place.folder}")
+        begin, end = counted[0] / 1000, counted[-1] / 1000
+        measured = (len(counted) - 1) * load.ROWS
+        run = Run(
+            variant,
+            number,
+            measured,
+            round(end - begin, 3),
+            round(measured / (end - begin), 1),
+            round(sampler.cpu("process", begin, end) / measured * 1e6, 2),
+            round(sampler.cpu("kafka", begin, end) / measured * 1e6, 2),
+            len(found),
+            rows // load.ROWS - len(ends),
+            round(sampler.peak_rss_mb("process"), 1),
+        )
+        self.runs.append(run)
+        self.place.bed.say(
+            f"b  {variant:14} {number}  {run.rows_per_s:9,.0f} rows/s  {run.cpu_us_per_row:6.1f} us CPU a row"
+        )
+
+
+def report(runs: list[Run]) -> Result:
+    """The figures and what they must reach."""
+    result = Result(NAME, METHOD)
+
+    def rates(variant: str) -> list[float]:
+        return [run.rows_per_s for run in runs if run.variant == variant]
+
+    ours = result.add("decide stage, one core", rates("transactional"), "rows/s", least=20_000, goal=40_000)
+    plain = result.add("same without transactions", rates("confirmed"), "rows/s")
+    result.add("with over without transactions", ours / plain, "x", least=0.9)
+    stock = result.add("stock Faust", rates("stock"), "rows/s")
+    result.add("over stock Faust", ours / stock, "x", least=15)
+    once = result.add("stock Faust, deciding once a transaction", rates("stock, once"), "rows/s")
+    result.add("over stock Faust deciding once", ours / once, "x")
+    chosen = [run for run in runs if run.variant == "transactional"]
+    result.add("CPU a row", [run.cpu_us_per_row for run in chosen], "us")
+    result.add("broker's CPU a row", [run.broker_us_per_row for run in chosen], "us")
+    result.add("views a transaction", [run.views / (run.rows / (1 - WARM_UP) / load.ROWS) for run in chosen], "")
+    result.add("worker's memory, most", max(run.rss_mb for run in chosen), "MB")
+    missing = {run.variant: run.transactions_missing for run in runs if run.transactions_missing}
+    if missing:
+        result.notes.append(f"transactions without a view of their own, by variant: {missing}")
+    return result
+
+
+def announce_empty_snapshot(place: Place) -> None:
+    """Nothing was read by a snapshot: what follows is streamed and decided as it comes."""
+    producer = _producer(place)
+    value = encode_json(SnapshotComplete("credentialing", load.EPOCH, 0))
+    for partition in range(place.settings.partitions):
+        producer.produce(place.settings.topic("clock"), value, b"credentialing", partition)
+    producer.flush(30)
+
+
+def produce(place: Place, topic: str, records: Iterable[Record]) -> None:
+    """Write records as Connect would."""
+    producer, name = _producer(place), place.settings.topic(topic)
+    for key, value, headers in records:
+        while True:
+            try:
+                producer.produce(name, value, key, headers=headers)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    if producer.flush(60):
+        raise Failed(f"could not fill {name}")
+
+
+def _producer(place: Place) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": place.settings.kafka,
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 20,
+        }
+    )
+
+
+def drained(worker: Running) -> None:
+    """Wait until the worker has nothing left to do."""
+    bed.wait(lambda: bed.idle(worker), "the worker has worked everything", WITHIN, worker.alive)
+
+
+def committed(place: Place, group: str, topic: str) -> bool:
+    """Whether a group has committed a topic to its end."""
+    places = [TopicPartition(topic, number) for number in range(place.settings.partitions)]
+    asked = place.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+    found = asked[group].result().topic_partitions
+    reader = Consumer({"bootstrap.servers": place.settings.kafka, "group.id": "bench"})
+    try:
+        return all(p.offset >= reader.get_watermark_offsets(p, timeout=10)[1] for p in found)
+    finally:
+        reader.close()
+
+
