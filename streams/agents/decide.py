@@ -42,6 +42,7 @@ UNMAPPED = "unmapped"
 NPI_TOPIC = "claims.npi"
 CLOCK_TOPIC = "clock"
 SNAPSHOT_WAIT_MS = 15 * 60 * 1000.0
+SNAPSHOT_LOOK_MS = 50.0
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ class Decide:
         self._reference_sequence = 0
         self._sweep: deque[Item] = deque()
         self._snapshot_since: dict[str, float] = {}
+        self._looked_ms = 0.0
 
     # ---- the engine's calls ----
 
@@ -270,9 +272,12 @@ class Decide:
         """When to look again."""
         if self._sweep or self.context.references.since(self._reference_sequence)[1]:
             return now_ms
+        pending = self.pending.next_ms(now_ms)
         if any(not s.done and self._ready(name, s) for name, s in self.state.snapshots.items()):
-            return now_ms + 50.0
-        return self.pending.next_ms(now_ms)
+            # Counted from the last look: a deadline that moves along with the question is never reached.
+            look = self._looked_ms + SNAPSHOT_LOOK_MS
+            return look if pending is None else min(look, pending)
+        return pending
 
     # ---- aggregating ----
 
@@ -391,6 +396,7 @@ class Decide:
 
     def _advance_snapshots(self, unit: Unit, now_ms: float) -> None:
         """References first; providers when every partition has announced its references done."""
+        self._looked_ms = now_ms
         for system, snapshot in self.state.snapshots.items():
             if snapshot.done or not self._ready(system, snapshot):
                 continue
