@@ -236,28 +236,28 @@ def _reference(scene: Scene, record: str) -> list[RowRef]:
     return _root(f"organization/{owner}", scene.look("organization", str(owner)) if owner else None)
 
 
+def _today(scene: Scene) -> view.Today:
+    """What the views themselves chose."""
+    return view.today(scene.golden, scene.look, scene.as_of)
+
+
 def _taxonomies(scene: Scene) -> list[Values]:
-    found = view.primary_taxonomy(scene.golden, scene.as_of)
+    found = _today(scene).taxonomy
     return [found] if found is not None else []
 
 
-def _places(scene: Scene) -> list[Values]:
-    """One row a location, as the views take it: the first of those that are current."""
-    current = view.current_locations(scene.golden, scene.as_of)
-    return list({row["location_id"]: row for row in reversed(current)}.values())[::-1]
-
-
 def _place(scene: Scene) -> list[Values]:
-    return [row for row in _places(scene) if row["location_id"] == scene.item.get("location_id")]
+    return [row for row in _today(scene).places if row["location_id"] == scene.item.get("location_id")]
 
 
 def _licenses(scene: Scene) -> list[Values]:
-    places = _places(scene)
-    first = next((row for row in places if row.get("is_primary")), places[0] if places else None)
+    today = _today(scene)
+    first = next(
+        (row for row in today.places if row.get("is_primary")), today.places[0] if today.places else None
+    )
     location = scene.look("location", str(first["location_id"])) if first else None
     state = ((location.one("location") if location else None) or {}).get("state")
-    taxonomy = view.primary_taxonomy(scene.golden, scene.as_of)
-    found = view.supporting_license(scene.golden, taxonomy, state)
+    found = view.supporting_license(scene.golden, today.taxonomy, state)
     return [found] if found is not None else []
 
 
@@ -265,11 +265,7 @@ def _networks(scene: Scene) -> list[Values]:
     def named(row: Mapping[str, Any]) -> tuple[Any, ...]:
         return row.get("payer") or "", row.get("product"), row.get("network")
 
-    current = view.current_networks(scene.golden, scene.as_of)
-    found = [row for row in current if named(row) == named(scene.item)]
-    # Several rows of one network start on different days: each listing is its own row's.
-    started = [row for row in found if scene.item.get("listed_from") == row.get("effective_from")]
-    return started or found[:1]
+    return [row for row in _today(scene).networks if named(row) == named(scene.item)]
 
 
 def _affiliations(scene: Scene) -> list[Values]:
