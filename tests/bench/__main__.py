@@ -1,7 +1,7 @@
 """`python -m tests.bench`: measure, show, keep. Exits 0 when it could measure, whatever the figures say.
 
-    python -m tests.bench [--only a,b] [--quick] [--out DIR] [--profile]
-    python -m tests.bench --docs RESULTS_DIR     the figures into docs/benchmarks.md
+python -m tests.bench [--only a,b] [--quick] [--out DIR] [--profile]
+python -m tests.bench --docs RESULTS_DIR     the figures into docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ console = Console(stderr=True)
 
 def main(
     only: Annotated[str, typer.Option(help="Experiments, such as a,b; all when left out.")] = "",
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: for development, not for figures.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Where results go; bench-results/<time> when left out.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes: for development, not for figures.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results go; bench-results/<time> when left out.")
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="b: one more run under a profiler.")] = False,
 ) -> None:
     """Measure Concord on this machine."""

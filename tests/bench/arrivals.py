@@ -36,7 +36,8 @@ def stamp_on_arrival(settings: Settings, admin: AdminClient) -> None:
         "message.timestamp.type", "LogAppendTime", incremental_operation=AlterConfigOpType.SET
     )
     resources = [
-        ConfigResource(ResourceType.TOPIC, settings.topic(sink), incremental_configs=[entry]) for sink in SINKS
+        ConfigResource(ResourceType.TOPIC, settings.topic(sink), incremental_configs=[entry])
+        for sink in SINKS
     ]
     for done in admin.incremental_alter_configs(resources).values():
         done.result(30)

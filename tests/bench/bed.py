@@ -197,7 +197,9 @@ def _databases(stack: Environment, prefix: str, undo: ExitStack) -> Environment:
 def _drop_databases(postgres: str, names: Sequence[str]) -> None:
     with psycopg.connect(postgres, autocommit=True) as connection:
         for name in names:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
 
 
 def _delete_topics(place: Place) -> None:
@@ -216,7 +218,8 @@ def _delete_sources(place: Place) -> None:
         released = "select count(*) = 0 from pg_replication_slots where slot_name = %s and active"
         wait(lambda: connection.execute(released, [slot]).fetchone() == (True,), "the slot is released", 60)
         connection.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", [slot]
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s",
+            [slot],
         )
 
 
@@ -303,14 +306,21 @@ def run(
 
 @contextmanager
 def worker(
-    place: Place, variant: str = "transactional", *, core: int | None = None, data: str = "worker", profile: str = ""
+    place: Place,
+    variant: str = "transactional",
+    *,
+    core: int | None = None,
+    data: str = "worker",
+    profile: str = "",
 ) -> Iterator[Running]:
     """A worker process with every partition open."""
     port = free_port()
     arguments = ["-m", "tests.bench.worker", "--data-dir", str(place.folder / data), "--output", variant]
     arguments += ["--profile", profile] if profile else []
     with run(place, f"worker-{variant}", arguments, core=core, port=port) as running:
-        wait(lambda: opened(running, place.settings.partitions), "the worker has its partitions", START_WITHIN)
+        wait(
+            lambda: opened(running, place.settings.partitions), "the worker has its partitions", START_WITHIN
+        )
         yield running
 
 
@@ -336,7 +346,8 @@ def adapters(place: Place) -> Iterator[list[Running]]:
     """The three adapters."""
     with ExitStack() as running:
         yield [
-            running.enter_context(run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s])) for s in ADAPTED
+            running.enter_context(run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s]))
+            for s in ADAPTED
         ]
 
 

@@ -8,7 +8,6 @@ on the same number of new changes of the same providers, and what a variant diff
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import NewTopic
 
 from streams.agents.decide import SnapshotComplete, encode_json
-from tests.bench import arrivals, bed, load, machine
+from tests.bench import arrivals, bed, load
 from tests.bench.bed import Bed, Failed, Place, Running
 from tests.bench.load import Record
 from tests.bench.machine import Sample, Sampler
@@ -75,9 +74,11 @@ class Run:
 def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result:
     """Run the experiment."""
     size = QUICK if quick else FULL
-    with bed.place(bench, NAME, folder.path, databases=False) as place:
-        with bench.on_core(BROKER_CORE, "kafka", "postgres", "registry"):
-            return Decide(place, size, folder).run(profile=profile)
+    with (
+        bed.place(bench, NAME, folder.path, databases=False) as place,
+        bench.on_core(BROKER_CORE, "kafka", "postgres", "registry"),
+    ):
+        return Decide(place, size, folder).run(profile=profile)
 
 
 class Decide:
@@ -136,7 +137,9 @@ class Decide:
         arguments = ["-m", "tests.bench.stock", "--topic", topic, "--group", topic]
         arguments += ["--once"] if variant == "stock, once" else []
         with bed.run(place, name, arguments, core=WORKER_CORE) as stock, self._sampled(stock) as sampler:
-            bed.wait(lambda: committed(place, topic, topic), "stock Faust has committed all", WITHIN, stock.alive)
+            bed.wait(
+                lambda: committed(place, topic, topic), "stock Faust has committed all", WITHIN, stock.alive
+            )
         self._record(variant, number, self.size.stock_rows, start, sampler)
 
     def _profile(self) -> None:
@@ -167,7 +170,9 @@ class Decide:
         ends = arrivals.last_by_transaction(found)
         counted = ends[int(len(ends) * WARM_UP) :]
         if len(counted) < 2:
-            raise Failed(f"{variant}: only {len(ends)} transactions arrived, see the logs in {self.place.folder}")
+            raise Failed(
+                f"{variant}: only {len(ends)} transactions arrived, see the logs in {self.place.folder}"
+            )
         begin, end = counted[0] / 1000, counted[-1] / 1000
         measured = (len(counted) - 1) * load.ROWS
         run = Run(
@@ -205,7 +210,9 @@ def report(runs: list[Run]) -> Result:
     chosen = [run for run in runs if run.variant == "transactional"]
     result.add("CPU a row", [run.cpu_us_per_row for run in chosen], "us")
     result.add("broker's CPU a row", [run.broker_us_per_row for run in chosen], "us")
-    result.add("views a transaction", [run.views / (run.rows / (1 - WARM_UP) / load.ROWS) for run in chosen], "")
+    result.add(
+        "views a transaction", [run.views / (run.rows / (1 - WARM_UP) / load.ROWS) for run in chosen], ""
+    )
     result.add("worker's memory, most", max(run.rss_mb for run in chosen), "MB")
     missing = {run.variant: run.transactions_missing for run in runs if run.transactions_missing}
     if missing:
@@ -264,5 +271,3 @@ def committed(place: Place, group: str, topic: str) -> bool:
         return all(p.offset >= reader.get_watermark_offsets(p, timeout=10)[1] for p in found)
     finally:
         reader.close()
-
-

@@ -92,9 +92,7 @@ class Changes:
     an NPI take part: the others' views are withdrawn or held, so that nothing would be seen of a change.
     """
 
-    def __init__(
-        self, providers: Iterable[Provider], *, everywhere: bool = False, seed: int = SEED
-    ) -> None:
+    def __init__(self, providers: Iterable[Provider], *, everywhere: bool = False, seed: int = SEED) -> None:
         self._providers = [p for p in providers if _is_shown(p)]
         self._rng = Random(f"{seed}/changes")
         self._turns = ("first_name",) if everywhere else ("first_name", "middle_name", "degree")
@@ -191,8 +189,7 @@ class Feed:
         committed = time.time_ns() // 1_000
         self._txid += 1
         records = [
-            self._record(table, row, op, number, committed)
-            for number, (table, row, op) in enumerate(rows, 1)
+            self._record(table, row, op, number, committed) for number, (table, row, op) in enumerate(rows, 1)
         ]
         self._lsn += 64
         self._prior = self._lsn

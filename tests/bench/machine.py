@@ -166,9 +166,21 @@ def describe() -> dict[str, object]:
 
 def _versions() -> Iterator[tuple[str, str]]:
     pinned = versions.pinned()
-    yield from (("kafka", pinned.kafka), ("debezium", pinned.debezium), ("postgresql", pinned.postgres_release))
+    yield from (
+        ("kafka", pinned.kafka),
+        ("debezium", pinned.debezium),
+        ("postgresql", pinned.postgres_release),
+    )
     yield "registry", pinned.registry
-    for name in ("faust-streaming", "aiokafka", "confluent-kafka", "msgspec", "rocksdict", "fastavro", "psycopg"):
+    for name in (
+        "faust-streaming",
+        "aiokafka",
+        "confluent-kafka",
+        "msgspec",
+        "rocksdict",
+        "fastavro",
+        "psycopg",
+    ):
         yield name, importlib.metadata.version(name)
 
 

@@ -1,6 +1,6 @@
 """What a benchmark leaves: raw CSV, summary.json with method and machine, a table on the terminal.
 
-    Line (a figure and its target) --summary.json--> terminal, docs/benchmarks.md
+Line (a figure and its target) --summary.json--> terminal, docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ class Folder:
 
 def show(console: Console, results: Sequence[Result]) -> None:
     """The table for people."""
-    table = Table("", "what", "value", "unit", "A/A", "must reach", "work for", "", title="Concord benchmarks")
+    table = Table(
+        "", "what", "value", "unit", "A/A", "must reach", "work for", "", title="Concord benchmarks"
+    )
     for result in results:
         for line in result.lines:
             table.add_row(*cells(asdict(line)), style="red" if line.met is False else "")

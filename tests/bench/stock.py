@@ -14,17 +14,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import faust
 import typer
-from confluent_kafka import Consumer, TopicPartition
 
 from schemas.authority import load_authority
 from streams import app as composition
@@ -75,14 +74,17 @@ class Stock:
         """(emission, wire bytes, headers) of every view that changed."""
         touch, now = entity.dirty, time.time_ns() // 1000
         assert touch is not None
+        emissions = decide(entity, self.world, now).emissions
+        if not emissions:
+            return []
         said = datetime.fromtimestamp(now / 1e6, UTC).isoformat()
-        return [
-            (e, self.encoders.view(e), dict(codec.view_headers(e, touch.position, touch.committed_us, said)))
-            for e in decide(entity, self.world, now).emissions
-        ]
+        shared = codec.decision_headers(emissions[0], touch.position, touch.committed_us, said)
+        return [(e, self.encoders.view(e), dict(codec.view_headers(shared, e))) for e in emissions]
 
 
-def application(settings: Settings, stock: Stock, topic: str, group: str, folder: str, *, once: bool) -> faust.App:
+def application(
+    settings: Settings, stock: Stock, topic: str, group: str, folder: str, *, once: bool
+) -> faust.App:
     """An app as Faust's guide writes it."""
     app = faust.App(
         group,
@@ -107,18 +109,25 @@ def application(settings: Settings, stock: Stock, topic: str, group: str, folder
     async def send(entity: Entity) -> None:
         for emission, value, headers in stock.decide(entity):
             sink = sinks[emission.sink, emission.kind]
-            encoded = {name: text.encode() for name, text in headers.items()}
+            encoded = {name: str(text).encode() for name, text in headers.items()}
             await sink.send(key=entity.id.encode(), value=value, headers=encoded)
+
+    async def take(event: Any) -> None:
+        change = stock.advance(event)
+        if once:
+            for entity in stock.ended(change):
+                await send(entity)
+        else:
+            await send(stock.entities[f"{change.kind}/{change.entity_id}"])
 
     @app.agent(app.topic(topic, value_serializer="raw", key_serializer="raw"))  # type: ignore[untyped-decorator]
     async def work(stream: Any) -> None:
         async for event in stream.events():
-            change = stock.advance(event)
-            if once:
-                for entity in stock.ended(change):
-                    await send(entity)
-            else:
-                await send(stock.entities[f"{change.kind}/{change.entity_id}"])
+            try:
+                await take(event)
+            except Exception:  # Faust would skip the event and go on: a figure of skipped work is none
+                logging.exception("stock app failed")
+                os._exit(1)
 
     return app
 
@@ -131,12 +140,16 @@ def entities(settings: Settings) -> dict[str, Entity]:
 
 def goldens(settings: Settings) -> dict[str, Golden]:
     """The newest golden record of every reference, by `kind/id`."""
-    return {k: decode_golden(v) for k, v in newest(settings, "reference").items() if not k.startswith("done/")}
+    return {
+        k: decode_golden(v) for k, v in newest(settings, "reference").items() if not k.startswith("done/")
+    }
 
 
 def newest(settings: Settings, topic: str) -> dict[str, bytes]:
     """A compacted topic's newest values."""
-    found = reading.newest(settings.kafka, reading.beginnings(settings.topic(topic), range(settings.partitions)))
+    found = reading.newest(
+        settings.kafka, reading.beginnings(settings.topic(topic), range(settings.partitions))
+    )
     return {key.decode(): message.value() or b"" for key, message in found.items()}
 
 

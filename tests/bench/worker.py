@@ -59,7 +59,9 @@ class ConfirmedProducer(TransactionalProducer):
 def main(
     data_dir: Annotated[Path, typer.Option(help="Where this worker keeps its stores.")],
     output: Annotated[str, typer.Option(help="transactional or confirmed")] = "transactional",
-    profile: Annotated[Path | None, typer.Option(help="Write a profile of the event loop's thread here.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write a profile of the event loop's thread here.")
+    ] = None,
 ) -> None:
     """Run the worker until it is told to stop."""
     logging.log_to_stderr()
