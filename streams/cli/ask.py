@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import click
 import typer
 
 from streams import settings as configuration
@@ -27,13 +26,16 @@ def status(
 
         return take(configuration.load())
 
+    from rich.console import Console
+
     from streams.cli.show import status_text
 
+    console = Console()
     while True:
         if watch and not as_json:
             found = output.run("status", as_json, work)
-            click.clear()
-            print(status_text(found))
+            console.clear()
+            print(status_text(found), flush=True)
         else:
             output.answer("status", as_json, work, status_text)
         if not watch:
