@@ -3,8 +3,9 @@
 A transaction of a system is over in a partition when a record with a greater prior_commit has arrived from that
 system, or when none of its records has arrived for `linger`, or for the shorter `skew` once a newer transaction was
 heard in another partition: the source had finished it, only the way from broker to worker may differ. While the
-partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait. An entity touched by an initial snapshot waits for
-snapshot-complete. Pure bookkeeping on monotonic milliseconds given as arguments; rebuilt from the store's dirty
+partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait.
+
+An entity touched by an initial snapshot waits for snapshot-complete. Pure bookkeeping on monotonic milliseconds given as arguments; rebuilt from the store's dirty
 marks after a restart or a failed chunk.
 """
 

@@ -56,10 +56,14 @@ def test_longs_are_zigzag_varints(value: int) -> None:
 
 
 def test_a_field_left_out_takes_its_default() -> None:
-    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": ["null", "string"], "default": None}]}
+    schema = {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "a", "type": ["null", "string"], "default": None}],
+    }
     assert avro.encoder(schema)({}) == b"\x00"
 
 
 def test_a_type_the_encoder_does_not_know_is_refused_when_it_is_built() -> None:
-    with pytest.raises(InvalidInput, match="avro.type_unknown"):
+    with pytest.raises(InvalidInput, match=r"avro\.type_unknown"):
         avro.encoder({"type": "fixed", "size": 4, "name": "F"})
