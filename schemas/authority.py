@@ -63,7 +63,8 @@ def _compile(text: str, name: str, catalog: Catalog) -> Authority:
         record: {field: rule.fields.get(field, rule.owner) for field in catalog.records[record].fields}
         for record, rule in parsed.record.items()
     }
-    return compile_owners(parsed.version, owners)
+    keepers = {record: rule.owner for record, rule in parsed.record.items()}
+    return compile_owners(parsed.version, owners, keepers)
 
 
 def _check(parsed: AuthorityFile, name: str, catalog: Catalog) -> None:

@@ -16,16 +16,21 @@ class Authority(Struct, frozen=True):
 
     owners    record -> field -> the system whose claims are admitted
     admitted  record -> system -> the fields it owns; None means every field of the record
+    keepers   record -> the system that says which rows there are; others only add their fields to them
     """
 
     version: int
     owners: Mapping[str, Mapping[str, str]]
     admitted: Mapping[str, Mapping[str, frozenset[str] | None]]
+    keepers: Mapping[str, str]
 
 
-def compile_owners(version: int, owners: Mapping[str, Mapping[str, str]]) -> Authority:
+def compile_owners(
+    version: int, owners: Mapping[str, Mapping[str, str]], keepers: Mapping[str, str]
+) -> Authority:
     """The authority of an owners table (record -> field -> system)."""
-    return Authority(version, owners, {record: _admitted(fields) for record, fields in owners.items()})
+    admitted = {record: _admitted(fields) for record, fields in owners.items()}
+    return Authority(version, owners, admitted, keepers)
 
 
 def _admitted(fields: Mapping[str, str]) -> dict[str, frozenset[str] | None]:
@@ -37,6 +42,5 @@ def _admitted(fields: Mapping[str, str]) -> dict[str, frozenset[str] | None]:
 
 def owned_by(system: str, records: Mapping[str, list[str]], version: int = 0) -> Authority:
     """An authority where one system owns every field: for tests and tools that look at one system alone."""
-    return compile_owners(
-        version, {record: dict.fromkeys(fields, system) for record, fields in records.items()}
-    )
+    owners = {record: dict.fromkeys(fields, system) for record, fields in records.items()}
+    return compile_owners(version, owners, dict.fromkeys(records, system))

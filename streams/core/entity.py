@@ -217,28 +217,40 @@ def _refused(record: str, held: Values, before: Claim | None) -> Values:
 def golden(entity: Entity, authority: Authority) -> Golden:
     """The golden record: per record, the rows and fields of the systems that own them (invariant 4)."""
     records: dict[str, dict[str, Values]] = {}
+    keepers = authority.keepers
     for system, tables in entity.claims.items():
         for record, rows in tables.items():
-            admitted = authority.admitted.get(record, _NOTHING)
-            if system in admitted:
-                _admit(records.setdefault(record, {}), record, rows, admitted[system])
+            if keepers.get(record) == system:
+                records[record] = _rows(record, rows, authority.admitted[record][system])
+    if len(entity.claims) > 1:
+        _add_fields(records, entity, authority)
     return Golden(entity.kind, entity.id, records)
 
 
-_NOTHING: dict[str, frozenset[str] | None] = {}
-
-
-def _admit(
-    into: dict[str, Values], record: str, rows: dict[str, Claim], fields: frozenset[str] | None
-) -> None:
+def _rows(record: str, rows: dict[str, Claim], fields: frozenset[str] | None) -> dict[str, Values]:
+    found: dict[str, Values] = {}
     for row_id, claim in rows.items():
         values = claim.values()
         if values is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
-        if fields is None:
-            into[row_id] = values
-        else:
-            into[row_id] = {**into.get(row_id, {}), **{f: v for f, v in values.items() if f in fields}}
+        found[row_id] = values if fields is None else {f: v for f, v in values.items() if f in fields}
+    return found
+
+
+def _add_fields(records: dict[str, dict[str, Values]], entity: Entity, authority: Authority) -> None:
+    """What others own of rows that their keeper says exist: a deleted row is not kept alive by them."""
+    for system in sorted(entity.claims):
+        for record, rows in entity.claims[system].items():
+            fields = authority.admitted.get(record, _NOTHING).get(system)
+            known = records.get(record)
+            if fields is None or not known or authority.keepers[record] == system:
+                continue
+            for row_id, values in _rows(record, rows, fields).items():
+                if row_id in known:
+                    known[row_id] = {**known[row_id], **values}
+
+
+_NOTHING: dict[str, frozenset[str] | None] = {}
 
 
 class Standing(Struct, frozen=True, gc=False):

@@ -42,9 +42,9 @@ def judge(golden: Golden, found: Iterable[Found], *, was_known: bool) -> Verdict
     was_known: the entity had a root row once, so that a missing one means it was deleted.
     """
     root = golden.one(golden.kind)
-    if root is None and was_known:
-        return Withdraw(f"{golden.kind}.deleted")
-    if root is not None and golden.kind == "provider" and root.get("provider_status") != ACTIVE:
+    if root is None:
+        return Withdraw(f"{golden.kind}.deleted") if was_known else Hold(("identity.root_missing",))
+    if golden.kind == "provider" and root.get("provider_status") != ACTIVE:
         return Withdraw(f"provider.{root.get('provider_status') or 'status_missing'}")
     holding = sorted({f.code for f in found if CODES[f.code].effect == HOLD})
     return Hold(tuple(holding)) if holding else PASS
