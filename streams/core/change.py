@@ -134,6 +134,8 @@ _OPERATIONS = frozenset({"c", "u", _READ, _DELETE, _TRUNCATE})
 _IDENTITY = str | int
 _INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What the store and Avro can hold: a larger number would be decoded here and fail there, without end."""
+_STREAMED = 2**63
+"""No LSN reaches it: taken off the LSN of a row that was read, it leaves a number below every streamed one's."""
 _MAX_DEPTH = 32
 _MANY_BRACKETS = 64
 _LONG_NUMBER = re.compile(r"[0-9]{19}").search
@@ -341,15 +343,21 @@ class Decoder:
 
 
 def _position(headers: Iterable[tuple[str, bytes]], source: Source, *, read: bool) -> Position:
-    """Rows that were read take lsn 0: any change streamed after the same commit is newer."""
+    """Rows that were read stand below any change streamed after the same commit."""
     for name, value in headers:
         if name == "concord-epoch":
-            lsn = 0 if read else source.lsn
+            lsn = _lsn_of_reading(source) if read else source.lsn
             if lsn is None:
                 raise ValueError("no lsn")
             return (int(value.strip(b'"')), _prior_commit(source.sequence), lsn)
     # Without an epoch the row would silently lose against every claim that has one.
     raise ValueError("no epoch")
+
+
+def _lsn_of_reading(source: Source) -> int:
+    """An initial snapshot that was interrupted is taken again under its epoch, and knows no commit: what changed
+    in between only stands in the second reading, which must win against the first."""
+    return 0 if source.snapshot == "incremental" else (source.lsn or 0) - _STREAMED
 
 
 def _prior_commit(sequence: str | None) -> int:
