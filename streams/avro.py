@@ -1,8 +1,8 @@
 """A fast Avro encoder for the sink schemas, built once a schema from small functions.
 
 Same bytes as fastavro (tests/unit/test_avro.py lets fastavro judge), at a third of its time: the hot path spends
-most of its encoding on strings that recur (codes, cities, names, ids), so encoded strings are cached. Covers the types the
-project's contracts use; anything else is refused when the encoder is built, never at run time.
+most of its encoding on strings that recur (codes, cities, names, ids), so encoded strings are cached. Covers
+the types the project's contracts use; anything else is refused when the encoder is built, never at run time.
 """
 
 from __future__ import annotations

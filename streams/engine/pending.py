@@ -5,8 +5,8 @@ system, or when none of its records has arrived for `linger`, or for the shorter
 heard in another partition: the source had finished it, only the way from broker to worker may differ. While the
 partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait.
 
-An entity touched by an initial snapshot waits for snapshot-complete. Pure bookkeeping on monotonic milliseconds given as arguments; rebuilt from the store's dirty
-marks after a restart or a failed chunk.
+An entity touched by an initial snapshot waits for snapshot-complete. Pure bookkeeping on monotonic
+milliseconds given as arguments; rebuilt from the store's dirty marks after a restart or a failed chunk.
 """
 
 from __future__ import annotations
