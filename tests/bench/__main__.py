@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 
 from streams.errors import ConcordError
-from tests.bench import decide, report
+from tests.bench import advance, decide, path, report
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
-EXPERIMENTS: dict[str, Callable[..., Result]] = {"b": decide.measure}
+EXPERIMENTS: dict[str, Callable[..., Result]] = {"a": advance.measure, "b": decide.measure, "c": path.measure}
 console = Console(stderr=True)
 
 

@@ -21,6 +21,7 @@ from connectors.credentialing import generator
 from connectors.credentialing.bundle import Row
 from connectors.credentialing.fiction import FIRST_NAMES
 from schemas.catalog import load_catalog, load_mapping
+from streams.core import formats
 
 SYSTEM = "credentialing"
 SEED = 7
@@ -146,8 +147,7 @@ _STARTS = {
 
 def _is_shown(provider: Provider) -> bool:
     root = provider.rows["provider"][0]
-    npi = str(root.get("npi") or "")
-    return root["status"] == "active" and len(npi) == 10 and npi.isdigit()
+    return root["status"] == "active" and formats.npi(str(root.get("npi") or "")) is None
 
 
 def _moved(day: Any, days: int) -> date:

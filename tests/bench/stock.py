@@ -25,6 +25,7 @@ from typing import Annotated, Any
 import faust
 import typer
 
+from schemas import tables
 from schemas.authority import load_authority
 from streams import app as composition
 from streams import codec
@@ -41,7 +42,7 @@ class Stock:
     """The state and the calls of the app below."""
 
     def __init__(self, settings: Settings) -> None:
-        self.decoder = composition.decoders(("credentialing",))["credentialing"]
+        self.decoder = tables.decoders(("credentialing",))["credentialing"]
         self.encoders = composition.encoders(settings)
         self.entities = entities(settings)
         references = goldens(settings)
