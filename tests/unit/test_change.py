@@ -84,7 +84,7 @@ def test_rows_that_were_read_stand_before_everything_streamed_after_the_same_com
     source = Source("credentialing")
     read = decode(*source.message(envelope.Change("license", LICENSE.row, "r"), 5_000, 5_100, "incremental"))
     streamed = decode(*source.message(LICENSE, 5_000, 5_008))
-    assert read.position == (1, 5_000, 0)
+    assert read.position[:2] == (1, 5_000)
     assert read.position < streamed.position
     assert (read.read, read.initial) == (True, False)
 

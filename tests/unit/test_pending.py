@@ -1,0 +1,241 @@
+"""When an entity may be decided: the rules of a transaction's end, held against a model, and each by an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from streams.engine.pending import LINGER_MS, WITHDRAW_LINGER_MS, Heard, Pending
+
+A, B = b"provider/a", b"provider/b"
+S = "credentialing"
+
+
+def touched(pending: Pending, prior: int, key: bytes, now: float, system: str = S) -> None:
+    pending.observe(system, (1, prior), now)
+    pending.touch(system, (1, prior), key)
+
+
+def test_an_entity_waits_while_its_transaction_may_go_on() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    assert pending.due(LINGER_MS - 1, 9) == []
+
+
+def test_a_greater_prior_commit_proves_the_transaction_over() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    touched(pending, 11, B, 0)
+    assert pending.due(0, 9) == [(A, True)]
+
+
+def test_another_epoch_proves_it_too() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    pending.observe(S, (2, 1), 0)
+    assert pending.due(0, 9) == [(A, True)]
+
+
+def test_another_systems_record_proves_nothing() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    touched(pending, 99, B, 0, "directory")
+    assert pending.due(0, 9) == []
+
+
+def test_a_record_sent_again_ends_nothing() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    pending.observe(S, (1, 9), 1)
+    assert pending.due(1, 9) == []
+
+
+def test_a_row_of_an_older_transaction_is_due_at_once_unless_its_entity_has_rows_in_the_open_one() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    touched(pending, 9, B, 0)
+    touched(pending, 9, A, 0)
+    assert pending.due(0, 9) == [(B, True)]
+
+
+def test_silence_ends_a_transaction_unproven() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    pending.observe(S, (1, 10), 15)
+    assert pending.due(LINGER_MS, 9) == [], "a record of it, of another entity, keeps it open"
+    assert pending.due(15 + LINGER_MS, 9) == [(A, False)]
+
+
+def test_a_transaction_still_heard_in_another_partition_is_not_over_here() -> None:
+    heard = Heard()
+    here, there = Pending(heard=heard), Pending(heard=heard)
+    touched(here, 10, A, 0)
+    there.observe(S, (1, 10), 15)
+    assert here.due(LINGER_MS, 9) == []
+    assert here.next_ms(LINGER_MS) == 15 + LINGER_MS
+    assert here.due(15 + LINGER_MS, 9) == [(A, False)]
+
+
+def test_a_newer_transaction_heard_elsewhere_does_not_prolong_this_one() -> None:
+    heard = Heard()
+    here, there = Pending(heard=heard), Pending(heard=heard)
+    touched(here, 10, A, 0)
+    there.observe(S, (1, 11), 15)
+    assert here.due(LINGER_MS, 9) == [(A, False)]
+
+
+def test_a_late_row_of_a_lingered_transaction_is_counted() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    assert pending.due(LINGER_MS, 9) == [(A, False)]
+    touched(pending, 10, B, LINGER_MS + 1)
+    assert pending.late == 0, "a row of another entity breaks no view"
+    touched(pending, 10, A, LINGER_MS + 2)
+    assert pending.late == 1
+
+
+def test_a_withdrawal_on_silence_waits_longer_and_a_new_row_ends_the_wait() -> None:
+    pending = Pending()
+    pending.wait_to_withdraw(A, 100)
+    pending.wait_to_withdraw(B, 100)
+    assert pending.due(99 + WITHDRAW_LINGER_MS, 9) == []
+    touched(pending, 10, B, 200)
+    assert pending.due(100 + WITHDRAW_LINGER_MS, 9) == [(B, False), (A, True)]
+
+
+def test_what_a_snapshot_touched_waits_for_its_release() -> None:
+    pending = Pending()
+    pending.touch_snapshot(S, A)
+    pending.touch_snapshot(S, B)
+    assert pending.due(1e9, 9) == []
+    assert pending.next_ms(0) is None
+    assert pending.waiting(S) == [A, B]
+    pending.release(S, [A, b"provider/unknown"])
+    assert pending.releasing()
+    assert pending.due(0, 9) == [(A, True)]
+    assert not pending.releasing()
+    assert pending.waiting(S) == [B]
+
+
+def test_no_more_than_the_limit_is_due_and_the_rest_stays() -> None:
+    pending = Pending()
+    for key in (b"1", b"2", b"3"):
+        pending.restore(key)
+    assert [key for key, _ in pending.due(0, 2)] == [b"1", b"2"]
+    assert pending.next_ms(5) == 5
+    assert [key for key, _ in pending.due(0, 2)] == [b"3"]
+    assert pending.next_ms(5) is None
+
+
+def test_an_entity_with_rows_of_an_open_transaction_is_not_made_due_by_a_restore() -> None:
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    pending.restore(A)
+    assert pending.due(0, 9) == []
+
+
+@dataclass
+class Model:
+    """What is known of each key, in the words of the design rather than of the code."""
+
+    newest: int = 0
+    last_heard: float = 0.0
+    open: set[bytes] = field(default_factory=set)
+    over: dict[bytes, bool] = field(default_factory=dict)
+    withdrawing: dict[bytes, float] = field(default_factory=dict)
+    snapshot: set[bytes] = field(default_factory=set)
+    released: list[bytes] = field(default_factory=list)
+
+
+class PendingAgainstModel(RuleBasedStateMachine):
+    """One system, one partition, any interleaving of records, time and questions."""
+
+    @initialize()
+    def start(self) -> None:
+        self.now = 0.0
+        self.pending = Pending()
+        self.model = Model()
+
+    @rule(step=st.sampled_from([-2, -1, 0, 0, 0, 1, 1, 2]), key=st.sampled_from([A, B, None]))
+    def record(self, step: int, key: bytes | None) -> None:
+        model = self.model
+        prior = max(1, model.newest + step)
+        self.pending.observe(S, (1, prior), self.now)
+        if prior > model.newest:
+            model.over |= dict.fromkeys(model.open, True)
+            model.open, model.newest = set(), prior
+        if prior == model.newest:
+            model.last_heard = self.now
+        if key is not None:
+            self.pending.touch(S, (1, prior), key)
+            self._touch(key, prior)
+
+    def _touch(self, key: bytes, prior: int) -> None:
+        model = self.model
+        if prior == model.newest:
+            model.open.add(key)
+            model.over.pop(key, None)
+            model.withdrawing.pop(key, None)
+        elif key not in model.open:
+            model.over[key] = True
+
+    @rule(key=st.sampled_from([A, B]))
+    def snapshot(self, key: bytes) -> None:
+        self.pending.touch_snapshot(S, key)
+        self.model.snapshot.add(key)
+
+    @rule()
+    def release(self) -> None:
+        self.pending.release(S, self.pending.waiting(S))
+        self.model.released += sorted(self.model.snapshot)
+        self.model.snapshot.clear()
+
+    @rule(key=st.sampled_from([A, B]))
+    def wait(self, key: bytes) -> None:
+        self.pending.wait_to_withdraw(key, self.now)
+        self.model.withdrawing[key] = self.now + WITHDRAW_LINGER_MS
+
+    @rule(ms=st.sampled_from([1.0, 19.0, 20.0, 2_000.0]))
+    def time_passes(self, ms: float) -> None:
+        self.now += ms
+
+    @rule(limit=st.integers(1, 3))
+    def ask(self, limit: int) -> None:
+        model = self.model
+        if model.open and self.now - model.last_heard >= LINGER_MS:
+            model.over |= dict.fromkeys(model.open, False)
+            model.open = set()
+        for key in [k for k, at in model.withdrawing.items() if at <= self.now]:
+            del model.withdrawing[key]
+            model.over[key] = True
+        expected = {**dict.fromkeys(model.released, True)}
+        due = self.pending.due(self.now, limit)
+        assert len(due) <= limit
+        for key, proven in due:
+            if key in model.over:
+                assert proven == model.over.pop(key)
+            else:
+                assert expected[key] is proven
+                model.released.remove(key)
+        assert len(due) == limit or not (model.over or model.released)
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        if hasattr(self, "pending"):
+            model = self.model
+            parts = (model.open, model.over, model.withdrawing, model.snapshot, model.released)
+            assert len(self.pending) == sum(len(part) for part in parts)
+
+    @invariant()
+    def what_waits_for_time_says_until_when(self) -> None:
+        if hasattr(self, "pending"):
+            model = self.model
+            waits = model.open or model.over or model.withdrawing or model.released
+            assert (self.pending.next_ms(self.now) is not None) == bool(waits)
+
+
+PendingAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestPendingAgainstModel = PendingAgainstModel.TestCase
