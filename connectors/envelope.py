@@ -23,6 +23,8 @@ Message = tuple[bytes, bytes, Headers]
 
 MIDNIGHT_US = 86_400_000_000
 PLACEHOLDER = "__debezium_unavailable_value"
+TEXT_ARRAYS = frozenset({("credentialing", "practice_location", "accessibility")})
+"""Columns of type text[] whose canonical field is a document, because other systems hold it as jsonb."""
 UNAVAILABLE = object()
 """A value PostgreSQL did not log because it was unchanged and stored out of line."""
 
@@ -113,6 +115,8 @@ class Source:
             return value
         known = self.catalog.field(*table.target(column))
         kind = known.type if known is not None else "text"
+        if (self.system, table.name, column) in TEXT_ARRAYS:
+            kind = "text_list"
         if value is UNAVAILABLE:
             return [PLACEHOLDER] if kind == "text_list" else PLACEHOLDER
         if kind == "date":

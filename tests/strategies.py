@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from connectors.envelope import UNAVAILABLE, Change, Source
+from connectors.envelope import TEXT_ARRAYS, UNAVAILABLE, Change, Source
 from schemas.catalog import Table, load_catalog, load_mapping
 from schemas.tables import decoders
 from streams.core import change as core_change
@@ -125,6 +125,8 @@ def column_type(table: Table, column: str) -> str:
 def values(table: Table, column: str) -> st.SearchStrategy[Any]:
     """Values of a column that pass decode, null and unchanged TOAST among them."""
     kind, field = column_type(table, column), table.target(column)[1]
+    if ("credentialing", table.name, column) in TEXT_ARRAYS:
+        kind = "text_list"
     special = SPECIAL.get(field) if kind in ("text", "uuid", "json") else None
     drawn = st.none() | (BY_TYPE[kind] if special is None else special)
     return drawn | st.just(UNAVAILABLE) if kind in ("text", "json", "text_list") else drawn

@@ -1,0 +1,136 @@
+"""Completeness by enumeration: every canonical field has one owner, every code is given, documented and reachable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from connectors.envelope import UNAVAILABLE, Source
+from streams.core import finding
+from streams.core.advance import advance, decide, miss
+from streams.core.change import Malformed
+from streams.core.entity import Entity
+from streams.core.finding import CODES
+from streams.core.formats import CHECKS, DATES_IN_ORDER
+from streams.core.malformed import REASONS
+from streams.operate import codes
+from tests.strategies import CATALOG, MAPPING, decoded
+from tests.world import AUTHORITY, WORLD, entity_of, provider, row
+
+PROJECT = codes.PAGE.parents[1]
+
+
+def test_every_canonical_field_has_exactly_one_owner() -> None:
+    assert AUTHORITY.owners.keys() == CATALOG.records.keys()
+    for record, known in CATALOG.records.items():
+        assert AUTHORITY.owners[record].keys() == known.fields.keys(), record
+
+
+def test_what_is_admitted_is_what_is_owned() -> None:
+    for record, owners in AUTHORITY.owners.items():
+        for system, fields in AUTHORITY.admitted[record].items():
+            owned = {field for field, owner in owners.items() if owner == system}
+            assert (set(owners) if fields is None else fields) == owned
+
+
+def test_every_record_has_a_keeper_who_owns_some_of_it() -> None:
+    assert AUTHORITY.keepers.keys() == CATALOG.records.keys()
+    for record, keeper in AUTHORITY.keepers.items():
+        assert keeper in AUTHORITY.admitted[record]
+
+
+def test_credentialing_owns_every_field_it_holds() -> None:
+    for table in MAPPING.tables.values():
+        for column in table.columns:
+            record, field = table.target(column)
+            assert AUTHORITY.owners[record][field] == "credentialing", f"{record}.{field}"
+
+
+# ---- finding codes ----
+
+
+def of(table: str, **columns: object) -> Entity:
+    mapped = MAPPING.tables[table]
+    ids = {mapped.entity: "e"} if mapped.entity == mapped.row else {mapped.entity: "e", mapped.row: "r"}
+    return entity_of(decoded([[row(table, **ids, **columns)]]), mapped.kind, "e")
+
+
+def quarantined() -> Entity:
+    entity = provider()
+    assert miss(entity, Malformed("change.type_wrong", "", "provider", "provider-0", "license", "x"), 0)
+    return entity
+
+
+def elsewhere() -> Entity:
+    entity = provider()
+    place = row("provider_location", id="x", provider_id="provider-0", location_id="nowhere")
+    for change in decoded([[place]], Source("credentialing", epoch=2)):
+        advance(entity, change, 0)
+    return entity
+
+
+REACHED: dict[str, Callable[[], Entity]] = {
+    "format.npi_shape": lambda: of("provider", npi="1"),
+    "format.npi_check_digit": lambda: of("provider", npi="1234567890"),
+    "format.dea_shape": lambda: of("dea_registration", number="1"),
+    "format.dea_check_digit": lambda: of("dea_registration", number="AP5836728"),
+    "format.taxonomy_shape": lambda: of("taxonomy", nucc_code="1"),
+    "format.zip_shape": lambda: of("practice_location", zip="1"),
+    "format.state_unknown": lambda: of("license", state="ZZ"),
+    "format.phone_shape": lambda: of("practice_location", phone="1"),
+    "format.dates_order": lambda: of("license", issued="2026-01-01", expires="2025-01-01"),
+    "identity.root_missing": lambda: of("license"),
+    "identity.npi_missing": lambda: of("provider", npi=None),
+    "identity.name_missing": lambda: of("provider", last_name=None),
+    "reference.unknown": elsewhere,
+    "capture.gap": lambda: of("provider", languages=UNAVAILABLE),
+    "capture.quarantined": quarantined,
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_finding_code_is_reached(code: str) -> None:
+    if code == "internal.decide_failed":
+        events = finding.failed(Entity("provider", "e"), (0, 0, 0))
+    else:
+        events = decide(REACHED[code](), WORLD, 0).findings
+    assert code in {event.code for event in events}
+
+
+def test_every_check_gives_codes_of_the_table() -> None:
+    given = {check("?" * 99) for checks in CHECKS.values() for check in checks.values()}
+    assert given <= CODES.keys()
+    assert DATES_IN_ORDER
+
+
+def test_severities_and_effects_are_the_known_words() -> None:
+    for name, code in CODES.items():
+        assert code.severity in ("low", "medium", "high"), name
+        assert code.effect in (finding.REFUSE, finding.HOLD, finding.WARN), name
+        assert code.message, name
+        assert code.action, name
+        assert re.fullmatch(r"[a-z]+\.[a-z_]+", name)
+
+
+# ---- quarantine codes ----
+
+GIVEN = re.compile(r'"((?:change|clock|npi|internal)\.[a-z_]+)"')
+
+
+def test_every_quarantine_code_is_given_somewhere_and_none_is_given_that_the_table_lacks() -> None:
+    sources = [*(PROJECT / "streams" / "core").glob("*.py"), *(PROJECT / "streams" / "agents").glob("*.py")]
+    given = {
+        code
+        for path in sources
+        if path.name not in ("malformed.py", "finding.py")
+        for line in path.read_text().splitlines()
+        if "log." not in line
+        for code in GIVEN.findall(line)
+    }
+    assert given == REASONS.keys()
+
+
+def test_the_page_of_codes_is_up_to_date() -> None:
+    assert codes.PAGE.read_text() == codes.markdown(), "run `python -m streams.operate.codes`"

@@ -1,0 +1,167 @@
+"""Every persisted shape has a golden: its bytes as they were once written, and its field names in order.
+
+A renamed or reordered field fails here; a field appended with a default passes, and the old bytes still decode. After a
+deliberate addition, `python -m tests.contract.test_persisted_formats` writes the goldens of shapes that have none;
+never overwrite one: topics and stores hold such bytes for years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.agents import state
+from streams.agents.decide import Holder, SnapshotComplete
+from streams.core import entity
+from streams.core.entity import Claim, Entity, Golden, Open, Sent, Step, Touch
+from streams.engine.store import Checkpoint, EntityIndex, decode_index
+
+FOLDER = Path(__file__).parent / "golden"
+
+CLAIM = Claim((1, 2, 3), 4, 5, {"a": "x", "n": None, "l": [1]}, {"a": "y"}, {"b": None}, ["c"])
+TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
+STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
+OPEN = Open((1, 2, 3), "high", "hold", "message", "action")
+ENTITY = Entity(
+    kind="provider",
+    id="p",
+    revision=3,
+    claims={"credentialing": {"license": {"l": CLAIM, "gone": Claim((1, 2, 4), 5, 6, None)}}},
+    sent={"directory": Sent(3, b"\x81")},
+    findings={"capture.gap a/b": OPEN},
+    gaps={"license/l": "change.type_wrong"},
+    trail=[STEP],
+    dirty=TOUCH,
+    depends=["location/x"],
+    announced="1234567893",
+    accepted={"npi": "1234567893"},
+    proposals=[{"any": 1}],
+)
+STATE = state.PartitionState(
+    inputs={"cdc.credentialing": 7},
+    consumed={"cdc.credentialing": 7},
+    outcomes={"cdc.credentialing": {"applied": 6, "quarantined": 1}},
+    snapshots={"credentialing": state.Snapshot(1, 5, True, False)},
+    references={2: 11},
+    rules="1",
+    as_of="2026-06-01",
+    decided=3,
+    emitted=9,
+    late=1,
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One persisted shape: a sample with every field set, and how it is written and read."""
+
+    sample: Any
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def packed(sample: Any) -> Shape:
+    return Shape(sample, msgspec.msgpack.encode, msgspec.msgpack.Decoder(type(sample)).decode)
+
+
+def text(sample: Any) -> Shape:
+    return Shape(sample, msgspec.json.encode, msgspec.json.Decoder(type(sample)).decode)
+
+
+SHAPES: dict[str, Shape] = {
+    "entity": Shape(ENTITY, entity.encode, entity.decode),
+    "claim": packed(CLAIM),
+    "touch": packed(TOUCH),
+    "step": packed(STEP),
+    "open_finding": packed(OPEN),
+    "sent": packed(Sent(3, b"\x81")),
+    "golden": Shape(
+        Golden("location", "l", {"location": {"l": {"a": 1}}}), entity.encode_golden, entity.decode_golden
+    ),
+    "partition_state": Shape(STATE, state.encode, state.decode),
+    "snapshot": packed(state.Snapshot(1, 5, True, False)),
+    "checkpoint": packed(Checkpoint("topic-id", 42, 1_700_000_000_000)),
+    "holder": text(Holder("1234567893", "provider", "p", True, (1, 2, 3))),
+    "snapshot_complete": text(SnapshotComplete("credentialing", 1, 5)),
+}
+
+
+def golden_of(name: str) -> tuple[list[str], bytes]:
+    names, data = (FOLDER / f"{name}.hex").read_text().splitlines()
+    return names.removeprefix("# ").split(), bytes.fromhex(data)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_field_was_renamed_moved_or_taken_out(name: str) -> None:
+    names, _ = golden_of(name)
+    now = list(SHAPES[name].sample.__struct_fields__)
+    assert now[: len(names)] == names
+    defaults = len(SHAPES[name].sample.__struct_defaults__)
+    assert len(now) - len(names) <= defaults, "an appended field needs a default"
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_bytes_once_written_are_still_read_as_they_were_meant(name: str) -> None:
+    names, data = golden_of(name)
+    found, sample = SHAPES[name].decode(data), SHAPES[name].sample
+    assert {n: getattr(found, n) for n in names} == {n: getattr(sample, n) for n in names}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_is_written_now_begins_as_it_always_did(name: str) -> None:
+    """Equal while nothing is appended; an encoder that changed would make every entity differ from its stored bytes."""
+    names, data = golden_of(name)
+    shape = SHAPES[name]
+    if list(shape.sample.__struct_fields__) == names:
+        assert shape.encode(shape.sample) == data
+
+
+def test_every_golden_has_its_shape() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.hex")) == sorted(SHAPES)
+
+
+def test_every_persisted_struct_of_these_modules_has_a_golden() -> None:
+    """array_like is what the persisted structs share: a new one needs a golden."""
+    covered = {type(shape.sample) for shape in SHAPES.values()} | {EntityIndex}
+    for module in (entity, state):
+        for found in vars(module).values():
+            if (
+                isinstance(found, type)
+                and issubclass(found, msgspec.Struct)
+                and found.__struct_config__.array_like
+            ):
+                assert found in covered, found.__name__
+
+
+def test_the_stores_index_mirrors_the_entity() -> None:
+    """The index reads the same bytes by place: each of its fields stands where the entity has it."""
+    names = Entity.__struct_fields__
+    assert EntityIndex.__struct_fields__ == names[: len(EntityIndex.__struct_fields__)]
+    index = decode_index(entity.encode(ENTITY))
+    for name in ("kind", "id", "revision", "dirty", "depends"):
+        assert getattr(index, name) == getattr(ENTITY, name)
+
+
+def test_an_entity_of_the_first_day_still_decodes() -> None:
+    """Only kind and id are without default: the shortest record that can ever have been written."""
+    old = msgspec.msgpack.encode(["provider", "p"])
+    assert entity.decode(old) == Entity("provider", "p")
+    assert decode_index(old).dirty is None
+
+
+def write() -> None:
+    """Goldens of shapes that have none."""
+    for name, shape in SHAPES.items():
+        file = FOLDER / f"{name}.hex"
+        if not file.exists():
+            names = " ".join(shape.sample.__struct_fields__)
+            file.write_text(f"# {names}\n{shape.encode(shape.sample).hex()}\n")
+
+
+if __name__ == "__main__":
+    write()
