@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.databases",
     "tests.fixtures.kafka",
     "tests.fixtures.faust_apps",
+    "tests.fixtures.platform",
 ]
 
 HERE = Path(__file__).parent

@@ -49,7 +49,8 @@ def apply_topics(settings: Settings) -> list[topics.Change]:
 
 def plan_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.Plan]:
     """What differs between the mappings and the running connectors."""
-    return sources.plan(connect(settings), settings.kafka, chosen_sources(settings, names))
+    with connect(settings) as client:
+        return sources.plan(client, settings.kafka, chosen_sources(settings, names))
 
 
 def apply_sources(
@@ -57,12 +58,14 @@ def apply_sources(
 ) -> list[sources.Plan]:
     """Make Connect capture what the mappings say."""
     wanted = chosen_sources(settings, names)
-    return sources.apply(connect(settings), settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch)
+    with connect(settings) as client:
+        return sources.apply(client, settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch)
 
 
 def status_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.Status]:
     """How capture stands."""
-    return sources.status(connect(settings), chosen_sources(settings, names))
+    with connect(settings) as client:
+        return sources.status(client, chosen_sources(settings, names))
 
 
 def check_mappings(settings: Settings, names: Iterable[str] = ()) -> dict[str, list[Problem]]:
