@@ -18,11 +18,17 @@ import typer
 from rich.console import Console
 
 from streams.errors import ConcordError
-from tests.bench import advance, decide, path, report
+from tests.bench import advance, decide, latency, path, report, restore
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
-EXPERIMENTS: dict[str, Callable[..., Result]] = {"a": advance.measure, "b": decide.measure, "c": path.measure}
+EXPERIMENTS: dict[str, Callable[..., Result]] = {
+    "a": advance.measure,
+    "b": decide.measure,
+    "c": path.measure,
+    "d": latency.measure,
+    "e": restore.measure,
+}
 console = Console(stderr=True)
 
 
@@ -54,7 +60,7 @@ def main(
         sys.exit(1)
     finally:
         bed.close()
-        report.show(Console(), results)
+        report.show(Console(width=None if sys.stdout.isatty() else 130), results)
         say(f"raw results: {folder.path}")
 
 

@@ -262,6 +262,11 @@ def report(phases: Sequence[Phase], cpu: Sequence[Cpu]) -> Result:
     result.add("views over capture alone", viewed / alone, "x", most=1.8, goal=1.2)
     result.add("applied over capture alone", applied / alone, "x", most=4, goal=2)
     result.add("writers were done after", [p.written_s for p in chosen[CAPTURE]], "s")
+    result.add(
+        "views a transaction (3 is none too many)",
+        [p.views / (p.rows / load.ROWS) for p in chosen[WORKER]],
+        "",
+    )
     for process in dict.fromkeys(c.process for c in cpu if c.phase == ADAPTERS):
         used = [c.cpu_s_per_1000_rows for c in cpu if c.phase == ADAPTERS and c.process == process]
         result.add(f"CPU of {process} per 1,000 rows", used, "s")

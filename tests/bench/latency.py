@@ -1,0 +1,252 @@
+"""Experiment d: how long a committed change takes to its sink topic and into three systems, and at which rate it fails.
+
+Everything runs: capture, worker, three adapters. A paced writer commits transactions of three rows at fixed moments
+whatever happens (open loop: a stall delays what it delays and is seen). Rates rise until p99 passes a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from confluent_kafka import Message, TopicPartition
+
+from connectors.credentialing.load import load_generated
+from streams.operate import reading
+from streams.settings import ADAPTED
+from tests.bench import arrivals, bed, load, path
+from tests.bench.bed import Bed, Place, Running
+from tests.bench.machine import Sampler
+from tests.bench.report import Folder, Result, quantiles
+from tests.bench.writing import Written, paced
+
+NAME = "d"
+KNEE_S = 1.0
+KEEPS_UP = 0.9
+"""A writer below this share of its rate is the limit itself: the step shows nothing of the platform."""
+
+METHOD = """\
+Databases and topics of its own, everything on the same cores, nothing pinned. A writer in a process of its own
+commits transactions of three rows of one provider (first name, a licence's expiry, a start date: three views change)
+at fixed moments, with synchronous commits, through four connections. Commit is Debezium's source.ts_us (header
+concord-committed-us); `sink` is the wall clock when a read-committed consumer has the view in hand; `applied` is
+concord_applied.applied_at of that revision, counted when all three systems have it; one clock for all. The first
+seconds of a step are not counted. What a step leaves is worked off before the next. Rates rise until p99 of
+commit to sink passes 1 s: the knee is the last rate below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    providers: int
+    rates: tuple[int, ...]
+    warm_up_s: int
+    seconds: int
+
+
+FULL = Size(
+    providers=10_000, rates=(100, 300, 100, 300, 600, 1_000, 1_500, 2_000, 3_000), warm_up_s=5, seconds=30
+)
+QUICK = Size(providers=1_500, rates=(100, 300, 600, 1_000), warm_up_s=2, seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One view in the consumer's hand."""
+
+    step: int
+    sink: str
+    entity_id: str
+    revision: int
+    committed_us: int
+    received_us: int
+
+    @property
+    def seconds(self) -> float:
+        """From commit to receipt."""
+        return (self.received_us - self.committed_us) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rate; milliseconds."""
+
+    step: int
+    rate: int
+    achieved: float
+    transactions: int
+    views: int
+    sink_p50: float
+    sink_p95: float
+    sink_p99: float
+    sink_max: float
+    applied: int
+    applied_p50: float
+    applied_p95: float
+    applied_p99: float
+    applied_max: float
+    worker_cpu: float
+    """share of a core"""
+
+
+def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result:
+    """Run the experiment."""
+    with bed.place(bench, NAME, folder.path, databases=True) as place:
+        latency = Latency(place, QUICK if quick else FULL, folder)
+        latency.run()
+    folder.csv("d-steps", latency.steps)
+    folder.csv("d-views", latency.seen)
+    folder.csv("d-writer", latency.written)
+    return report(latency.steps)
+
+
+class Latency:
+    """The steps of rising rates."""
+
+    def __init__(self, place: Place, size: Size, folder: Folder) -> None:
+        self.place = place
+        self.size = size
+        self.folder = folder
+        self.steps: list[Step] = []
+        self.seen: list[Seen] = []
+        self.written: list[Written] = []
+        self.changes = load.Changes(load.population(size.providers).providers, everywhere=True)
+
+    def run(self) -> None:
+        """Load, start everything, step by step to the knee."""
+        place = self.place
+        load_generated(place.dsn(load.SYSTEM), self.size.providers, load.SEED)
+        start = arrivals.mark(place.settings)
+        with bed.worker(place) as worker, bed.adapters(place) as adapters:
+            bed.capture(place)
+            path.drained(worker)
+            path.all_applied(place, arrivals.since(place.settings, start), adapters)
+            for number, rate in enumerate(self.size.rates, 1):
+                if not self._step(number, rate, worker, adapters):
+                    break
+
+    def _step(self, number: int, rate: int, worker: Running, adapters: Sequence[Running]) -> bool:
+        """False when there is no point in a higher rate."""
+        count = rate * (self.size.warm_up_s + self.size.seconds)
+        transactions = list(self.changes.take(count))
+        start = arrivals.mark(self.place.settings)
+        with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
+            written = paced(self.place.dsn(load.SYSTEM), transactions, rate)
+            path.drained(worker)
+            bed.wait(lambda: len(seen) >= views_since(self.place, start), "the listener has every view", 30)
+        path.all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
+        step = self._summary(number, rate, written, seen, sampler)
+        self.steps.append(step)
+        self.seen += seen
+        self.written += written
+        self.place.bed.say(
+            f"{NAME}  {rate:5} transactions/s  sink p50 {step.sink_p50:6.1f} p99 {step.sink_p99:7.1f} ms  "
+            f"applied p50 {step.applied_p50:6.1f} p99 {step.applied_p99:7.1f} ms"
+        )
+        return step.sink_p99 <= KNEE_S * 1000 and step.achieved >= KEEPS_UP * rate
+
+    def _summary(
+        self, number: int, rate: int, written: Sequence[Written], seen: Sequence[Seen], sampler: Sampler
+    ) -> Step:
+        begin = written[0].due + self.size.warm_up_s
+        end = written[-1].due
+        counted = [s for s in seen if s.committed_us / 1e6 >= begin]
+        sink = quantiles(s.seconds * 1000 for s in counted)
+        applied = applied_ms(self.place, counted) or [0.0]
+        late = quantiles(applied)
+        done = [w for w in written if w.due >= begin]
+        achieved = len(done) / max(1e-9, max(w.done for w in done) - begin)
+        first, last = ([round(found[q], 2) for q in ("p50", "p95", "p99", "max")] for found in (sink, late))
+        cpu = round(sampler.cpu("worker", begin, end) / (end - begin), 3)
+        counts = (round(achieved, 1), len(written), len(counted))
+        return Step(number, rate, *counts, *first, len(applied), *last, cpu)
+
+
+@contextmanager
+def listening(place: Place, step: int) -> Iterator[list[Seen]]:
+    """Every view that arrives meanwhile, stamped the moment it is in hand."""
+    seen: list[Seen] = []
+    stop, ready = threading.Event(), threading.Event()
+    start = arrivals.mark(place.settings)
+
+    def listen() -> None:
+        with reading.consumer(place.settings.kafka) as source:
+            source.assign([TopicPartition(*where, offset) for where, offset in start.items()])
+            ready.set()
+            while not stop.is_set():
+                message = source.poll(0.1)  # not consume(n), which waits until there are n
+                if message is not None and message.error() is None:
+                    seen.append(_seen(place, step, message, time.time_ns() // 1000))
+
+    listener = threading.Thread(target=listen, name="listener", daemon=True)
+    listener.start()
+    ready.wait()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        listener.join()
+
+
+def _seen(place: Place, step: int, message: Message, now_us: int) -> Seen:
+    headers = dict(message.headers() or [])
+    return Seen(
+        step,
+        str(message.topic()).removeprefix(place.settings.topic_prefix),
+        (message.key() or b"").decode(),
+        int(headers["concord-revision"]),
+        int(headers["concord-committed-us"]),
+        now_us,
+    )
+
+
+def views_since(place: Place, start: dict[tuple[str, int], int]) -> int:
+    """How many views a reader finds after a mark."""
+    return sum(1 for _ in reading.read(place.settings.kafka, start))
+
+
+def applied_ms(place: Place, seen: Sequence[Seen]) -> list[float]:
+    """Milliseconds from commit until the last of three systems had it, for views that are still the newest there."""
+    committed = {(s.entity_id, s.revision): s.committed_us for s in seen}
+    with ExitStack() as connections:
+        moments = []
+        for system in ADAPTED:
+            asked = arrivals.Applied(place.dsn(system), system, ())
+            connections.callback(asked.close)
+            moments.append(asked.moments())
+    return [
+        max(m[view] for m in moments) * 1000 - us / 1000
+        for view, us in committed.items()
+        if all(view in m for m in moments)
+    ]
+
+
+TARGETS = {100: (35, 20, 80, 50, 200), 300: (None, None, 150, None, None)}
+"""rate -> p50 (must, goal), p99 (must, goal) of commit to sink, p99 (must) of commit to applied; ms"""
+
+
+def report(steps: Sequence[Step]) -> Result:
+    """Quantiles by rate, and the knee."""
+    result = Result(NAME, METHOD)
+    for rate in dict.fromkeys(s.rate for s in steps):
+        chosen = [s for s in steps if s.rate == rate]
+        p50, p50_goal, p99, p99_goal, applied = TARGETS.get(rate, (None,) * 5)
+        name = f"at {rate}/s, commit to"
+        result.add(f"{name} sink, p50", [s.sink_p50 for s in chosen], "ms", most=p50, goal=p50_goal)
+        result.add(f"{name} sink, p95", [s.sink_p95 for s in chosen], "ms")
+        result.add(f"{name} sink, p99", [s.sink_p99 for s in chosen], "ms", most=p99, goal=p99_goal)
+        result.add(f"{name} sink, max", [s.sink_max for s in chosen], "ms")
+        if rate in TARGETS:
+            result.add(f"{name} applied, p50", [s.applied_p50 for s in chosen], "ms")
+            result.add(f"{name} applied, p99", [s.applied_p99 for s in chosen], "ms", most=applied)
+            result.add(f"{name} applied, max", [s.applied_max for s in chosen], "ms")
+    held = [s.rate for s in steps if s.sink_p99 <= KNEE_S * 1000 and s.achieved >= KEEPS_UP * s.rate]
+    result.add("knee: highest rate with p99 under 1 s", float(max(held, default=0)), "transactions/s")
+    result.notes += [
+        f"at {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core" for s in steps
+    ]
+    return result
