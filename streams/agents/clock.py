@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import httpx
 import structlog
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from connectors.source import EPOCH
+from connectors.connect import Connect
+from connectors.sources import snapshot
 from streams.agents.decide import SnapshotComplete, encode_json
+from streams.errors import ConcordError, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -52,22 +53,34 @@ class ClockHolder:
     def _look(self) -> None:
         for system in self._systems:
             try:
-                epoch = finished_epoch(self._connect, self._prefix + system)
-            except httpx.HTTPError as error:
-                log.debug("clock.connect_unavailable", system=system, error=repr(error))
-                continue
-            if epoch is not None and (system, epoch) not in self._announced:
-                self._announce(system, epoch)
-                self._announced.add((system, epoch))
+                self._look_at(system)
+            except (ConcordError, KafkaException) as error:  # passes; looked at again in a moment
+                log.debug("clock.unavailable", system=system, error=repr(error))
+
+    def _look_at(self, system: str) -> None:
+        with Connect(self._connect, timeout=10) as connect:
+            found = snapshot(connect, self._prefix + system)
+        if found is not None and found.finished and (system, found.epoch) not in self._announced:
+            self._announce(system, found.epoch)
+            self._announced.add((system, found.epoch))
 
     def _announce(self, system: str, epoch: int) -> None:
         producer = Producer(
             {"bootstrap.servers": self._bootstrap, "acks": "all", "partitioner": "murmur2_random"}
         )
+        delivered: list[int] = []
         for partition, until in enumerate(self._ends(f"{self._prefix}cdc.{system}")):
             value = encode_json(SnapshotComplete(system, epoch, until))
-            producer.produce(f"{self._prefix}clock", value, system.encode(), partition)
+            producer.produce(
+                f"{self._prefix}clock",
+                value,
+                system.encode(),
+                partition,
+                on_delivery=lambda error, _: delivered.append(0) if error is None else None,
+            )
         producer.flush(30)
+        if len(delivered) < self._partitions:
+            raise Unavailable("clock.undelivered", "a partition was not told that the snapshot is complete")
         log.info("snapshot.complete", system=system, epoch=epoch)
 
     def _ends(self, topic: str) -> list[int]:
@@ -80,19 +93,3 @@ class ClockHolder:
         finally:
             consumer.close()
         return [0 if low == high else high for low, high in marks]
-
-
-def finished_epoch(connect: str, connector: str) -> int | None:
-    """The epoch whose initial snapshot is finished by Connect's *committed* offsets, or None.
-
-    Debezium's offset carries `snapshot` while one runs, and `snapshot_completed` or nothing of the kind afterwards.
-    """
-    with httpx.Client(base_url=connect, timeout=10) as client:
-        config = client.get(f"/connectors/{connector}/config")
-        committed = client.get(f"/connectors/{connector}/offsets")
-        if config.status_code != 200 or committed.status_code != 200:
-            return None
-        offsets = [entry["offset"] for entry in committed.json()["offsets"] if entry.get("offset")]
-        if not offsets or any(o.get("snapshot") and not o.get("snapshot_completed") for o in offsets):
-            return None
-        return int(config.json()[EPOCH])

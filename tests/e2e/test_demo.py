@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +19,12 @@ pytestmark = pytest.mark.timeout(600)
 LOAD = ("--providers", "30", "--seed", "11")
 
 
-def test_the_story_is_told_by_every_system_it_concerns(platform: Platform) -> None:
-    result = platform.ask("demo", *LOAD)
+@pytest.fixture(scope="module")
+def result(platform: Platform) -> Any:
+    return platform.ask("demo", *LOAD)
+
+
+def test_the_story_is_told_by_every_system_it_concerns(result: Any) -> None:
     told = {scene["event"]["title"]: {d["system"] for d in scene["deliveries"]} for scene in result["scenes"]}
     assert told == {
         "moves to another practice": {"directory", "enrollment", "billing"},
@@ -36,8 +40,7 @@ def test_the_story_is_told_by_every_system_it_concerns(platform: Platform) -> No
     assert result["status"]["balanced"]
 
 
-def test_who_leaves_is_withdrawn_from_every_system(platform: Platform) -> None:
-    result = platform.ask("demo", *LOAD)
+def test_who_leaves_is_withdrawn_from_every_system(result: Any) -> None:
     (leaves,) = [scene for scene in result["scenes"] if scene["event"]["title"] == "leaves"]
     assert {d["status"] for d in leaves["deliveries"]} == {"withdrawn"}
 
@@ -64,3 +67,4 @@ def test_ctrl_c_in_the_middle_of_the_story_leaves_nothing_running(platform: Plat
     records = list((Path(platform.environ["CONCORD_STATE"]) / "run").glob("concord-*.json"))
     assert not [record for record in records if process.recall(record)], text
     assert "2. " not in text
+    platform.ask("up")  # other modules share it
