@@ -41,6 +41,8 @@ QUARANTINED = "quarantined"
 UNMAPPED = "unmapped"
 NPI_TOPIC = "claims.npi"
 CLOCK_TOPIC = "clock"
+RECENT = 512
+"""Entities kept decoded between units: one is mostly aggregated in one unit and decided in the next."""
 SNAPSHOT_WAIT_MS = 15 * 60 * 1000.0
 SNAPSHOT_LOOK_MS = 50.0
 
@@ -110,13 +112,14 @@ class Decide:
         self.state = PartitionState()
         self._reference_sequence = 0
         self._sweep: deque[Item] = deque()
+        self._recent: dict[bytes, Entity] = {}
         self._snapshot_since: dict[str, float] = {}
         self._looked_ms = 0.0
 
     # ---- the engine's calls ----
 
     def load(self, store: Store) -> None:
-        """Everything in memory from the store; what was left dirty is due."""
+        """Everything in memory from the store; what was left dirty is due once its transaction is over."""
         raw = store.state()
         self.state = decode_state(raw) if raw is not None else PartitionState()
         behind = self.pending.behind
@@ -124,6 +127,7 @@ class Decide:
         self.pending.behind = behind
         self._reference_sequence = 0
         self._sweep.clear()
+        self._recent.clear()  # a failed unit may have changed them
         for key in store.dirty():
             self._load_dirty(key, store.get(key))
         if raw is None:
@@ -138,8 +142,10 @@ class Decide:
         touch = decode_index(value).dirty if value is not None else None
         if touch is not None and touch.initial and self._waits(touch.system, touch.position[0]):
             self.pending.touch_snapshot(touch.system, key)
-        else:
+        elif touch is None or touch.initial or not touch.system:
             self.pending.restore(key)
+        else:
+            self.pending.reopen(touch.system, touch.position[:2], key)
 
     def reading(self, topic: str, behind: bool) -> None:
         """Whether more of a system's topic can be read at once: a transaction may go on there."""
@@ -172,8 +178,16 @@ class Decide:
         return f"{said.kind}/{said.entity_id}".encode(), said
 
     def prepare(self, unit: Unit, keys: Sequence[bytes]) -> None:
-        """One multi-get for the entities a slice needs."""
-        missing = [key for key in dict.fromkeys(keys) if key not in unit.entities]
+        """One multi-get for the entities a slice needs and that weren't worked on a moment ago."""
+        missing = []
+        for key in dict.fromkeys(keys):
+            if key in unit.entities:
+                continue
+            recent = self._recent.get(key)
+            if recent is None:
+                missing.append(key)
+            else:
+                unit.entities[key] = recent
         if not missing:
             return
         for key, value in zip(missing, unit.store.get_many(missing), strict=True):
@@ -184,6 +198,8 @@ class Decide:
         try:
             outcome = self._take(unit, record, key, said, now_ms)
         except Exception as error:  # a bug must neither lose the record nor stop the partition
+            if key is not None:
+                self._recent.pop(key, None)
             # The kind of error only: its text may hold a value (invariant 11).
             log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=_name(error))
             outcome = self._quarantine(unit, record, Malformed("internal.take_failed", _name(error)))
@@ -198,7 +214,7 @@ class Decide:
             self._find_dependents(unit)
             while self._sweep and len(items) < limit:
                 items.append(self._sweep.popleft())
-        self.prepare(unit, [item.key for item in items])
+        self.prepare(unit, [item.key for item in items if item.key])
         return items
 
     def decide(self, unit: Unit, item: Item, now_ms: float) -> None:
@@ -257,6 +273,10 @@ class Decide:
             value = core_entity.encode(entity)
             unit.outputs.append(Output(topic, key, value, [], self.number))
             unit.batch.put_entity(key, value, dirty=entity.dirty is not None)
+            self._recent.pop(key, None)
+            self._recent[key] = entity
+        while len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
         self.state.late += self.pending.late
         self.pending.late = 0
         state = encode_state(self.state)
@@ -422,15 +442,20 @@ class Decide:
 
     def _find_dependents(self, unit: Unit) -> None:
         self._reference_sequence, changes = self.context.references.since(self._reference_sequence)
+        silent: dict[int, int] = {}
         for name, partition, offset in changes:
             if offset <= self.state.references.get(partition, -1):
                 continue
             keys = unit.store.dependents(name)
+            silent[partition] = offset
             if not keys:
                 continue
+            del silent[partition]
             self._sweep.extend(Item(key, True, True) for key in keys[:-1])
             # Marks move in order of a reference partition, so a crash in between only repeats decisions.
             self._sweep.append(Item(keys[-1], True, True, (partition, offset)))
+        # Nobody looked at these yet; who comes later sees them as they are. Unmarked, each restart would ask again.
+        self._sweep.extend(Item(b"", True, True, mark) for mark in silent.items())
 
     # ---- deciding ----
 

@@ -60,9 +60,10 @@ class Transaction:
 
     __slots__ = ("last_ms", "newer_ms", "prior", "touched")
 
-    def __init__(self, prior: tuple[int, int], now_ms: float) -> None:
+    def __init__(self, prior: tuple[int, int], now_ms: float | None) -> None:
         self.prior = prior
         self.last_ms = now_ms
+        """when a record of it was last heard; None after a restart, until somebody looks"""
         self.newer_ms: float | None = None
         """when it was noticed that another partition heard a newer one"""
         self.touched: dict[bytes, None] = {}
@@ -120,6 +121,7 @@ class Pending:
         lingered = self._lingered.get(system)
         if lingered is not None and lingered[0] == prior and key in lingered[1]:
             self.late += 1
+            lingered[1].discard(key)
 
     def touch_snapshot(self, system: str, key: bytes) -> None:
         """An initial snapshot made this entity dirty."""
@@ -129,8 +131,20 @@ class Pending:
         """Entities that wait for this system's snapshot-complete."""
         return list(self._snapshot.get(system, ()))
 
+    def reopen(self, system: str, prior: tuple[int, int], key: bytes) -> None:
+        """After a restart: left dirty by this transaction, which may go on if it is the newest of all."""
+        current = self._open.get(system)
+        if current is None or prior > current.prior:
+            if current is not None:
+                self._due.update(dict.fromkeys(current.touched, True))
+            current = self._open[system] = Transaction(prior, None)
+        if prior == current.prior:
+            current.touched[key] = None
+        else:
+            self._due[key] = True
+
     def restore(self, key: bytes) -> None:
-        """After a restart: the entity was left dirty, its transaction is over."""
+        """Decide this entity now, unless it has rows of a transaction that may go on."""
         if not any(key in transaction.touched for transaction in self._open.values()):
             self._due[key] = True
 
@@ -168,6 +182,8 @@ class Pending:
 
     def _over_ms(self, system: str, transaction: Transaction, now_ms: float) -> float:
         """When this transaction will count as over, as far as is known now."""
+        if transaction.last_ms is None:
+            transaction.last_ms = now_ms
         last = self._heard.last_ms(system, transaction.prior, transaction.last_ms)
         if system in self.behind:
             return last + MAX_STALENESS_MS

@@ -137,6 +137,27 @@ def test_an_entity_with_rows_of_an_open_transaction_is_not_made_due_by_a_restore
     assert pending.due(0, 9) == []
 
 
+def test_after_a_restart_only_the_newest_transaction_may_still_go_on() -> None:
+    """Its rest may stand unread in the log: decided at once, the view would be of half a transaction."""
+    pending = Pending()
+    pending.reopen(S, (1, 9), A)
+    pending.reopen(S, (1, 10), B)
+    assert pending.due(50, 9) == [(A, True)]
+    assert pending.next_ms(51) == 50 + LINGER_MS, "silence counts from the first look"
+    pending.observe(S, (1, 10), 60)
+    assert pending.due(50 + LINGER_MS, 9) == []
+    pending.observe(S, (1, 11), 61)
+    assert pending.due(61, 9) == [(B, True)]
+
+
+def test_after_a_restart_silence_ends_the_newest_transaction_unproven() -> None:
+    pending = Pending()
+    pending.reopen(S, (1, 10), A)
+    pending.reopen(S, (1, 9), B)
+    assert pending.due(0, 9) == [(B, True)]
+    assert pending.due(LINGER_MS, 9) == [(A, False)]
+
+
 @dataclass
 class Model:
     """What is known of each key, in the words of the design rather than of the code."""
