@@ -86,7 +86,10 @@ class Worker:
         shared.heard.listen(self.partitions.wake)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.app = self._faust()
-        self.transport = transport.configure(self.app, gate=self.partitions)
+        # One chunk out a partition: while it is worked the next grows, and other partitions fill the time.
+        self.transport = transport.configure(
+            self.app, gate=self.partitions, settings=transport.Settings(in_flight=1)
+        )
         self.clock = ClockHolder(
             settings.kafka,
             settings.connect,
@@ -113,6 +116,7 @@ class Worker:
             broker_session_timeout=settings.session_timeout_s,
             broker_heartbeat_interval=settings.session_timeout_s / 4,
             broker_commit_interval=1.0,
+            consumer_max_fetch_size=4 * 1024 * 1024,
             stream_wait_empty=True,
             web_enabled=False,
             datadir=str(settings.data_dir / "faust"),
