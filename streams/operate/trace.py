@@ -128,10 +128,14 @@ def arrival_state(revision: int, target: Held | None) -> tuple[str, str]:
 
 
 def moments(hops: Iterable[tuple[str, int | None]], after: int | None = None) -> list[Moment]:
-    """Hops with the milliseconds since the hop before that is known."""
+    """Hops with the milliseconds since the hop before that is known.
+
+    Kafka keeps whole milliseconds: a record's time within the millisecond of the hop before is that hop's time.
+    """
     found: list[Moment] = []
     before = after
-    for hop, us in hops:
+    for hop, told_us in hops:
+        us = before if told_us is not None and before is not None and 0 < before - told_us < 1000 else told_us
         delta = round((us - before) / 1000, 3) if us is not None and before is not None else None
         found.append(Moment(hop, time_text(us or 0), us, delta))
         before = us if us is not None else before

@@ -6,7 +6,7 @@ from streams.cli.show import trace_text
 from streams.core.entity import Entity, Step
 from streams.operate.applied import Held
 from streams.operate.find import Located
-from streams.operate.trace import Trace, arrival_state, describe
+from streams.operate.trace import Trace, arrival_state, describe, moments
 
 BASE = 1_800_000_000_000_000
 STEPS = [
@@ -53,6 +53,16 @@ def test_a_target_knows_only_its_newest_revision() -> None:
     )
     assert arrival_state(1, Held("directory", False, why="down")) == ("unknown", "down")
     assert arrival_state(1, None)[0] == "unknown"
+
+
+def test_a_kafka_timestamp_cut_to_milliseconds_is_no_step_back() -> None:
+    found = moments([("sink", BASE), ("applied", BASE + 5_000)], after=BASE + 279)
+    assert [(m.us, m.ms) for m in found] == [(BASE + 279, 0.0), (BASE + 5_000, 4.721)]
+
+
+def test_a_clock_that_really_stepped_back_is_shown() -> None:
+    (found,) = moments([("applied", BASE)], after=BASE + 9_000)
+    assert found.ms == -9.0
 
 
 def test_its_text_has_a_line_a_hop() -> None:
