@@ -20,7 +20,7 @@ from streams.core.advance import REFERENCE_KINDS
 
 # Deadlines would be timed assertions; a busy machine is no failure.
 settings.register_profile(
-    "concord", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "concord", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("concord")
 

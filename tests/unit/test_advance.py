@@ -160,9 +160,8 @@ def test_a_reference_is_broadcast_when_its_golden_record_changes_and_only_then()
     for change in (first, same, other):
         advance(entity, change, 0)
         broadcast = decide(entity, WORLD, 0).reference
-        seen.append(
-            core_entity.decode_golden(broadcast).one("organization")["dba_name"] if broadcast else None
-        )  # type: ignore[index]
+        root = core_entity.decode_golden(broadcast).one("organization") if broadcast else None
+        seen.append(root and root["dba_name"])
     assert seen == ["A", None, "B"]
 
 

@@ -22,7 +22,8 @@ AT = (1, 2, 3)
 @given(st.lists(founds, max_size=6))
 def test_what_opened_and_did_not_close_is_what_holds_now(rounds: list[set[Found]]) -> None:
     """Replaying the events of topic `finding` gives the open findings: the topic tells the whole story."""
-    entity, told = Entity("provider", "p"), set()
+    entity = Entity("provider", "p")
+    told: set[tuple[str, str]] = set()
     for found in rounds:
         for event in settle(entity, found, AT):
             name = (event.code, event.subject)

@@ -91,10 +91,10 @@ ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), 
 @given(wanted=st.dictionaries(ids, st.sets(ids, max_size=3), max_size=5))
 def test_keys_never_run_into_each_other(store: Store, wanted: dict[str, set[str]]) -> None:
     """Injective by round trip: whatever ids stand in a key, each dependent comes back under its own reference only."""
-    for name in list(store.entity_keys()):
+    for key in list(store.entity_keys()):
         batch = Batch()
-        batch.drop_entity(name)
-        batch.depend(name, core_entity.decode(store.get(name) or b"").depends, [])
+        batch.drop_entity(key)
+        batch.depend(key, core_entity.decode(store.get(key) or b"").depends, [])
         store.apply(batch)
     for name, references in wanted.items():
         put(
