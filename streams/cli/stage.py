@@ -93,7 +93,7 @@ def _deliveries(scene: Scene) -> Table:
         table.add_row(
             system,
             f"{len(group)} x {kind}" if len(group) > 1 else kind,
-            _changes(group[0]),
+            _changes(group[0]) if len(group) == 1 else f"{', '.join(group[0].changed)} of each",
             _ms(max(d.recorded_us for d in group) - scene.committed_us),
             _ms(max(d.applied_us or d.recorded_us for d in group) - scene.committed_us),
         )
