@@ -133,6 +133,11 @@ class Place:
     folder: Path
     environment: Environment
 
+    @property
+    def data(self) -> Path:
+        """The worker's folder."""
+        return self.folder / "worker"
+
     @cached_property
     def admin(self) -> AdminClient:
         """An admin client for the broker."""
@@ -305,23 +310,30 @@ def run(
 
 
 @contextmanager
+def launched(
+    place: Place, variant: str = "transactional", *, core: int | None = None, profile: str = ""
+) -> Iterator[Running]:
+    """A worker process that has just been started."""
+    port = free_port()
+    arguments = ["-m", "tests.bench.worker", "--data-dir", str(place.data), "--output", variant]
+    arguments += ["--profile", profile] if profile else []
+    with run(place, "worker", arguments, core=core, port=port) as running:
+        yield running
+
+
+@contextmanager
 def worker(
-    place: Place,
-    variant: str = "transactional",
-    *,
-    core: int | None = None,
-    data: str = "worker",
-    profile: str = "",
+    place: Place, variant: str = "transactional", *, core: int | None = None, profile: str = ""
 ) -> Iterator[Running]:
     """A worker process with every partition open."""
-    port = free_port()
-    arguments = ["-m", "tests.bench.worker", "--data-dir", str(place.folder / data), "--output", variant]
-    arguments += ["--profile", profile] if profile else []
-    with run(place, f"worker-{variant}", arguments, core=core, port=port) as running:
-        wait(
-            lambda: opened(running, place.settings.partitions), "the worker has its partitions", START_WITHIN
-        )
+    with launched(place, variant, core=core, profile=profile) as running:
+        until_open(place, running)
         yield running
+
+
+def until_open(place: Place, worker: Running, within: float = START_WITHIN) -> None:
+    """Wait until the worker has every partition."""
+    wait(lambda: opened(worker, place.settings.partitions), "the worker has its partitions", within)
 
 
 def opened(worker: Running, partitions: int) -> bool:

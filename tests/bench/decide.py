@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import NewTopic
 
 from streams.agents.decide import SnapshotComplete, encode_json
-from tests.bench import arrivals, bed, load
+from tests.bench import arrivals, bed, load, machine
 from tests.bench.bed import Bed, Failed, Place, Running
 from tests.bench.load import Record
 from tests.bench.machine import Sample, Sampler
@@ -71,6 +71,16 @@ class Run:
     rss_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What the threads of one name used in one run, waiting for the end included."""
+
+    variant: str
+    round: int
+    thread: str
+    cpu_us_per_row: float
+
+
 def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result:
     """Run the experiment."""
     size = QUICK if quick else FULL
@@ -91,6 +101,7 @@ class Decide:
         self.feed = load.Feed()
         self.samples: list[Sample] = []
         self.runs: list[Run] = []
+        self.threads: list[Thread] = []
 
     def run(self, *, profile: bool) -> Result:
         """Warm up, measure in turns, report."""
@@ -105,6 +116,7 @@ class Decide:
         if profile:
             self._profile()
         self.folder.csv("b-runs", self.runs)
+        self.folder.csv("b-threads", self.threads)
         self.folder.csv("b-processes", self.samples)
         return report(self.runs)
 
@@ -125,7 +137,13 @@ class Decide:
         self._fill(INPUT, self.size.rows)
         start = arrivals.mark(self.place.settings)
         with self._running(variant) as worker, self._sampled(worker) as sampler:
+            before = machine.threads(worker.pid)
             drained(worker)
+            after = machine.threads(worker.pid)
+        self.threads += [
+            Thread(variant, number, name, round((used - before.get(name, 0.0)) / self.size.rows * 1e6, 2))
+            for name, used in sorted(after.items())
+        ]
         self._record(variant, number, self.size.rows, start, sampler)
 
     def _stock(self, variant: str, number: int) -> None:

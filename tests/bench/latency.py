@@ -156,14 +156,27 @@ class Latency:
         end = written[-1].due
         counted = [s for s in seen if s.committed_us / 1e6 >= begin]
         sink = quantiles(s.seconds * 1000 for s in counted)
-        applied = applied_ms(self.place, counted) or [0.0]
-        late = quantiles(applied)
+        applied = applied_ms(self.place, counted)
+        late = quantiles(applied or [0.0])
         done = [w for w in written if w.due >= begin]
         achieved = len(done) / max(1e-9, max(w.done for w in done) - begin)
-        first, last = ([round(found[q], 2) for q in ("p50", "p95", "p99", "max")] for found in (sink, late))
-        cpu = round(sampler.cpu("worker", begin, end) / (end - begin), 3)
-        counts = (round(achieved, 1), len(written), len(counted))
-        return Step(number, rate, *counts, *first, len(applied), *last, cpu)
+        return Step(
+            step=number,
+            rate=rate,
+            achieved=round(achieved, 1),
+            transactions=len(written),
+            views=len(counted),
+            sink_p50=sink["p50"],
+            sink_p95=sink["p95"],
+            sink_p99=sink["p99"],
+            sink_max=sink["max"],
+            applied=len(applied),
+            applied_p50=late["p50"],
+            applied_p95=late["p95"],
+            applied_p99=late["p99"],
+            applied_max=late["max"],
+            worker_cpu=round(sampler.cpu("worker", begin, end) / (end - begin), 3),
+        )
 
 
 @contextmanager

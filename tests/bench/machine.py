@@ -67,6 +67,19 @@ def tree_cpu_seconds(root: int) -> float:
     return sum(map(cpu_seconds, tree(root)))
 
 
+def threads(pid: int) -> dict[str, float]:
+    """CPU seconds by thread name: `python` is every thread of Python, `rdk:...` the Kafka client's."""
+    used: dict[str, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = (task / "stat").read_text()
+            name = text[text.index("(") + 1 : text.rindex(")")].rstrip("0123456789:")
+            name = "main" if int(task.name) == pid else name
+            ticks = sum(map(int, text[text.rindex(")") + 2 :].split()[11:13]))
+            used[name] = used.get(name, 0.0) + ticks / TICKS
+    return used
+
+
 def pin(root: int, cores: Iterable[int]) -> None:
     """Every thread of a process and of its descendants to these cores."""
     wanted = set(cores)

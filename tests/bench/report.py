@@ -9,7 +9,7 @@ import csv
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,12 @@ def noise(runs: Sequence[float]) -> float | None:
 def quantiles(values: Iterable[float]) -> dict[str, float]:
     """p50, p95, p99 and max of at least one value."""
     ordered = sorted(values)
-    pick: Callable[[float], float] = lambda q: ordered[min(len(ordered) - 1, int(q * len(ordered)))]  # noqa: E731
-    return {"p50": pick(0.50), "p95": pick(0.95), "p99": pick(0.99), "max": ordered[-1]}
+    last = len(ordered) - 1
+
+    def pick(share: float) -> float:
+        return round(ordered[min(last, int(share * len(ordered)))], 3)
+
+    return {"p50": pick(0.50), "p95": pick(0.95), "p99": pick(0.99), "max": pick(1)}
 
 
 class Folder:

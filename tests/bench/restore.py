@@ -124,8 +124,9 @@ class Restore:
 
     def restore(self, number: int) -> None:
         """Start with an empty folder."""
-        shutil.rmtree(self.place.folder / "worker")
-        with bed.worker(self.place) as worker, Sampler({"worker": worker.pid}) as sampler:
+        shutil.rmtree(self.place.data)
+        with bed.launched(self.place) as worker, Sampler({"worker": worker.pid}) as sampler:
+            bed.until_open(self.place, worker, WITHIN)
             status = bed.wait(worker.status, "the worker answers", 60, worker.alive)
             found = [p["restored"] for p in status["partitions"]]
             rest(sampler, 3.0, worker)

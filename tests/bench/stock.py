@@ -48,7 +48,7 @@ class Stock:
         references = goldens(settings)
         today = datetime.now(UTC).date().isoformat()
         self.world = World(load_authority(), lambda kind, name: references.get(f"{kind}/{name}"), today)
-        self._open: tuple[int, dict[str, Entity]] = (0, {})
+        self._open: dict[int, tuple[int, dict[str, Entity]]] = {}
 
     def advance(self, event: Any) -> Change:
         """Decode the record and aggregate it."""
@@ -60,13 +60,13 @@ class Stock:
         advance(entity, change, int(message.timestamp * 1e6))
         return change
 
-    def ended(self, change: Change) -> Iterable[Entity]:
-        """The entities whose transaction this change's own shows to be over."""
-        prior, touched = self._open
+    def ended(self, partition: int, change: Change) -> Iterable[Entity]:
+        """The entities whose transaction this change's own shows to be over in its partition."""
+        prior, touched = self._open.get(partition, (0, {}))
         over: list[Entity] = []
         if change.position[1] != prior:
             over, touched = list(touched.values()), {}
-            self._open = (change.position[1], touched)
+            self._open[partition] = (change.position[1], touched)
         name = f"{change.kind}/{change.entity_id}"
         touched[name] = self.entities[name]
         return over
@@ -116,7 +116,7 @@ def application(
     async def take(event: Any) -> None:
         change = stock.advance(event)
         if once:
-            for entity in stock.ended(change):
+            for entity in stock.ended(event.message.partition, change):
                 await send(entity)
         else:
             await send(stock.entities[f"{change.kind}/{change.entity_id}"])
