@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from streams.errors import ConcordError
-from tests.bench import advance, decide, latency, path, report, restore
+from tests.bench import advance, decide, docs, latency, path, report, restore
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
@@ -40,9 +40,16 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Where results go; bench-results/<time> when left out.")
     ] = None,
+    docs_of: Annotated[
+        list[Path] | None,
+        typer.Option("--docs", help="Measure nothing: these results' figures into docs/benchmarks.md."),
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="b: one more run under a profiler.")] = False,
 ) -> None:
     """Measure Concord on this machine."""
+    if docs_of:
+        docs.write(docs_of)
+        return
     chosen = [name.strip() for name in only.split(",") if name.strip()] or list(EXPERIMENTS)
     unknown = [name for name in chosen if name not in EXPERIMENTS]
     if unknown:
