@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from connectors import envelope
-from streams.app import decoders
+from schemas.tables import decoders
 from streams.core.change import Change
 from streams.core.entity import APPLIED, SUPERSEDED, Entity, aggregate
 
@@ -13,7 +13,7 @@ LICENSE = {"license_id": "l", "provider_id": "p", "state": "IL", "license_type":
 DECODE = decoders(("credentialing",))["credentialing"].decode
 
 
-def seen(number: str, prior: int | None, lsn: int, op: str) -> Change:
+def seen(number: str, prior: int | None, lsn: int, op: Literal["c", "u", "d", "r"]) -> Change:
     row: dict[str, Any] = {**LICENSE, "number": number}
     change = envelope.Change("license", row, op)
     said = DECODE(
