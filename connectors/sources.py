@@ -56,10 +56,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The initial snapshot of an epoch: finished once Connect's committed offset is past it."""
+    """The initial snapshot of an epoch: finished once Connect's committed offset is past it.
+
+    `streamed_us`: when the newest transaction streamed after it was committed (epoch us), 0 before the first.
+    """
 
     epoch: int
     finished: bool
+    streamed_us: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,10 @@ def status(connect: Connect, sources: Iterable[Source]) -> list[Status]:
 def snapshot(connect: Connect, connector: str) -> Snapshot | None:
     """The running epoch and whether its initial snapshot is wholly in Kafka; None without a connector."""
     config = connect.config(connector)
-    return Snapshot(int(config[EPOCH]), _finished(connect.offset(connector))) if config else None
+    if not config:
+        return None
+    offset = connect.offset(connector)
+    return Snapshot(int(config[EPOCH]), _finished(offset), _streamed_us(offset))
 
 
 def snapshot_finished(connect: Connect, connector: str) -> bool:
@@ -138,6 +145,10 @@ def _finished(offset: Mapping[str, Any] | None) -> bool:
     if not offset:
         return False
     return not offset.get("snapshot") or bool(offset.get("snapshot_completed"))
+
+
+def _streamed_us(offset: Mapping[str, Any] | None) -> int:
+    return 0 if not offset or offset.get("snapshot") else int(offset.get("ts_usec", 0))
 
 
 def _template(system: str) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """The clock's holder: tells every partition where an initial snapshot ends.
 
 Runs where `clock` partition 0 is. Once Connect's committed offsets show a snapshot finished, all its rows are in
-Kafka: the end of each partition then bounds them. Duplicates are harmless; a notice that comes before the rows is
-kept by its partition. Never decides anything.
+Kafka. A snapshot that was interrupted is taken again table by table, each at a moment of its own (Debezium 3.7 has
+no exported snapshot for a slot that exists already), and what was committed meanwhile is streamed after it. So the
+end of each partition is the bound once a transaction has been streamed that is younger than the reading; Connect's
+heartbeat brings one. Duplicates are harmless; a notice that comes before the rows is kept by its partition.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -42,6 +45,8 @@ class ClockHolder:
         self._systems = tuple(systems)
         self._holds = holds
         self._announced: set[tuple[str, int]] = set()
+        self._finished_us: dict[tuple[str, int], int] = {}
+        """when a snapshot was first seen finished: nothing of it was read later"""
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -61,8 +66,10 @@ class ClockHolder:
         with Connect(self._connect, timeout=10) as connect:
             found = snapshot(connect, self._prefix + system)
         if found is not None and found.finished and (system, found.epoch) not in self._announced:
-            self._announce(system, found.epoch)
-            self._announced.add((system, found.epoch))
+            name = system, found.epoch
+            if found.streamed_us > self._finished_us.setdefault(name, time.time_ns() // 1000):
+                self._announce(*name)
+                self._announced.add(name)
 
     def _announce(self, system: str, epoch: int) -> None:
         producer = Producer(
