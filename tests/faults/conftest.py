@@ -1,0 +1,62 @@
+"""One platform, one ledger and one oracle for the whole ring; each test leaves the platform healed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from random import Random
+from zlib import crc32
+
+import pytest
+
+from stack.environment import Environment
+from tests.faults.ledger import Ledger
+from tests.faults.load import SEED, Load, fill
+from tests.faults.oracle import Oracle
+from tests.faults.platform import PARTITIONS, Platform, running
+from tests.fixtures.stack import NativeServices
+
+CLAIMS = 8_000
+"""Rows of a log in the master from the start, so that a snapshot takes long enough to be killed in."""
+
+StartLoad = Callable[..., AbstractContextManager[Load]]
+
+
+@pytest.fixture(scope="session")
+def session_platform(
+    native_services: NativeServices, stack: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    with running(stack, native_services, tmp_path_factory.mktemp("faults")) as platform:
+        fill(platform.master.dsn, CLAIMS)
+        platform.wait(lambda: len(platform.open_partitions()) == PARTITIONS, "the worker's partitions")
+        platform.capture()
+        platform.wait(platform.snapshot_finished, "the first snapshot")
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture(scope="session")
+def oracle(session_platform: Platform, ledger: Ledger) -> Oracle:
+    return Oracle(session_platform, ledger)
+
+
+@pytest.fixture
+def platform(session_platform: Platform) -> Iterator[Platform]:
+    session_platform.heal()
+    yield session_platform
+    session_platform.heal()
+
+
+@pytest.fixture
+def load(platform: Platform, ledger: Ledger, request: pytest.FixtureRequest) -> StartLoad:
+    """`with load() as writing:` — transactions go on inside, seeded by the test's name."""
+
+    def start(*, deletes: bool = True) -> AbstractContextManager[Load]:
+        seed = SEED + crc32(request.node.name.encode())
+        return Load(platform.master.dsn, ledger, Random(seed), deletes).running()
+
+    return start

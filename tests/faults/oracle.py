@@ -1,0 +1,143 @@
+"""The judge of a quiet platform: conservation, integrity, whole transactions, liveness.
+
+    ledger (what was committed) · expected (what follows from it) | sinks, targets (what happened)
+
+Waits only for the systems to become equal by themselves; everything else must hold at once. Never repairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import psycopg
+
+from streams.settings import ADAPTED
+from tests.adapters import records
+from tests.faults import marks, targets
+from tests.faults.expected import Expected, expected
+from tests.faults.ledger import Ledger
+from tests.faults.load import MARKABLE, Tokens, mark, transact
+from tests.faults.platform import MASTER, PREFIX, Platform
+from tests.faults.sinks import Sinks
+
+SHOWN = 12
+
+
+@dataclass(slots=True)
+class Oracle:
+    """One a session: the topics' history is judged as a whole."""
+
+    platform: Platform
+    ledger: Ledger
+    sinks: Sinks = field(init=False)
+    apart: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sinks = Sinks(self.platform.stack.kafka, self.ledger)
+        for system in ADAPTED:
+            with self.platform.databases[system].connect() as connection:
+                connection.execute(targets.WATCH)
+
+    def judge(self) -> None:
+        """After the load has ended; every fault of an earlier scenario would still show."""
+        self.conserved()
+        self.whole()
+        self.in_order()
+        self.applied()
+        self.balanced()
+        self.lives()
+
+    # ---- conservation ----
+
+    def conserved(self) -> None:
+        """Nothing the master confirmed is lost, and the systems equal it without a hand."""
+        newest = self.ledger.newest()
+        with self.platform.master.connect() as connection:
+            kept: dict[str, str] = dict(
+                connection.execute("select provider_id::text, last_name from provider").fetchall()
+            )
+        lost = {who: t for who, t in newest.items() if marks.of_name(kept[who]) < t}
+        assert not lost, f"the master lost acknowledged transactions: {lost}"
+        try:
+            self.platform.wait(self._equal, "the systems to equal the master")
+        except AssertionError:
+            told = "\n".join(self.apart[:SHOWN])
+            raise AssertionError(f"{len(self.apart)} differences remain:\n{told}") from None
+        assert not self._receipts(), f"views were refused by their systems: {self._receipts()[:SHOWN]}"
+
+    def _equal(self) -> bool:
+        self.apart = self.differences()
+        return not self.apart
+
+    def differences(self) -> list[str]:
+        with self.platform.master.connect() as connection:
+            wanted = expected(connection)
+        return [line for system in ADAPTED for line in self._differences(system, wanted)]
+
+    def _differences(self, system: str, wanted: list[Expected]) -> list[str]:
+        with self.platform.databases[system].connect() as connection:
+            return targets.differences(system, connection, wanted)
+
+    def _receipts(self) -> list[bytes | None]:
+        return [value for _, value in records(self.platform.stack, f"{PREFIX}receipt")]
+
+    # ---- integrity ----
+
+    def in_order(self) -> None:
+        """Revisions only rise, one content a revision, no transaction undone by an older one."""
+        assert not self.sinks.wrong, f"{len(self.sinks.wrong)} views: {self.sinks.wrong[:SHOWN]}"
+        for system in ADAPTED:
+            with self.platform.databases[system].connect() as connection:
+                turned = connection.execute(targets.TURNED_ROUND).fetchall()
+            assert not turned, f"{system} went back: {turned[:SHOWN]}"
+
+    def applied(self) -> None:
+        """The newest revision of every view is the one its system holds."""
+        for system in ADAPTED:
+            with self.platform.databases[system].connect() as connection:
+                held = {(kind, key): r for kind, key, r in connection.execute(targets.REVISIONS)}
+            newest = {(k, key): p.revision for (s, k, key), p in self.sinks.newest.items() if s == system}
+            apart = {key: (r, held.get(key)) for key, r in newest.items() if held.get(key) != r}
+            assert not apart, f"{system}: newest and applied revision differ: {list(apart.items())[:SHOWN]}"
+
+    def balanced(self) -> None:
+        """Every record consumed has exactly one counted outcome (Invariant 5)."""
+        for partition in self.platform.worker.partitions():
+            sums = {topic: sum(counts.values()) for topic, counts in partition["outcomes"].items()}
+            assert partition["consumed"] == sums, f"partition {partition['partition']} does not balance"
+
+    def whole(self) -> None:
+        """No view of half a transaction but those that the worker counted as late."""
+        self.sinks.read()
+        late = sum(partition["late"] for partition in self.platform.worker.partitions())
+        torn = list(self.sinks.torn.values())
+        assert len(torn) <= late, f"{len(torn)} torn revisions, {late} counted late: {torn[:SHOWN]}"
+
+    # ---- liveness ----
+
+    def lives(self) -> None:
+        """A fresh change reaches every system."""
+        who, token = self._fresh()
+        self.platform.wait(lambda: self._everywhere(who, token), "a fresh change to reach every system")
+
+    def _fresh(self) -> tuple[str, int]:
+        with psycopg.connect(self.platform.databases[MASTER].dsn, autocommit=True) as connection:
+            row = connection.execute(MARKABLE).fetchone()
+            assert row is not None
+            who, token = row[0], self.ledger.draw(row[0])
+
+            def work() -> Tokens:
+                mark(connection, Random(token), who, token)
+                return [(who, token)]
+
+            assert transact(connection, self.ledger, work)
+        return who, token
+
+    def _everywhere(self, who: str, token: int) -> bool:
+        return all(self.tokens(system).get(who, 0) >= token for system in ADAPTED)
+
+    def tokens(self, system: str) -> dict[str, int]:
+        """provider -> the token its system shows."""
+        with self.platform.databases[system].connect() as connection:
+            return {who: marks.of_name(name) for who, name in connection.execute(targets.MARKED[system])}

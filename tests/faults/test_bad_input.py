@@ -1,0 +1,152 @@
+"""Bad input ends in the quarantine with its code, original bytes and headers; what comes after it flows on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from tests.faults.bad_input import BAD, Bad, good
+from tests.faults.load import MARKABLE
+from tests.faults.oracle import Oracle
+from tests.faults.platform import MASTER, PARTITIONS, PREFIX, Platform
+
+CDC = f"{PREFIX}cdc.{MASTER}"
+MARK = "test-mark"
+LICENSE = """
+select to_jsonb(l) from license l join taxonomy t using (license_id) where l.provider_id = %s and t.is_primary
+"""
+LARGE_DOCUMENT = """
+select jsonb_agg(jsonb_build_object('code', 'x' || n, 'proficiency', md5(n::text))) from generate_series(1, 400) n
+"""
+
+
+def quarantined(platform: Platform) -> list[Message]:
+    """Everything in the quarantine, committed."""
+    settings = {"bootstrap.servers": platform.stack.kafka, "group.id": "nobody", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "isolation.level": "read_committed", "enable.partition.eof": True})
+    with closing(consumer):
+        consumer.assign([TopicPartition(f"{PREFIX}quarantine", p, 0) for p in range(PARTITIONS)])
+        return list(_to_ends(consumer))
+
+
+def _to_ends(consumer: Consumer) -> Iterator[Message]:
+    ends = 0
+    while ends < PARTITIONS:
+        message = consumer.poll(30)
+        assert message is not None, "the broker stopped answering"
+        if message.error() is not None:
+            ends += 1
+        else:
+            yield message
+
+
+def headers(message: Message) -> dict[str, bytes]:
+    return {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}
+
+
+def marked(platform: Platform, mark: str) -> list[Message]:
+    return [m for m in quarantined(platform) if headers(m).get(MARK) == mark.encode()]
+
+
+def coded(platform: Platform, code: str) -> list[Message]:
+    return [m for m in quarantined(platform) if headers(m).get("concord-code") == code.encode()]
+
+
+def somebody(platform: Platform, number: int) -> str:
+    with platform.master.connect() as connection:
+        return str(connection.execute(MARKABLE).fetchall()[number][0])
+
+
+def license_of(platform: Platform, who: str) -> dict[str, Any]:
+    """The row as Debezium would deliver it."""
+    with platform.master.connect() as connection:
+        found = connection.execute(LICENSE, [who]).fetchone()
+        assert found is not None
+        row: dict[str, Any] = found[0]
+    return {**row, "issued": f"{row['issued']}Z", "expires": f"{row['expires']}Z"}
+
+
+def write(platform: Platform, key: bytes, value: bytes | None, mark: str) -> None:
+    largest = 16 * 1024 * 1024
+    settings = {"bootstrap.servers": platform.stack.kafka, "partitioner": "murmur2_random"}
+    producer = Producer({**settings, "message.max.bytes": largest, "log_level": 0})
+    producer.produce(CDC, value, key, headers=[("concord-epoch", b"1"), (MARK, mark.encode())])
+    assert producer.flush(30) == 0
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_it_ends_in_the_quarantine_as_it_came_with(bad: Bad, platform: Platform, oracle: Oracle) -> None:
+    who = somebody(platform, 5)
+    key, value = bad.key or who.encode(), bad.spoil(good(1, license_of(platform, who)))
+    write(platform, key, value, bad.name)
+
+    [message] = platform.wait(lambda: marked(platform, bad.name), "the record in the quarantine")
+    assert (message.key(), message.value()) == (key, value)
+    said = headers(message)
+    assert said["concord-code"].decode() == bad.code
+    assert said["concord-epoch"] == b"1"
+    assert said["concord-origin"].decode().startswith(f"{CDC}/")
+    oracle.lives()
+
+
+def test_what_follows_bad_input_flows_on_and_every_outcome_is_counted(oracle: Oracle) -> None:
+    oracle.judge()
+
+
+def test_a_record_in_the_wrong_partition_is_quarantined(platform: Platform) -> None:
+    """A producer with another partitioner would split an entity between two stores."""
+    who = "00000000-0000-4000-8000-0000000000bb"
+    row = {**license_of(platform, somebody(platform, 5)), "provider_id": who}
+    producer = Producer({"bootstrap.servers": platform.stack.kafka, "log_level": 0})
+    for partition in range(PARTITIONS):
+        value = json.dumps(good(1, row)).encode()
+        producer.produce(
+            CDC, value, who.encode(), partition, headers=[("concord-epoch", b"1"), (MARK, b"place")]
+        )
+    assert producer.flush(30) == 0
+    platform.wait(lambda: len(marked(platform, "place")) == PARTITIONS - 1, "three of four in the quarantine")
+    assert {headers(m)["concord-code"] for m in marked(platform, "place")} == {b"change.partition_wrong"}
+
+
+def test_a_truncate_is_quarantined_and_deletes_nothing(platform: Platform, oracle: Oracle) -> None:
+    with platform.master.connect() as connection:
+        connection.execute("truncate malpractice_claim")
+    platform.wait(lambda: coded(platform, "change.truncated"), "the truncate in the quarantine")
+    oracle.judge()
+
+
+def test_a_changed_primary_key_of_a_child_row_is_another_row(platform: Platform, oracle: Oracle) -> None:
+    who = somebody(platform, 6)
+    change = "update provider_location set id = gen_random_uuid() where provider_id = %s"
+    with platform.master.connect() as connection:
+        assert connection.execute(change, [who]).rowcount
+    oracle.judge()
+
+
+def test_a_row_that_moves_to_another_provider_is_gone_from_the_first(
+    platform: Platform, oracle: Oracle
+) -> None:
+    first, second = somebody(platform, 6), somebody(platform, 7)
+    change = (
+        "update provider_location set provider_id = %s, effective_from = current_date where provider_id = %s"
+    )
+    with platform.master.connect() as connection:
+        assert connection.execute(change, [second, first]).rowcount
+    oracle.judge()
+
+
+def test_an_unchanged_large_value_is_kept(platform: Platform, oracle: Oracle) -> None:
+    """PostgreSQL does not log it again; the placeholder must reach nobody."""
+    who = somebody(platform, 8)
+    with psycopg.connect(platform.master.dsn, autocommit=True) as connection:
+        grow = f"update provider set languages = ({LARGE_DOCUMENT}) where provider_id = %s"
+        connection.execute(grow, [who])
+        oracle.conserved()
+        connection.execute("update provider set degree = 'DO' where provider_id = %s", [who])
+    oracle.judge()
