@@ -99,8 +99,8 @@ class Explanation:
 
 def explain(settings: Settings, key: str) -> list[Explanation]:
     """Explain what a key stands for; an NPI with several holders gets one answer each."""
-    finder = Finder(settings)
-    return [_explained(settings, finder, located) for located in finder.find(key)]
+    with Finder(settings) as finder:
+        return [_explained(settings, finder, located) for located in finder.find(key)]
 
 
 def _explained(settings: Settings, finder: Finder, located: Located) -> Explanation:

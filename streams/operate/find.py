@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 import httpx
@@ -76,6 +77,12 @@ class Finder:
         self._workers: list[announced.Answer] | None = None
         self._client = httpx.Client(timeout=announced.PATIENCE, headers={"Accept": STORED})
         self._states: dict[int, PartitionState] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def find(self, key: str) -> list[Located]:
         """What a key stands for: one entity, or every holder of an NPI; Unknown when there is none."""

@@ -77,7 +77,8 @@ class Trace:
 
 def trace(settings: Settings, key: str) -> list[Trace]:
     """Trace what a key stands for."""
-    return [_traced(settings, located) for located in Finder(settings).find(key)]
+    with Finder(settings) as finder:
+        return [_traced(settings, located) for located in finder.find(key)]
 
 
 def _traced(settings: Settings, located: Located) -> Trace:

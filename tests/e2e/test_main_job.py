@@ -164,17 +164,16 @@ def test_who_leaves_is_listed_nowhere(loaded: Platform) -> None:
 
 def test_explain_tells_where_each_value_of_each_provider_came_from(loaded: Platform) -> None:
     everywhere(loaded)
-    finder, authority = Finder(loaded.settings), load_authority()
-    for (who,) in loaded.rows("credentialing", "select provider_id::text from provider"):
-        (located,) = finder.find(who)
-        for sink, path, value, origins in told(finder, located, authority):
+    people = loaded.rows("credentialing", "select provider_id::text from provider")
+    with Finder(loaded.settings) as finder:
+        for sink, path, value, origins in (t for (who,) in people for t in told(finder, finder.find(who)[0])):
             leaf = PROVENANCE[sink, "provider"][plain_path(path)]
-            assert origins or value is None or not leaf.sources, f"{who} {sink} {path} = {value!r}"
+            assert origins or value is None or not leaf.sources, f"{sink} {path} = {value!r}"
 
 
-def told(finder: Finder, located: Located, authority: Any) -> list[tuple[str, str, Any, Any]]:
+def told(finder: Finder, located: Located) -> list[tuple[str, str, Any, Any]]:
     references = {found.name: found.entity for found in finder.get_many(located.entity.depends)}
-    found = explaining.explanation(located, references, authority, finder.as_of(located.entity.id))
+    found = explaining.explanation(located, references, load_authority(), finder.as_of(located.entity.id))
     assert {sink.system for sink in found.sinks} == set(located.entity.sent)
     return [(sink.system, v.path, v.value, v.origins) for sink in found.sinks for v in sink.values]
 
