@@ -16,10 +16,11 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import NewTopic
 
 from streams.agents.decide import SnapshotComplete, encode_json
-from tests.bench import arrivals, bed, load, machine
-from tests.bench.bed import Bed, Failed, Place, Running
+from tests.bench import arrivals, bed, load, machine, processes
+from tests.bench.bed import Bed, Failed, Place
 from tests.bench.load import Record
 from tests.bench.machine import Sample, Sampler
+from tests.bench.processes import Running
 from tests.bench.report import Folder, Result
 
 NAME = "b"
@@ -128,17 +129,17 @@ class Decide:
         announce_empty_snapshot(place)
         produce(place, INPUT, self.feed.inserts(population.references))
         with self._running("transactional") as worker:
-            drained(worker)
+            processes.drained(worker)
             inserts = ([(t, row) for t, rows in p.rows.items() for row in rows] for p in population.providers)
             produce(place, INPUT, (record for rows in inserts for record in self.feed.inserts(rows)))
-            drained(worker)
+            processes.drained(worker)
 
     def _worker(self, variant: str, number: int) -> None:
         self._fill(INPUT, self.size.rows)
         start = arrivals.mark(self.place.settings)
         with self._running(variant) as worker, self._sampled(worker) as sampler:
             before = machine.threads(worker.pid)
-            drained(worker)
+            processes.drained(worker)
             after = machine.threads(worker.pid)
         self.threads += [
             Thread(variant, number, name, round((used - before.get(name, 0.0)) / self.size.rows * 1e6, 2))
@@ -154,7 +155,10 @@ class Decide:
         start = arrivals.mark(place.settings)
         arguments = ["-m", "tests.bench.stock", "--topic", topic, "--group", topic]
         arguments += ["--once"] if variant == "stock, once" else []
-        with bed.run(place, name, arguments, core=WORKER_CORE) as stock, self._sampled(stock) as sampler:
+        with (
+            processes.run(place, name, arguments, core=WORKER_CORE) as stock,
+            self._sampled(stock) as sampler,
+        ):
             bed.wait(
                 lambda: committed(place, topic, topic), "stock Faust has committed all", WITHIN, stock.alive
             )
@@ -163,8 +167,8 @@ class Decide:
     def _profile(self) -> None:
         self._fill(INPUT, self.size.rows)
         file = self.folder.path / "b-profile.txt"
-        with bed.worker(self.place, core=WORKER_CORE, profile=str(file)) as worker:
-            drained(worker)
+        with processes.worker(self.place, core=WORKER_CORE, profile=str(file)) as worker:
+            processes.drained(worker)
 
     def _fill(self, name: str, rows: int) -> None:
         transactions = self.changes.take(rows // load.ROWS)
@@ -172,7 +176,7 @@ class Decide:
 
     @contextmanager
     def _running(self, variant: str) -> Iterator[Running]:
-        with bed.worker(self.place, variant, core=WORKER_CORE) as worker:
+        with processes.worker(self.place, variant, core=WORKER_CORE) as worker:
             yield worker
 
     @contextmanager
@@ -270,13 +274,9 @@ def _producer(place: Place) -> Producer:
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 20,
+            "log_level": 3,
         }
     )
-
-
-def drained(worker: Running) -> None:
-    """Wait until the worker has nothing left to do."""
-    bed.wait(lambda: bed.idle(worker), "the worker has worked everything", WITHIN, worker.alive)
 
 
 def committed(place: Place, group: str, topic: str) -> bool:

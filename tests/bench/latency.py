@@ -17,9 +17,10 @@ from confluent_kafka import Message, TopicPartition
 from connectors.credentialing.load import load_generated
 from streams.operate import reading
 from streams.settings import ADAPTED
-from tests.bench import arrivals, bed, load, path
-from tests.bench.bed import Bed, Place, Running
+from tests.bench import arrivals, bed, load, path, processes
+from tests.bench.bed import Bed, Place
 from tests.bench.machine import Sampler
+from tests.bench.processes import Running
 from tests.bench.report import Folder, Result, quantiles
 from tests.bench.writing import Written, paced
 
@@ -121,9 +122,9 @@ class Latency:
         place = self.place
         load_generated(place.dsn(load.SYSTEM), self.size.providers, load.SEED)
         start = arrivals.mark(place.settings)
-        with bed.worker(place) as worker, bed.adapters(place) as adapters:
+        with processes.worker(place) as worker, processes.adapters(place) as adapters:
             bed.capture(place)
-            path.drained(worker)
+            processes.drained(worker)
             path.all_applied(place, arrivals.since(place.settings, start), adapters)
             for number, rate in enumerate(self.size.rates, 1):
                 if not self._step(number, rate, worker, adapters):
@@ -136,7 +137,7 @@ class Latency:
         start = arrivals.mark(self.place.settings)
         with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
             written = paced(self.place.dsn(load.SYSTEM), transactions, rate)
-            path.drained(worker)
+            processes.drained(worker)
             bed.wait(lambda: len(seen) >= views_since(self.place, start), "the listener has every view", 30)
         path.all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
         step = self._summary(number, rate, written, seen, sampler)

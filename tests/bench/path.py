@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from connectors.credentialing.load import load_generated
 from streams.operate import reading
 from streams.settings import ADAPTED
-from tests.bench import arrivals, bed, load
-from tests.bench.bed import Bed, Failed, Place, Running
+from tests.bench import arrivals, bed, load, processes
+from tests.bench.bed import Bed, Failed, Place
 from tests.bench.machine import Sample, Sampler
+from tests.bench.processes import Running
 from tests.bench.report import Folder, Result
 from tests.bench.writing import Bulk
 
@@ -107,9 +108,9 @@ class Path:
         load_generated(place.dsn(load.SYSTEM), self.size.providers, load.SEED)
         place.bed.say(f"{NAME}  {self.size.providers:,} providers in the database, now the snapshot")
         start = arrivals.mark(place.settings)
-        with bed.worker(place) as worker, bed.adapters(place) as adapters:
+        with processes.worker(place) as worker, processes.adapters(place) as adapters:
             bed.capture(place)
-            drained(worker)
+            processes.drained(worker)
             all_applied(place, arrivals.since(place.settings, start), adapters)
 
     def capture_alone(self, number: int) -> None:
@@ -117,13 +118,13 @@ class Path:
         with self._measured(CAPTURE, number, []) as phase:
             phase.write()
             phase.until_captured()
-        with bed.worker(self.place) as worker:
-            drained(worker)
+        with processes.worker(self.place) as worker:
+            processes.drained(worker)
 
     def with_worker(self, number: int) -> None:
         """Until the last view."""
         with (
-            bed.worker(self.place) as worker,
+            processes.worker(self.place) as worker,
             self._measured(WORKER, number, [worker]) as phase,
         ):
             phase.write()
@@ -133,7 +134,7 @@ class Path:
     def with_adapters(self, number: int) -> None:
         """Until the last view is applied."""
         start = dict.fromkeys(arrivals.mark(self.place.settings), 0)
-        with bed.worker(self.place) as worker, bed.adapters(self.place) as adapters:
+        with processes.worker(self.place) as worker, processes.adapters(self.place) as adapters:
             all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
             with self._measured(ADAPTERS, number, [worker, *adapters]) as phase:
                 phase.write()
@@ -192,7 +193,7 @@ class Measured:
 
     def until_viewed(self, worker: Running) -> None:
         """The last view of these rows is readable."""
-        drained(worker)
+        processes.drained(worker)
         self._views = arrivals.since(self.place.settings, self._mark)
         self.viewed = self._views[-1].at_ms / 1000
 
@@ -224,11 +225,6 @@ def rows_captured(place: Place) -> int:
     topic = place.settings.topic(f"cdc.{load.SYSTEM}")
     places = [(topic, number) for number in range(place.settings.partitions)]
     return sum(end for _, end in reading.ends(place.settings.kafka, places).values())
-
-
-def drained(worker: Running) -> None:
-    """Wait until the worker has nothing left to do."""
-    bed.wait(lambda: bed.idle(worker), "the worker has worked everything", WITHIN, worker.alive)
 
 
 def all_applied(

@@ -12,9 +12,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from connectors.credentialing.load import load_generated
-from tests.bench import arrivals, bed, load, path
-from tests.bench.bed import Bed, Place, Running
+from tests.bench import arrivals, bed, load, processes
+from tests.bench.bed import Bed, Place
 from tests.bench.machine import Sample, Sampler
+from tests.bench.processes import Running
 from tests.bench.report import Folder, Result
 
 NAME = "e"
@@ -86,12 +87,12 @@ class Restore:
             f"{NAME}  {loaded.bundles:,} providers, {loaded.rows.total():,} rows in the database, now the snapshot"
         )
         start = arrivals.mark(place.settings)
-        with bed.worker(place) as worker, Sampler({"worker": worker.pid}) as sampler:
+        with processes.worker(place) as worker, Sampler({"worker": worker.pid}) as sampler:
             begun = time.time()
             bed.capture(place)
             captured = time.time()
             bed.wait(lambda: snapshot_done(worker), "the snapshot is decided", WITHIN, worker.alive)
-            path.drained(worker)
+            processes.drained(worker)
             decisions = _decisions(worker)
             rested = rest(sampler, self.size.rest_s, worker)
         self.samples += sampler.samples
@@ -125,8 +126,8 @@ class Restore:
     def restore(self, number: int) -> None:
         """Start with an empty folder."""
         shutil.rmtree(self.place.data)
-        with bed.launched(self.place) as worker, Sampler({"worker": worker.pid}) as sampler:
-            bed.until_open(self.place, worker, WITHIN)
+        with processes.launched(self.place) as worker, Sampler({"worker": worker.pid}) as sampler:
+            processes.until_open(self.place, worker, WITHIN)
             status = bed.wait(worker.status, "the worker answers", 60, worker.alive)
             found = [p["restored"] for p in status["partitions"]]
             rest(sampler, 3.0, worker)
