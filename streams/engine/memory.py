@@ -1,13 +1,16 @@
 """The engine in memory: a producer that keeps what it is given, references filled by hand, a partition driven by hand.
 
-Shipped beside the real ones for scenarios and tests (`concord test`); the store is the real one. Time is an argument
-here, and nothing retries: a unit that fails raises after the handler has been loaded again, as after a real failure.
+Shipped beside the real ones for scenarios and tests (`concord test`); the store is the real one. What time it is to
+pending work is an argument, and nothing retries: a unit that fails raises after the handler has been loaded again, as
+after a real failure.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -28,6 +31,13 @@ class Record(Struct):
     value: bytes | None
     headers: Headers = []
     timestamp: int = 0
+
+
+class Writes(Protocol):
+    """What a partition asks of its producer."""
+
+    def write(self, outputs: Sequence[Output]) -> int | None:
+        """All outputs in one transaction or none of them; the last one's offset. Raises Fenced or Refused."""
 
 
 class MemoryProducer:
@@ -85,8 +95,11 @@ class MemoryReferences(References):
 class MemoryPartition:
     """One partition, one unit at a time: the order of `engine.partition.Partition` without its loop and threads."""
 
-    def __init__(self, store: Store, handler: Handler, producer: MemoryProducer | None = None) -> None:
+    def __init__(
+        self, store: Store, handler: Handler, producer: Writes | None = None, topic_id: str = "memory"
+    ) -> None:
         self.store = store
+        self._topic_id = topic_id
         self.handler = handler
         self.producer = producer or MemoryProducer()
         handler.load(store)
@@ -113,6 +126,6 @@ class MemoryPartition:
     def _commit(self, unit: Unit) -> list[Output]:
         offset = self.producer.write(unit.outputs)
         if offset is not None:
-            unit.batch.put_checkpoint(Checkpoint("memory", offset + 1, 0))
+            unit.batch.put_checkpoint(Checkpoint(self._topic_id, offset + 1, time.time_ns() // 1_000_000))
         self.store.apply(unit.batch)
         return unit.outputs

@@ -8,6 +8,7 @@ must exit without acknowledging) or `Refused` (the transaction is aborted; the c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -140,4 +141,5 @@ class TransactionalProducer:
     def close(self) -> None:
         """Drop the client; an open transaction is aborted, or ended by the next owner's init."""
         self._producer.purge()
-        self._producer.flush(1)
+        with contextlib.suppress(KafkaException):  # a fenced client only says so once more
+            self._producer.flush(1)
