@@ -14,7 +14,7 @@ import pytest
 from tests.faults.conftest import StartLoad
 from tests.faults.load import Load, big
 from tests.faults.oracle import Oracle
-from tests.faults.platform import PARTITIONS, Platform, Process
+from tests.faults.platform import PARTITIONS, Platform, Process, Worker
 
 WARM, AFTER = 20, 30
 """Transactions before a fault, and after it is over."""
@@ -77,21 +77,21 @@ def worker_paused_and_succeeded(scene: Scene) -> None:
     first = paused.pid
     paused.signal(signal.SIGSTOP)
     successor = platform.start_worker()
-    has_all = lambda: len(successor.partitions()) == PARTITIONS  # noqa: E731
-    platform.wait(has_all, "the successor to open every partition")
+    platform.wait(lambda: len(successor.partitions()) == PARTITIONS, "the successor to open every partition")
     scene.transactions(AFTER)
     paused.signal(signal.SIGCONT)
-    gone = lambda: paused.pid != first or sharing(paused, successor)  # noqa: E731
-    platform.wait(gone, "the paused worker to find out that it was succeeded")
+    # Fenced at its next write, or told by the group before it had anything to write.
+    platform.wait(lambda: paused.pid != first or sharing(paused, successor), "the paused worker to find out")
     scene.transactions(AFTER)
     platform.stop_worker(paused)
-    platform.wait(has_all, "the successor to have every partition again")
+    platform.wait(
+        lambda: len(successor.partitions()) == PARTITIONS, "the successor to have all of them again"
+    )
 
 
-def sharing(one: object, other: object) -> bool:
+def sharing(one: Worker, other: Worker) -> bool:
     """Both live, and no partition is open in both."""
-    mine = {p["partition"] for p in one.partitions()}  # type: ignore[attr-defined]
-    theirs = {p["partition"] for p in other.partitions()}  # type: ignore[attr-defined]
+    mine, theirs = ({p["partition"] for p in worker.partitions()} for worker in (one, other))
     return bool(mine) and len(mine | theirs) == PARTITIONS and not mine & theirs
 
 
