@@ -1,0 +1,116 @@
+"""The decide hop in an initial snapshot: one decision an entity, references first, nothing forgotten by a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.envelope import Change as Row
+from connectors.envelope import Message
+from streams.engine.memory import MemoryReferences
+from streams.engine.producer import Output
+from tests.fixtures.decider import ALL_THREE, Bench, bench_at, person, views
+from tests.world import belongings, row
+
+pytestmark = pytest.mark.usefixtures("logs")
+
+
+# ---- snapshots ----
+
+
+def snapshot_rows(bench: Bench) -> list[Message]:
+    return bench.source.snapshot(
+        [
+            person(),
+            *belongings(),
+            row("practice_location", location_id="location-0", org_id="organization-0"),
+            row("organization", org_id="organization-0", npi="1245319599"),
+        ]
+    )
+
+
+def test_a_snapshot_is_decided_once_an_entity_references_first(bench: Bench) -> None:
+    for message in snapshot_rows(bench):
+        assert views(bench.feed(message)) == []
+    assert bench.settle() == []
+    said = views(bench.snapshot_complete() + bench.settle())
+    assert said == [
+        "directory.location location-0 1",
+        "billing.location location-0 1",
+        "billing.organization organization-0 1",
+        *ALL_THREE,
+    ]
+    assert bench.state.decided == 3
+    assert bench.state.snapshots["credentialing"].done
+
+
+def test_a_notice_that_comes_before_the_rows_is_kept(bench: Bench) -> None:
+    rows = snapshot_rows(bench)
+    bench.snapshot_complete(until=len(rows))
+    assert bench.settle() == []
+    bench.feed(*rows[:4])
+    assert bench.settle() == []
+    bench.restart()
+    assert len(views(bench.feed(*rows[4:]) + bench.settle())) == 6
+
+
+def test_providers_wait_until_every_partition_has_announced_its_references(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path)
+    bench.references = MemoryReferences(2)
+    bench.restart(references=bench.references)
+    bench.feed(*snapshot_rows(bench))
+    said = views(bench.snapshot_complete())
+    for _ in range(20):
+        said += views(bench.tick(1_000))
+    assert [v for v in said if "provider" in v] == []
+    assert len(said) == 3
+    bench.references.hear([Output("reference", b"done/credentialing/1/1", b"", [], 1)])
+    assert [v for v in views(bench.settle()) if "provider" in v] == ALL_THREE
+    bench.partition.store.close()
+
+
+def test_the_wait_for_other_partitions_is_bounded_also_for_a_second_snapshot(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path)
+    bench.references = MemoryReferences(2)
+    bench.restart(references=bench.references)
+    for epoch in (1, 2):
+        bench.source.epoch = epoch
+        bench.feed(*bench.source.snapshot([person(degree=f"D{epoch}")]))
+        bench.snapshot_complete(epoch=epoch)
+        for _ in range(10):
+            bench.tick(60_000)
+        assert bench.entity().revision == epoch - 1, "ten minutes are not enough"
+        for _ in range(10):
+            bench.tick(60_000)
+        assert bench.entity().revision == epoch
+    bench.partition.store.close()
+
+
+def test_rows_of_a_snapshot_survive_a_restart_as_rows_that_wait(bench: Bench) -> None:
+    bench.feed(*snapshot_rows(bench))
+    bench.restart()
+    assert bench.settle() == []
+    assert len(views(bench.snapshot_complete() + bench.settle())) == 6
+
+
+def test_a_change_streamed_while_the_snapshot_runs_waits_with_it(bench: Bench) -> None:
+    bench.feed(*snapshot_rows(bench))
+    bench.commit(person(degree="DO"))
+    assert views(bench.settle()) == []
+    said = views(bench.snapshot_complete() + bench.settle())
+    assert said[-3:] == ALL_THREE
+
+
+def test_an_incremental_read_waits_for_no_notice(known: Bench) -> None:
+    known.commit(person(), *belongings())
+    known.settle()
+    reread = Row("provider", person(degree="DO").row, "r")
+    known.feed(known.source.message(reread, known.source.prior, 0, "incremental"))
+    assert views(known.settle()) == ["directory.provider provider-0 2"]
+
+
+def test_a_notice_sent_twice_is_superseded(bench: Bench) -> None:
+    bench.snapshot_complete()
+    bench.snapshot_complete()
+    assert bench.state.outcomes["clock"] == {"applied": 1, "superseded": 1}

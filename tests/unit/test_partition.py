@@ -1,0 +1,128 @@
+"""The engine's own Partition around the decide handler: retried whole, fenced, dead chunks, its checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.envelope import Change as Row
+from connectors.envelope import Source
+from streams.agents.decide import Decide
+from streams.agents.state import decode as decode_state
+from streams.engine.memory import MemoryProducer, MemoryReferences, Record
+from streams.engine.partition import Partition
+from streams.engine.producer import Fenced, Refused
+from streams.engine.store import Store
+from streams.operate.sandbox import context
+from tests.fixtures.decider import SHARED, TOPIC, person, views
+from tests.fixtures.waiting import wait_until
+from tests.world import belongings
+
+pytestmark = pytest.mark.usefixtures("logs")
+
+
+# ---- the real partition around the handler ----
+
+
+@dataclass
+class Chunk:
+    """What the transport hands over."""
+
+    records: list[Record]
+    live: bool = True
+    behind: int = 0
+
+    @property
+    def tp(self) -> Any:
+        return self.records[0]
+
+
+def with_partition(folder: Path, story: Callable[[Partition, MemoryProducer, Source, list[str]], Any]) -> Any:
+    """Run a story against the engine's own Partition, with a producer in memory."""
+
+    async def play() -> Any:
+        producer, deaths = MemoryProducer(), []
+
+        async def die(reason: str) -> None:
+            deaths.append(reason)
+
+        handler = Decide(0, context(MemoryReferences()))
+        store = Store(folder / "store", SHARED)
+        partition = Partition(0, store, producer, handler, "topic", die)  # type: ignore[arg-type]
+        partition.start()
+        try:
+            return await story(partition, producer, Source("credentialing"), deaths)
+        finally:
+            await partition.close()
+
+    return asyncio.run(play())
+
+
+def chunk_of(source: Source, *rows: Row) -> Chunk:
+    messages = source.transaction(rows)
+    return Chunk([Record(TOPIC, 0, n, k, v, [*h]) for n, (k, v, h) in enumerate(messages)])
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    await asyncio.to_thread(wait_until, condition, 10)
+
+
+def test_a_refused_chunk_is_worked_again_whole_and_decided_by_time(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        producer.failures.extend([Refused("away"), OSError("disk")])
+        assert await partition.work(chunk_of(source, person(), belongings()[0]))
+        assert partition.retries == 2
+        assert partition.last_error == ""
+        await until(lambda: any(views(tx) for tx in producer.transactions))
+        state = decode_state(partition.store.state() or b"")
+        assert state.consumed == {TOPIC: 2}
+        assert state.outcomes == {TOPIC: {"applied": 2}}
+        assert deaths == []
+
+    with_partition(tmp_path, story)
+
+
+def test_a_fenced_partition_leaves_without_having_worked_the_chunk(tmp_path: Path) -> None:
+    """The paused worker that wakes after its successor took over: nothing is acknowledged, the process goes."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        producer.failures.append(Fenced("concord-0: fenced"))
+        assert not await partition.work(chunk_of(source, person()))
+        assert deaths == ["concord-0: fenced"]
+        assert partition.store.state() is None
+        assert producer.transactions == []
+
+    with_partition(tmp_path, story)
+
+
+def test_a_dead_chunk_is_not_worked(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        chunk = chunk_of(source, person())
+        chunk.live = False
+        assert not await partition.work(chunk)
+        assert producer.transactions == []
+
+    with_partition(tmp_path, story)
+
+
+def test_the_checkpoint_stands_behind_the_units_last_output(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        await partition.work(chunk_of(source, person()))
+        checkpoint = partition.store.checkpoint()
+        assert checkpoint is not None
+        assert (checkpoint.topic_id, checkpoint.offset) == ("topic", sum(map(len, producer.transactions)))
+
+    with_partition(tmp_path, story)
