@@ -73,7 +73,7 @@ def main(
 
 def say(text: str) -> None:
     """Progress, on stderr."""
-    console.print(f"{time.strftime('%H:%M:%S')}  {text}", highlight=False)
+    console.print(f"{time.strftime('%H:%M:%S')}  {text}", highlight=False, soft_wrap=True)
 
 
 def _like_ctrl_c(number: int, frame: FrameType | None) -> None:
