@@ -26,7 +26,7 @@ from confluent_kafka import Producer
 from schemas import registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
-from streams import codec, web
+from streams import codec, telemetry, web
 from streams.agents.clock import ClockHolder
 from streams.agents.decide import Context, Decide
 from streams.core import entity as core_entity
@@ -143,7 +143,7 @@ class Worker:
             loop.add_signal_handler(number, stopped.set)
         self.references.start()
         runner, port = await web.serve(
-            self.settings.web_port, self.stored, describe_stored, self.status, lambda: ""
+            self.settings.web_port, self.stored, describe_stored, self.status, self.metrics
         )
         self._announce(port)
         await self.app.start()
@@ -198,6 +198,10 @@ class Worker:
             ],
             "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
         }
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return telemetry.render([self._partition_status(n) for n in sorted(self.partitions.open)])
 
     def _partition_status(self, number: int) -> Any:
         partition = self.partitions.open[number]

@@ -187,7 +187,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _ends(self) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        ends = await consumer.end_offsets(list(consumer.assignment()))
+        if not (assigned := list(consumer.assignment())) or consumer._fetcher is None:
+            return {}  # not in the group yet: nothing is known, which is not the same as no lag
+        ends = await consumer.end_offsets(assigned)
         return {ensure_TP(tp): end for tp, end in ends.items()}
 
     def _pause_all_but(self, wanted: frozenset[TP]) -> None:

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"streams.engine", "connectors", "streams.codec", "streams.topics"}),
     frozenset({"schemas", "stack", "streams.settings"}),
     frozenset({"streams.core"}),
-    frozenset({"streams.errors", "streams.placing", "streams.avro", "streams.web"}),
+    frozenset({"streams.errors", "streams.placing", "streams.avro", "streams.telemetry", "streams.web"}),
 )
 """From the outside in: a module imports its own layer and those below it."""
 

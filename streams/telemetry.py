@@ -1,0 +1,56 @@
+"""The worker's metrics: names in one place, Prometheus base units, counts of records (never of chunks).
+
+Read from the partitions' own state when somebody asks, so the hot path pays nothing. Labels are topics, partitions
+and outcomes only: never an entity, never a value (invariant 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+COUNTERS = {
+    "decided": ("concord_decide_decisions", "Entities decided."),
+    "emitted": ("concord_decide_views", "Views sent to sinks."),
+    "late": ("concord_decide_late", "Entities decided on half a transaction."),
+    "retries": ("concord_decide_retries", "Units of work aborted and done again."),
+}
+
+
+class _Partitions(Collector):
+    """Metrics of the partitions' status (the `partitions` of a worker's /status)."""
+
+    def __init__(self, partitions: list[Mapping[str, Any]]) -> None:
+        self._partitions = partitions
+
+    def collect(self) -> Iterator[Metric]:
+        records = CounterMetricFamily(
+            "concord_decide_records", "Input records by outcome.", labels=["topic", "partition", "outcome"]
+        )
+        dirty = GaugeMetricFamily(
+            "concord_decide_dirty", "Entities waiting for a decision.", labels=["partition"]
+        )
+        for status in self._partitions:
+            number = str(status["partition"])
+            dirty.add_metric([number], status["dirty"])
+            for topic, outcomes in status["outcomes"].items():
+                for outcome, count in outcomes.items():
+                    records.add_metric([topic, number, outcome], count)
+        yield records
+        yield dirty
+        for key, (name, text) in COUNTERS.items():
+            counter = CounterMetricFamily(name, text, labels=["partition"])
+            for status in self._partitions:
+                counter.add_metric([str(status["partition"])], status[key])
+            yield counter
+
+
+def render(partitions: list[Mapping[str, Any]]) -> str:
+    """The Prometheus text of a worker's partitions."""
+    registry = CollectorRegistry()
+    registry.register(_Partitions(partitions))
+    return generate_latest(registry).decode()

@@ -1,0 +1,27 @@
+"""A worker's metrics count records by outcome, partition by partition."""
+
+from __future__ import annotations
+
+from streams import telemetry
+
+PARTITION = {
+    "partition": 2,
+    "dirty": 1,
+    "decided": 5,
+    "emitted": 9,
+    "late": 0,
+    "retries": 3,
+    "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
+}
+
+
+def test_records_are_counted_by_outcome() -> None:
+    text = telemetry.render([PARTITION])
+    labels = 'outcome="quarantined",partition="2",topic="cdc.credentialing"'
+    assert f"concord_decide_records_total{{{labels}}} 1.0" in text
+    assert 'concord_decide_views_total{partition="2"} 9.0' in text
+    assert 'concord_decide_dirty{partition="2"} 1.0' in text
+
+
+def test_a_worker_without_partitions_still_answers() -> None:
+    assert "concord_decide_records" in telemetry.render([])
