@@ -17,7 +17,7 @@ from streams.engine.store import Batch, Checkpoint, Store, decode_index
 from streams.errors import Unavailable
 
 STATE_KEY_PREFIX = b"partition/"
-_BATCH = 5_000
+_BATCH = 1_000
 _POLL_SECONDS = 0.05
 _STALL_SECONDS = 60.0
 
@@ -60,8 +60,8 @@ class Restorer:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
-                "queued.min.messages": 50_000,
-                "queued.max.messages.kbytes": 64 * 1024,
+                "queued.min.messages": 10_000,
+                "queued.max.messages.kbytes": 16 * 1024,  # a partition; all of a worker restore at once
             }
         )
 
