@@ -14,6 +14,7 @@ import pytest
 from stack import process
 from stack.layout import PROJECT
 from tests.fixtures.platform import Platform
+from tests.fixtures.waiting import take_ctrl_c
 
 pytestmark = pytest.mark.timeout(600)
 LOAD = ("--providers", "30", "--seed", "11")
@@ -55,6 +56,7 @@ def test_ctrl_c_in_the_middle_of_the_story_leaves_nothing_running(platform: Plat
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=take_ctrl_c,
     ) as demo:
         assert demo.stdout is not None
         seen = []

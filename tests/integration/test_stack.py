@@ -25,7 +25,7 @@ from stack.settings import LARGEST_RECORD, POSTGRES, SYSTEMS
 from tests.fixtures.databases import NewDatabase
 from tests.fixtures.kafka import CreateTopic
 from tests.fixtures.stack import NativeServices, prepare, temporary_layout
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import take_ctrl_c, wait_until
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ def command(layout: Layout, *words: str, **variables: str) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_ctrl_c,
     )
 
 
