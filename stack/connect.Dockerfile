@@ -1,19 +1,21 @@
 # Kafka Connect with Debezium's PostgreSQL connector, for docker-compose.yml: the Kafka of the broker's image,
-# the plugin and the settings of the native start.
+# the plugin and the settings of the native start. Maven brings the plugin by its coordinates.
 ARG KAFKA_VERSION=4.3.1
-FROM apache/kafka:${KAFKA_VERSION}
+FROM maven:3.9-eclipse-temurin-21 AS plugin
 ARG DEBEZIUM_VERSION=3.7.0.Final
-
-USER root
 # The checksum is that of stack/checksums.sha256 (a contract test compares them).
-ADD --checksum=sha256:660673cbabd2f269da21409208ebd0f0d9977bd92e824fc9daa272f240e88e51 \
-    https://repo1.maven.org/maven2/io/debezium/debezium-connector-postgres/${DEBEZIUM_VERSION}/debezium-connector-postgres-${DEBEZIUM_VERSION}-plugin.tar.gz \
-    /tmp/debezium.tar.gz
+ARG DEBEZIUM_SHA256=660673cbabd2f269da21409208ebd0f0d9977bd92e824fc9daa272f240e88e51
+RUN mvn -q dependency:copy -DoutputDirectory=/plugins \
+        -Dartifact=io.debezium:debezium-connector-postgres:${DEBEZIUM_VERSION}:tar.gz:plugin \
+    && echo "${DEBEZIUM_SHA256}  /plugins/debezium-connector-postgres-${DEBEZIUM_VERSION}-plugin.tar.gz" | sha256sum -c - \
+    && tar -xzf /plugins/*.tar.gz -C /plugins \
+    && rm /plugins/*.tar.gz
+
+FROM apache/kafka:${KAFKA_VERSION}
+USER root
+COPY --from=plugin /plugins /opt/connect/plugins
 COPY connect.properties log4j2.properties /opt/connect/
-RUN mkdir -p /opt/connect/plugins \
-    && tar -xzf /tmp/debezium.tar.gz -C /opt/connect/plugins \
-    && rm /tmp/debezium.tar.gz \
-    && printf '\nplugin.path=/opt/connect/plugins\n' >> /opt/connect/connect.properties \
+RUN printf '\nplugin.path=/opt/connect/plugins\n' >> /opt/connect/connect.properties \
     && chmod -R a+rX /opt/connect
 
 USER appuser

@@ -47,12 +47,13 @@ def test_images_carry_the_versions_of_the_pom() -> None:
 def test_the_connect_image_is_built_from_the_versions_of_the_pom() -> None:
     wanted = {"KAFKA_VERSION": pinned().kafka, "DEBEZIUM_VERSION": pinned().debezium}
     assert service("connect")["build"]["args"] == wanted
-    assert dict(re.findall(r"^ARG (\w+)=(\S+)$", CONNECT_IMAGE, re.MULTILINE)) == wanted
+    assert dict(re.findall(r"^ARG (\w+_VERSION)=(\S+)$", CONNECT_IMAGE, re.MULTILINE)) == wanted
 
 
 def test_the_connect_image_checks_the_plugin_with_the_pinned_checksum() -> None:
     plugin = f"debezium-connector-postgres-{pinned().debezium}-plugin.tar.gz"
-    assert f"--checksum=sha256:{checksums.pinned()[plugin]}" in CONNECT_IMAGE
+    assert f"ARG DEBEZIUM_SHA256={checksums.pinned()[plugin]}\n" in CONNECT_IMAGE
+    assert "sha256sum -c -" in CONNECT_IMAGE
 
 
 def test_the_connect_image_uses_the_settings_file_of_the_native_start() -> None:
