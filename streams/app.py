@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 import faust
+import msgspec
 import structlog
 from confluent_kafka import Producer
 
@@ -248,7 +249,7 @@ def describe(entity: core_entity.Entity) -> Any:
         if isinstance(value, list | tuple):
             return [plain(v) for v in value]
         if isinstance(value, bytes):
-            return core_plain_bytes(value)
+            return msgspec.msgpack.decode(value)  # stored contents: views, golden records
         return value
 
     return plain(entity)
@@ -257,13 +258,6 @@ def describe(entity: core_entity.Entity) -> Any:
 def describe_stored(value: bytes) -> Any:
     """A stored entity as plain data."""
     return describe(core_entity.decode(value))
-
-
-def core_plain_bytes(value: bytes) -> Any:
-    """Stored contents (views, golden records) are MessagePack."""
-    import msgspec
-
-    return msgspec.msgpack.decode(value)
 
 
 def tune_gc() -> None:

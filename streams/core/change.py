@@ -8,7 +8,7 @@ exception; nothing here looks at any other record. Envelope and traps: shared co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Annotated, Any
 
@@ -412,8 +412,3 @@ def _path(error: Exception) -> str:
 
 def _text(key: bytes | None) -> str:
     return key.decode("utf-8", "replace") if key else ""
-
-
-def tables_by_system(mappings: Mapping[str, Iterable[Table]]) -> dict[str, Decoder]:
-    """One decoder a system."""
-    return {system: Decoder(system, tables) for system, tables in mappings.items()}

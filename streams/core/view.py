@@ -184,12 +184,17 @@ def _listing(place: Values, network: Values, shown: Content, specialty: str | No
     }
 
 
-def _place(place: Values, look: Look) -> Content:
-    golden = look("location", str(place.get("location_id")))
+def _location_and_group(location_id: str, look: Look) -> tuple[Values, Values]:
+    """The rows of a location and of the organization it belongs to; empty while unknown."""
+    golden = look("location", location_id)
     location = (golden.one("location") if golden else None) or {}
     owner = location.get("organization_id")
     organization = look("organization", owner) if owner else None
-    group = (organization.one("organization") if organization else None) or {}
+    return location, (organization.one("organization") if organization else None) or {}
+
+
+def _place(place: Values, look: Look) -> Content:
+    location, group = _location_and_group(str(place.get("location_id")), look)
     return {
         "group_name": group.get("dba_name") or group.get("legal_name"),
         "telehealth": location.get("telehealth"),
@@ -274,16 +279,12 @@ def _state_of(place: Values | None, look: Look) -> str | None:
 
 
 def _group(location_id: str, look: Look) -> Content | None:
-    golden = look("location", location_id)
-    location = golden.one("location") if golden else None
-    owner = location.get("organization_id") if location else None
-    organization = look("organization", owner) if owner else None
-    group = organization.one("organization") if organization else None
-    if group is None:
+    location, group = _location_and_group(location_id, look)
+    if not group:
         return None
     return {
         "location_id": location_id,
-        "organization_id": owner,
+        "organization_id": location.get("organization_id"),
         "group_npi": group.get("npi"),
         "group_tax_id": group.get("tin"),
     }
