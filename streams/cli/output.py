@@ -37,10 +37,11 @@ def answer(
     work: Callable[[], Any],
     text: Callable[[Any], str],
     fails: Callable[[Any], bool] = lambda result: False,
+    failing: int = 1,
 ) -> None:
     """Run a command's work and print what came of it; leaves with the documented exit code.
 
-    `fails`: the work was done, and what it found is a failure (exit code 1).
+    `fails`: the work was done, and what it found is a failure (exit code `failing`).
     """
     result = run(command, as_json, work)
     if as_json:
@@ -49,7 +50,7 @@ def answer(
     elif shown := text(result):
         print(shown)
     if fails(result):
-        raise typer.Exit(1)
+        raise typer.Exit(failing)
 
 
 def run(command: str, as_json: bool, work: Callable[[], Any]) -> Any:
