@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from schemas.catalog import Catalog, load_catalog, load_mapping
 from schemas.catalog import Table as MappedTable
-from streams.core.change import Column, Decoder, Table
+from streams.core.columns import Column, Table
+from streams.core.decode import Decoder
 
 
 def decoders(systems: Iterable[str]) -> Mapping[str, Decoder]:

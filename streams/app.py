@@ -20,9 +20,9 @@ from functools import partial
 from typing import Any
 
 import faust
-import msgspec
 import structlog
 from confluent_kafka import Producer
+from msgspec import Raw
 
 from schemas import registry
 from schemas.authority import load_authority
@@ -31,6 +31,7 @@ from streams import codec, telemetry, web
 from streams.agents.clock import ClockHolder
 from streams.agents.decide import Context, Decide
 from streams.core import entity as core_entity
+from streams.core import view
 from streams.engine import transport
 from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
@@ -240,19 +241,34 @@ def core_builtin(value: Any) -> Any:
 
 def describe(entity: core_entity.Entity) -> Any:
     """An entity as plain data with field names, for people and tools."""
+    told = plain(entity)
+    for system, sent in entity.sent.items():
+        contract = view.VIEWS.get(entity.kind, {}).get(system)
+        content = view.named(contract.decode(sent.content)) if contract else decode_broadcast(sent.content)
+        told["sent"][system] = {"revision": sent.revision, "content": content}
+    for system, tables in entity.claims.items():
+        for record, rows in tables.items():
+            for row_id, claim in rows.items():
+                told["claims"][system][record][row_id]["held"] = plain(claim.image(record))
+    told["trail"] = plain(entity.steps())
+    return told
 
-    def plain(value: Any) -> Any:
-        if hasattr(value, "__struct_fields__"):
-            return {k: plain(v) for k, v in core_builtin(value).items()}
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(v) for v in value]
-        if isinstance(value, bytes):
-            return msgspec.msgpack.decode(value)  # stored contents: views, golden records
-        return value
 
-    return plain(entity)
+def decode_broadcast(content: Raw) -> Any:
+    """What topic `reference` was told, as plain data."""
+    golden = core_entity.decode_golden(content)
+    return {record: plain(golden.named(record)) for record in golden.records}
+
+
+def plain(value: Any) -> Any:
+    """Structs as dicts with field names; what is still encoded is left out."""
+    if hasattr(value, "__struct_fields__"):
+        return {k: plain(v) for k, v in core_builtin(value).items()}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, Raw) else value
 
 
 def describe_stored(value: bytes) -> Any:

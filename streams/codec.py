@@ -12,6 +12,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import astuple
+
 from streams import avro
 from streams.core.advance import Emission
 from streams.core.change import Position
@@ -28,9 +30,9 @@ class AvroEncoder:
         self._body = avro.encoder(schema)
         self._prefix = _MAGIC + struct.pack(">I", schema_id)
 
-    def encode(self, value: Mapping[str, Any]) -> bytes:
-        """The wire bytes; fields the value leaves out take the schema's default."""
-        return self._prefix + self._body(value)
+    def encode(self, *values: Any) -> bytes:
+        """The wire bytes of a record with these field values, in the schema's order."""
+        return self._prefix + self._body(values)
 
 
 class Encoders:
@@ -42,24 +44,22 @@ class Encoders:
     def view(self, emission: Emission) -> bytes:
         """The wire bytes of a view."""
         encoder = self._encoders[f"sink.{emission.sink}.{emission.kind}"]
-        return encoder.encode({"revision": emission.revision, **emission.content})
+        return encoder.encode(emission.revision, *astuple(emission.content))
 
     def finding(self, event: Event) -> bytes:
         """The wire bytes of a finding."""
         return self._encoders["finding"].encode(
-            {
-                "kind": event.kind,
-                "entity_id": event.entity_id,
-                "code": event.code,
-                "subject": event.subject,
-                "state": event.state,
-                "severity": event.severity,
-                "effect": event.effect,
-                "message": event.message,
-                "action": event.action,
-                "opened_position": position_text(event.opened),
-                "position": position_text(event.position),
-            }
+            event.kind,
+            event.entity_id,
+            event.code,
+            event.subject,
+            event.state,
+            event.severity,
+            event.effect,
+            event.message,
+            event.action,
+            position_text(event.opened),
+            position_text(event.position),
         )
 
 

@@ -9,6 +9,7 @@ from connectors import envelope
 from schemas.authority import load_authority
 from streams.core import entity as core_entity
 from streams.core.advance import World, advance
+from streams.core.canonical import RECORDS, Row
 from streams.core.change import Change
 from streams.core.entity import Entity, Golden
 from tests.strategies import GOOD, MAPPING, decoded
@@ -55,6 +56,17 @@ def golden(table: str, entity_id: str, **columns: Any) -> Golden:
     mapped = MAPPING.tables[table]
     root = row(table, **{mapped.entity: entity_id}, **columns)
     return core_entity.golden(entity_of(decoded([[root]]), mapped.kind, entity_id), AUTHORITY)
+
+
+def golden_of(kind: str, entity_id: str, records: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Golden:
+    """A golden record with these rows: record -> row id -> the fields that say something."""
+    rows = {name: {i: RECORDS[name](**r) for i, r in by_id.items()} for name, by_id in records.items()}
+    return Golden(kind, entity_id, rows, lambda name: dict(rows.get(name, {})))
+
+
+def rows_of(record: Golden) -> dict[str, dict[str, Row]]:
+    """Every row of a golden record, read now."""
+    return {name: record.named(name) for name in record.records}
 
 
 def references() -> dict[str, Golden]:

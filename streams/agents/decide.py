@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,11 +23,12 @@ from streams import codec
 from streams.agents.state import PartitionState, Snapshot
 from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
+from streams.core import canonical, finding
 from streams.core import entity as core_entity
-from streams.core import finding
 from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide, miss
 from streams.core.authority import Authority
-from streams.core.change import Change, Control, Decoder, Malformed, Position
+from streams.core.change import Change, Control, Malformed, Position
+from streams.core.decode import Decoder
 from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.gate import Withdraw
 from streams.engine.partition import Unit
@@ -41,8 +43,8 @@ QUARANTINED = "quarantined"
 UNMAPPED = "unmapped"
 NPI_TOPIC = "claims.npi"
 CLOCK_TOPIC = "clock"
-RECENT = 512
-"""Entities kept decoded between units: one is mostly aggregated in one unit and decided in the next."""
+RECENT = 1024
+"""Dirty entities kept decoded between units: one is mostly aggregated in one unit and decided in the next."""
 SNAPSHOT_WAIT_MS = 15 * 60 * 1000.0
 SNAPSHOT_LOOK_MS = 50.0
 
@@ -273,10 +275,12 @@ class Decide:
             value = core_entity.encode(entity)
             unit.outputs.append(Output(topic, key, value, [], self.number))
             unit.batch.put_entity(key, value, dirty=entity.dirty is not None)
-            self._recent.pop(key, None)
-            self._recent[key] = entity
-        while len(self._recent) > RECENT:
-            del self._recent[next(iter(self._recent))]
+            if entity.dirty is not None:
+                self._recent[key] = entity
+            else:
+                self._recent.pop(key, None)
+        if len(self._recent) > RECENT:
+            self._recent.clear()
         self.state.late += self.pending.late
         self.pending.late = 0
         state = encode_state(self.state)
@@ -386,7 +390,7 @@ class Decide:
             if self.context.places(record.key or b"") != self.number:
                 return self._misplaced(unit, record)
             entity = unit.entities[key] = Entity("npi", holder.npi)
-        values = {"kind": holder.kind, "id": holder.id} if holder.holds else None
+        values = canonical.Holder(holder.kind, holder.id) if holder.holds else None
         change = Change(
             "platform", "npi", holder.npi, "holder", f"{holder.kind}/{holder.id}", holder.position, values,
             False, False, 0, 0, 0, False,
@@ -472,7 +476,7 @@ class Decide:
         name = entity.id.encode()
         shared: codec.Headers = []
         if decision.emissions:
-            time_text = _time_of(decided_us)
+            time_text = _time_of(decided_us // 1_000)
             shared = codec.decision_headers(decision.emissions[0], position, committed_us, time_text)
         for emission in decision.emissions:
             headers = codec.view_headers(shared, emission)
@@ -519,5 +523,6 @@ def _date_of(day: int) -> str:
     return text
 
 
-def _time_of(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat()
+@lru_cache(16)
+def _time_of(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1e3, UTC).isoformat(timespec="milliseconds")

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from streams.core import finding, gate, view
 from streams.core.authority import Authority
@@ -20,7 +19,6 @@ from streams.core.change import Change, Malformed, Position
 from streams.core.entity import (
     APPLIED,
     SUPERSEDED,
-    TRAIL_LENGTH,
     UNCHANGED,
     Entity,
     Golden,
@@ -56,7 +54,7 @@ class Emission(Struct, frozen=True, gc=False):
     kind: str
     entity_id: str
     revision: int
-    content: view.Content
+    content: view.View
     changed: list[str]
 
 
@@ -108,7 +106,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     record = golden(entity, world.authority)
     touch = entity.dirty
     position = touch.position if touch else (0, 0, 0)
-    found = {*finding.refused(entity), *finding.gaps(entity), *finding.identity(record)}
+    found = {*finding.of_values(entity), *finding.identity(record)}
     built = _build(record, looked, world.as_of)
     found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
     verdict = gate.judge(record, found, was_known=_was_known(entity))
@@ -137,15 +135,15 @@ class _Looked:
         name = f"{kind}/{entity_id}"
         self.seen.add(name)
         found = self._references(kind, entity_id)
-        if found is None or found.one(kind) is None:
+        if found is None or found.root is None:
             # Deleted, or known by a child row only: as unknown as one that never came. Hold, never show a blank.
             self.unknown.add(name)
             return None
         return found
 
 
-def _build(record: Golden, look: _Looked, as_of: str) -> dict[str, view.Content]:
-    if record.one(record.kind) is None:
+def _build(record: Golden, look: _Looked, as_of: str) -> dict[str, view.View]:
+    if record.root is None:
         return {}
     return view.build(record, look, as_of)
 
@@ -156,47 +154,45 @@ def _was_known(entity: Entity) -> bool:
 
 
 def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.Content], verdict: gate.Verdict
+    entity: Entity, record: Golden, built: dict[str, view.View], verdict: gate.Verdict
 ) -> list[Emission]:
     """The views that differ from what each sink last got, all under one new revision."""
     if isinstance(verdict, gate.Hold):
         return []
     emissions: list[Emission] = []
-    for sink in view.VIEWS.get(entity.kind, {}):
+    for sink, contract in view.VIEWS.get(entity.kind, {}).items():
         content = _content(record, built, sink, verdict)
-        content_bytes = encode_content(content)
+        encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)
-        if last is not None and last.content == content_bytes:
+        if last is not None and last.content == encoded:
             continue
         if not emissions:
             entity.revision += 1
-        before = decode_content(last.content) if last is not None else None
-        entity.sent[sink] = Sent(entity.revision, content_bytes)
+        before = contract.decode(last.content) if last is not None else None
+        entity.sent[sink] = Sent(entity.revision, encoded)
         changed = view.changed_fields(before, content)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions
 
 
-def _content(
-    record: Golden, built: dict[str, view.Content], sink: str, verdict: gate.Verdict
-) -> view.Content:
-    return view.withdrawn(record, verdict.reason) if isinstance(verdict, gate.Withdraw) else built[sink]
+def _content(record: Golden, built: dict[str, view.View], sink: str, verdict: gate.Verdict) -> view.View:
+    return view.withdrawn(record, sink, verdict.reason) if isinstance(verdict, gate.Withdraw) else built[sink]
 
 
 def _broadcast(entity: Entity, record: Golden) -> bytes | None:
     if entity.kind not in REFERENCE_KINDS:
         return None
     content = encode_golden(record)
+    encoded = Raw(content)
     last = entity.sent.get(REFERENCE)
-    if last is not None and last.content == content:
+    if last is not None and last.content == encoded:
         return None
-    entity.sent[REFERENCE] = Sent(entity.revision, content)
+    entity.sent[REFERENCE] = Sent(entity.revision, encoded)
     return content
 
 
 def _announce(entity: Entity, record: Golden) -> list[tuple[str, bool]]:
-    root = record.one(entity.kind)
-    npi = root.get("npi") if root else None
+    npi = getattr(record.root, "npi", None)
     if npi == entity.announced:
         return []
     announcements = [(entity.announced, False)] if entity.announced else []
@@ -222,8 +218,4 @@ def _remember(entity: Entity, touch: Touch | None, emissions: list[Emission], de
         decided_us,
         sinks,
     )
-    entity.trail = [*entity.trail[-(TRAIL_LENGTH - 1) :], step]
-
-
-encode_content = msgspec.msgpack.Encoder().encode
-decode_content = msgspec.msgpack.Decoder(dict[str, object]).decode
+    entity.remember(step)

@@ -3,6 +3,7 @@
 Sits between change and finding. `aggregate` is the only way a claim enters; it is commutative and
 idempotent (newest position wins), so replays and reordering across tables converge (invariants 1, 3).
 It never decides: authority, findings, gates and views are derived afterwards by `golden` and the next stages.
+A row stays encoded within its claim: most changes touch an entity without looking at its other rows.
 
 The Structs below are the persisted format (topic `entity` and the partition store): append fields with a
 default, never reorder (tests/contract/test_persisted_formats.py holds a golden of it).
@@ -10,13 +11,18 @@ default, never reorder (tests/contract/test_persisted_formats.py holds a golden 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from streams.core.authority import Authority
-from streams.core.change import UNAVAILABLE, Change, Malformed, Position, Values
+from streams.core.canonical import DECODE, RECORDS, Row
+from streams.core.canonical import encode as encode_row
+from streams.core.change import Change, Malformed, Position, Values
 from streams.core.formats import covers_no_day, refused_fields
 
 APPLIED = "applied"
@@ -30,34 +36,53 @@ TRAIL_LENGTH = 8
 class Claim(Struct, array_like=True, gc=False):
     """What one system says of one row.
 
-    held     the last image of the row, whoever wrote it: parity and verification read it; None = deleted
+    held     the last image of the row, encoded, whoever wrote it: parity and verification read it; NIL = deleted
     claimed  the last values the system's own users wrote, where they differ from `held`: authority reads it
     refused  fields whose claimed value failed its own check -> the last value that passed (None = none yet)
     gaps     fields whose value was never delivered (unchanged TOAST with nothing to keep)
+    beside   `record.field` -> value: what the row says of other records
     """
 
     position: Position
     txid: int
     committed_us: int
-    held: Values | None
+    held: Raw
     claimed: Values = {}
     refused: Values = {}
     gaps: list[str] = []
+    beside: Values = {}
 
-    def values(self) -> Values | None:
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the row is gone: what is left is a tombstone."""
+        return len(self.held) == 1
+
+    def image(self, record: str) -> Row | None:
+        """The row as it was last seen; None when deleted."""
+        return DECODE[record](self.held) if len(self.held) > 1 else None
+
+    def claims(self, record: str) -> Row | None:
+        """The claimed row, refused values included; None when deleted."""
+        image = self.image(record)
+        return replace(image, **self.claimed) if image is not None and self.claimed else image
+
+    def row(self, record: str) -> Row | None:
         """The claimed row with refused values replaced by the last good ones; None when deleted."""
-        if self.held is None:
-            return None
-        if not self.claimed and not self.refused:
-            return self.held
-        return {**self.held, **self.claimed, **self.refused}
+        image = self.image(record)
+        if image is None or not (self.claimed or self.refused):
+            return image
+        return replace(image, **{**self.claimed, **self.refused})
+
+
+NIL = Raw(b"\xc0")
+"""What a deleted row holds."""
 
 
 class Sent(Struct, array_like=True, gc=False):
-    """The view a sink last got: its revision and its content (msgpack, without the revision)."""
+    """The view a sink last got: its revision and its content, encoded, without the revision."""
 
     revision: int
-    content: bytes
+    content: Raw
 
 
 class Step(Struct, array_like=True, gc=False):
@@ -111,7 +136,8 @@ class Entity(Struct, array_like=True, gc=False):
     """'code subject' -> open finding"""
     gaps: dict[str, str] = {}
     """'record/row' -> code of the quarantined change whose values are missing"""
-    trail: list[Step] = []
+    trail: list[Raw] = []
+    """the last revisions as encoded Steps: read for `trace` only"""
     dirty: Touch | None = None
     depends: list[str] = []
     """references the last decision looked at, as 'kind/id'"""
@@ -122,22 +148,54 @@ class Entity(Struct, array_like=True, gc=False):
     proposals: list[Any] = []
     """open proposals of non-owners"""
 
+    def steps(self) -> list[Step]:
+        """The last revisions, oldest first."""
+        return [_decode_step(step) for step in self.trail]
 
-class Golden(Struct, array_like=True, gc=False):
-    """The golden record: for each canonical record, row id -> values, as authority admits them."""
+    def remember(self, step: Step) -> None:
+        """Another revision; the oldest is forgotten."""
+        self.trail = [*self.trail[-(TRAIL_LENGTH - 1) :], Raw(encode(step))]
 
-    kind: str
-    id: str
-    records: dict[str, dict[str, Values]]
 
-    def one(self, record: str) -> Values | None:
-        """The only row of a record that has at most one, or None."""
-        rows = self.records.get(record)
-        return next(iter(rows.values())) if rows else None
+R = TypeVar("R", bound=Row)
 
-    def rows(self, record: str) -> dict[str, Values]:
+
+class Golden:
+    """The golden record: the rows of each canonical record as authority admits them, read when they are asked for."""
+
+    __slots__ = ("_load", "_rows", "id", "kind", "records")
+
+    def __init__(
+        self, kind: str, entity_id: str, records: Iterable[str], load: Callable[[str], dict[str, Row]]
+    ) -> None:
+        self.kind = kind
+        self.id = entity_id
+        self.records = tuple(records)
+        """records that may have rows"""
+        self._load = load
+        self._rows: dict[str, dict[str, Row]] = {}
+
+    def rows(self, record: type[R]) -> dict[str, R]:
         """All rows of a record by row id."""
-        return self.records.get(record) or {}
+        return cast(dict[str, R], self.named(record.RECORD))
+
+    def one(self, record: type[R]) -> R | None:
+        """The only row of a record that has at most one, or None."""
+        rows = self.named(record.RECORD)
+        return cast(R, next(iter(rows.values()))) if rows else None
+
+    def named(self, record: str) -> dict[str, Row]:
+        """All rows of a record by row id, for who goes through the records by name."""
+        rows = self._rows.get(record)
+        if rows is None:
+            rows = self._rows[record] = self._load(record)
+        return rows
+
+    @property
+    def root(self) -> Any:
+        """The entity's own row (the record named like its kind), or None."""
+        rows = self.named(self.kind)
+        return next(iter(rows.values())) if rows else None
 
 
 def aggregate(entity: Entity, change: Change) -> str:
@@ -155,7 +213,7 @@ def aggregate(entity: Entity, change: Change) -> str:
 
 
 def _same(before: Claim, after: Claim) -> bool:
-    return before.held == after.held and before.gaps == after.gaps
+    return before.held == after.held and before.gaps == after.gaps and before.beside == after.beside
 
 
 def note_gap(entity: Entity, malformed: Malformed) -> bool:
@@ -176,27 +234,37 @@ def _outlived(entity: Entity, malformed: Malformed) -> bool:
 def _next_claim(entity: Entity, before: Claim | None, change: Change) -> Claim:
     if change.values is None:
         _close_gap(entity, change)
-        return Claim(change.position, change.txid, change.committed_us, None)
-    held, gaps = _merge(entity, before, change)
+        return Claim(change.position, change.txid, change.committed_us, NIL)
+    held, gaps = _merge(entity, before, change) if change.unavailable else (change.values, _NONE)
     if not gaps:
         _close_gap(entity, change)
     refused = _refused(change.record, held, before)
     # Every captured row of credentialing is its users' own write: what it holds is what it claims.
-    return Claim(change.position, change.txid, change.committed_us, held, {}, refused, gaps)
+    return Claim(
+        change.position,
+        change.txid,
+        change.committed_us,
+        Raw(encode_row(held)),
+        {},
+        refused,
+        gaps,
+        dict(change.beside) if change.beside else {},
+    )
 
 
-def _merge(entity: Entity, before: Claim | None, change: Change) -> tuple[Values, list[str]]:
+_NONE: list[str] = []
+
+
+def _merge(entity: Entity, before: Claim | None, change: Change) -> tuple[Row, list[str]]:
     """Unchanged TOAST keeps the held value; with nothing to keep, or after a quarantined change, it is a gap."""
     values = change.values
     assert values is not None
-    missing = [field for field, value in values.items() if value is UNAVAILABLE]
-    if not missing:
-        return values, []
-    known = before.held if before is not None and before.held is not None else {}
+    known = before.image(change.record) if before is not None else None
     broken = f"{change.record}/{change.row_id}" in entity.gaps
     old_gaps = set(before.gaps) if before is not None else set()
-    merged = {f: (known.get(f) if v is UNAVAILABLE else v) for f, v in values.items()}
-    return merged, [f for f in missing if known.get(f) is None or broken or f in old_gaps]
+    kept = {field: getattr(known, field, None) for field in change.unavailable if hasattr(values, field)}
+    gaps = [field for field, value in kept.items() if value is None or broken or field in old_gaps]
+    return replace(values, **kept), gaps
 
 
 def _close_gap(entity: Entity, change: Change) -> None:
@@ -206,51 +274,60 @@ def _close_gap(entity: Entity, change: Change) -> None:
             entity.gaps.pop(change.record, None)
 
 
-def _refused(record: str, held: Values, before: Claim | None) -> Values:
+def _refused(record: str, held: Row, before: Claim | None) -> Values:
     failing = refused_fields(record, held)
     if not failing:
         return {}
-    good = before.values() if before is not None else None
-    return {field: (good or {}).get(field) for field in failing}
+    good = before.row(record) if before is not None else None
+    return {field: getattr(good, field, None) for field in failing}
 
 
 def golden(entity: Entity, authority: Authority) -> Golden:
-    """The golden record: per record, the rows and fields of the systems that own them (invariant 4)."""
-    records: dict[str, dict[str, Values]] = {}
-    keepers = authority.keepers
-    for system, tables in entity.claims.items():
-        for record, rows in tables.items():
-            if keepers.get(record) == system:
-                records[record] = _rows(record, rows, authority.admitted[record][system])
-    if len(entity.claims) > 1:
-        _add_fields(records, entity, authority)
-    return Golden(entity.kind, entity.id, records)
+    """The golden record: per record, the rows and fields of the systems that own them (invariant 4).
+
+    Reads the entity's claims as they are when a record is first asked for: it lives as long as one decision.
+    """
+    records = [
+        record
+        for system, tables in entity.claims.items()
+        for record in tables
+        if authority.keepers.get(record) == system
+    ]
+    return Golden(entity.kind, entity.id, records, partial(_golden_rows, entity, authority))
 
 
-def _rows(record: str, rows: dict[str, Claim], fields: frozenset[str] | None) -> dict[str, Values]:
-    found: dict[str, Values] = {}
-    for row_id, claim in rows.items():
-        values = claim.values()
-        if values is None or (claim.refused and covers_no_day(record, claim.refused)):
+def _golden_rows(entity: Entity, authority: Authority, record: str) -> dict[str, Row]:
+    keeper = authority.keepers.get(record, "")
+    claims = entity.claims.get(keeper, _NOTHING).get(record)
+    if not claims:
+        return {}
+    rows = _rows(record, claims, authority.admitted[record][keeper])
+    return _with_fields(rows, record, keeper, entity, authority) if len(entity.claims) > 1 else rows
+
+
+def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | None) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row_id, claim in claims.items():
+        row = claim.row(record)
+        if row is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
-        found[row_id] = values if fields is None else {f: v for f, v in values.items() if f in fields}
+        found[row_id] = row if fields is None else RECORDS[record](**{f: getattr(row, f) for f in fields})
     return found
 
 
-def _add_fields(records: dict[str, dict[str, Values]], entity: Entity, authority: Authority) -> None:
+def _with_fields(
+    rows: dict[str, Row], record: str, keeper: str, entity: Entity, authority: Authority
+) -> dict[str, Row]:
     """What others own of rows that their keeper says exist: a deleted row is not kept alive by them."""
-    for system in sorted(entity.claims):
-        for record, rows in entity.claims[system].items():
-            fields = authority.admitted.get(record, _NOTHING).get(system)
-            known = records.get(record)
-            if fields is None or not known or authority.keepers[record] == system:
-                continue
-            for row_id, values in _rows(record, rows, fields).items():
-                if row_id in known:
-                    known[row_id] = {**known[row_id], **values}
+    for system in sorted(entity.claims.keys() - {keeper}):
+        fields = authority.admitted.get(record, _NOTHING).get(system)
+        for row_id, row in _rows(record, entity.claims[system].get(record, _NOTHING), None).items():
+            if fields is not None and row_id in rows:
+                rows[row_id] = replace(rows[row_id], **{f: getattr(row, f) for f in fields})
+    return rows
 
 
-_NOTHING: dict[str, frozenset[str] | None] = {}
+_NOTHING: dict[str, Any] = {}
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -259,7 +336,7 @@ class Standing(Struct, frozen=True, gc=False):
     revision: int
     sent: dict[str, Sent]
     findings: dict[str, Open]
-    trail: list[Step]
+    trail: list[Raw]
     dirty: Touch | None
     depends: list[str]
     announced: str | None
@@ -285,6 +362,34 @@ def take_back(entity: Entity, before: Standing) -> None:
 
 
 encode = msgspec.msgpack.Encoder().encode
+_decode_step = msgspec.msgpack.Decoder(Step).decode
 decode = msgspec.msgpack.Decoder(Entity).decode
-encode_golden = encode
-decode_golden = msgspec.msgpack.Decoder(Golden).decode
+
+
+class Broadcast(Struct, array_like=True, gc=False):
+    """A golden record as topic `reference` carries it."""
+
+    kind: str
+    id: str
+    records: dict[str, dict[str, Raw]]
+
+
+_decode_broadcast = msgspec.msgpack.Decoder(Broadcast).decode
+
+
+def encode_golden(record: Golden) -> bytes:
+    """All rows of a golden record."""
+    rows = {
+        name: {i: Raw(encode_row(row)) for i, row in record.named(name).items()} for name in record.records
+    }
+    return encode(Broadcast(record.kind, record.id, rows))
+
+
+def decode_golden(value: bytes) -> Golden:
+    """A golden record that was broadcast."""
+    told = _decode_broadcast(value)
+
+    def load(record: str) -> dict[str, Row]:
+        return {i: DECODE[record](raw) for i, raw in told.records.get(record, _NOTHING).items()}
+
+    return Golden(told.kind, told.id, told.records, load)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from streams.core.change import Position
-from streams.core.entity import Entity, Golden, Open
+from streams.core.entity import Claim, Entity, Golden, Open
 from streams.core.formats import refusal_code
 
 REFUSE = "refuse"
@@ -79,24 +79,37 @@ class Event(Struct, frozen=True):
 
 def refused(entity: Entity) -> Iterator[Found]:
     """Fields that keep their last good value because the newest one fails its own check."""
-    for tables in entity.claims.values():
-        for record, rows in tables.items():
-            for row_id, claim in rows.items():
-                if claim.refused and claim.held is not None:
-                    now = {**claim.held, **claim.claimed}
-                    for field in claim.refused:
-                        yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
+    for record, row_id, claim in _troubled(entity):
+        now = claim.claims(record) if claim.refused else None
+        if now is not None:
+            for field in claim.refused:
+                yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
 
 
 def gaps(entity: Entity) -> Iterator[Found]:
     """Values that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
-    for tables in entity.claims.values():
-        for record, rows in tables.items():
-            for row_id, claim in rows.items():
-                for field in claim.gaps:
-                    yield Found("capture.gap", f"{record}/{row_id}/{field}")
+    for record, row_id, claim in _troubled(entity):
+        for field in claim.gaps:
+            yield Found("capture.gap", f"{record}/{row_id}/{field}")
+
+
+def of_values(entity: Entity) -> Iterator[Found]:
+    """What single values give: refused ones, and those that are missing."""
+    if entity.gaps or _troubled(entity):
+        yield from refused(entity)
+        yield from gaps(entity)
+
+
+def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
+    return [
+        (record, row_id, claim)
+        for tables in entity.claims.values()
+        for record, rows in tables.items()
+        for row_id, claim in rows.items()
+        if claim.refused or claim.gaps
+    ]
 
 
 _NAME = {"provider": "last_name", "organization": "legal_name", "location": "name"}
@@ -107,15 +120,15 @@ def identity(golden: Golden) -> Iterator[Found]:
     """What an entity must have before any system may hear of it."""
     if golden.kind not in _NAME:
         return
-    root = golden.one(golden.kind)
+    root = golden.root
     if root is None:
-        if any(golden.records.values()):
+        if any(golden.named(record) for record in golden.records):
             yield Found("identity.root_missing", golden.kind)
         return
-    if golden.kind in _NEEDS_NPI and not root.get("npi"):
+    if golden.kind in _NEEDS_NPI and not root.npi:
         yield Found("identity.npi_missing", f"{golden.kind}/npi")
-    name = _NAME.get(golden.kind)
-    if name is not None and not root.get(name):
+    name = _NAME[golden.kind]
+    if not getattr(root, name):
         yield Found("identity.name_missing", f"{golden.kind}/{name}")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from streams.core.canonical import Row
 from streams.core.change import Values
 
 Check = Callable[[Any], str | None]
@@ -107,25 +108,25 @@ DATES_CODE = "format.dates_order"
 _NO_CHECKS: dict[str, Check] = {}
 
 
-def refused_fields(record: str, values: Values) -> list[str]:
+def refused_fields(record: str, row: Row) -> list[str]:
     """The fields of a row whose value fails its own check, in a stable order."""
     failing = [
         field
         for field, check in CHECKS.get(record, _NO_CHECKS).items()
-        if (value := values.get(field)) is not None and check(value) is not None
+        if (value := getattr(row, field)) is not None and check(value) is not None
     ]
     pair = DATES_IN_ORDER.get(record)
     if pair is not None:
-        start, end = values.get(pair[0]), values.get(pair[1])
+        start, end = getattr(row, pair[0]), getattr(row, pair[1])
         if start is not None and end is not None and end < start:
             failing += pair
     return failing
 
 
-def refusal_code(record: str, field: str, values: Values) -> str:
-    """Why a field is among `refused_fields` of these values."""
+def refusal_code(record: str, field: str, row: Row) -> str:
+    """Why a field is among `refused_fields` of this row."""
     check = CHECKS.get(record, _NO_CHECKS).get(field)
-    value = values.get(field)
+    value = getattr(row, field)
     code = check(value) if check is not None and value is not None else None
     return code or DATES_CODE
 

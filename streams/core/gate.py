@@ -41,10 +41,10 @@ def judge(golden: Golden, found: Iterable[Found], *, was_known: bool) -> Verdict
 
     was_known: the entity had a root row once, so that a missing one means it was deleted.
     """
-    root = golden.one(golden.kind)
+    root = golden.root
     if root is None:
         return Withdraw(f"{golden.kind}.deleted") if was_known else Hold(("identity.root_missing",))
-    if golden.kind == "provider" and root.get("provider_status") != ACTIVE:
-        return Withdraw(f"provider.{root.get('provider_status') or 'status_missing'}")
+    if golden.kind == "provider" and root.provider_status != ACTIVE:
+        return Withdraw(f"provider.{root.provider_status or 'status_missing'}")
     holding = sorted({f.code for f in found if CODES[f.code].effect == HOLD})
     return Hold(tuple(holding)) if holding else PASS

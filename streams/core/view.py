@@ -2,7 +2,8 @@
 
 The last value of the flow. The contract of each view is `schemas/view/<system>.<kind>.v1.avsc`; a field that
 a topic's contract does not clear never enters its function (invariant 11). `VIEWS` is the visible registry.
-Content is a dict in the schema's order without `revision`, so that equal content has equal bytes.
+A view's struct has the schema's fields in the schema's order without `revision`, so that equal content has equal
+bytes; as an array it is what an entity remembers to have sent: fields are appended, never moved or removed.
 """
 
 from __future__ import annotations
@@ -10,104 +11,180 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
-from streams.core.change import Values
+from streams.core.canonical import (
+    Affiliation,
+    License,
+    Location,
+    NetworkParticipation,
+    Organization,
+    Provider,
+)
 from streams.core.entity import Golden
 from streams.core.formats import canonical_license_number, canonical_phone, canonical_postal_code
-
-Content = dict[str, Any]
-Look = Callable[[str, str], Golden | None]
-"""(kind, id) -> the referenced golden record, or None while it is unknown."""
-
-FOREVER = "9999-12-31"
-USABLE_LICENSES = ("active", "probation", "restricted")
+from streams.core.today import FOREVER, Look, Place, Today, in_order, is_current, supporting_license, today
 
 
-def is_current(start: str | None, end: str | None, as_of: str) -> bool:
-    """Half-open [start, end) on ISO dates; an open side has no bound."""
-    return (start is None or start <= as_of) and (end is None or as_of < end)
+class Part(Struct, array_like=True, frozen=True, gc=False):
+    """A record within a view."""
 
 
-def current_locations(golden: Golden, as_of: str) -> list[Values]:
-    """Where the provider practises today, ordered by location."""
-    rows = [
-        r
-        for _, r in _by_row_id(golden.rows("provider_location"))
-        if is_current(r.get("effective_from"), r.get("effective_to"), as_of) and r.get("location_id")
-    ]
-    return sorted(rows, key=lambda r: (r.get("location_id"), r.get("effective_from") or ""))
+class View(Struct, array_like=True, frozen=True, gc=False):
+    """What one system gets to know of one entity."""
+
+    status: str = "active"
+    reason: str | None = None
 
 
-def _by_row_id(rows: dict[str, Values]) -> list[tuple[str, Values]]:
-    """Rows in an order of their own, so that a choice among equals never depends on which came first."""
-    return sorted(rows.items()) if len(rows) > 1 else list(rows.items())
+class Listing(Part, array_like=True, frozen=True, gc=False):
+    """One place and network of a provider, as patients see it."""
+
+    location_id: str
+    payer: str
+    product: str | None
+    network: str | None
+    group_name: str | None
+    specialty_nucc: str | None
+    telehealth: str | None
+    listed_from: str | None
+    location_name: str | None
+    line1: str | None
+    line2: str | None
+    city: str | None
+    state: str | None
+    postal_code: str | None
+    phone: str | None
 
 
-def current_networks(golden: Golden, as_of: str) -> list[Values]:
-    """Networks the provider takes part in today, each once; a payer's term date is the last covered day."""
-    rows = [
-        r
-        for _, r in _by_row_id(golden.rows("network_participation"))
-        if r.get("par_status") == "par"
-        and is_current(r.get("effective_from"), None, as_of)
-        and as_of <= (r.get("term_date") or FOREVER)
-    ]
-    if len(rows) < 2:
-        return rows
-    rows.sort(key=lambda r: r.get("effective_from") or "", reverse=True)
-    earliest = {_network(row): row for row in rows}
-    return [earliest[network] for network in sorted(earliest)]
+class DirectoryProvider(View, array_like=True, frozen=True, gc=False):
+    """sink.directory.provider"""
+
+    provider_id: str = ""
+    npi: str | None = None
+    display_name: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    middle_name: str | None = None
+    name_suffix: str | None = None
+    degree: str | None = None
+    sex: str | None = None
+    languages: list[str] = []
+    listings: list[Listing] = []
 
 
-def _network(row: Values) -> tuple[str, str, str]:
-    return (row.get("payer") or "", row.get("product") or "", row.get("network") or "")
+class Hours(Part, array_like=True, frozen=True, gc=False):
+    """Opening hours of a day."""
+
+    day: str
+    open: str | None
+    close: str | None
+    all_day: bool
 
 
-def primary_taxonomy(golden: Golden, as_of: str) -> Values | None:
-    """The current primary taxonomy; with several the smallest code, so that the choice is stable."""
-    rows = [
-        r
-        for _, r in _by_row_id(golden.rows("taxonomy"))
-        if r.get("is_primary")
-        and r.get("nucc_code")
-        and is_current(r.get("effective_from"), r.get("effective_to"), as_of)
-    ]
-    return min(rows, key=lambda r: str(r.get("nucc_code"))) if rows else None
+class DirectoryLocation(View, array_like=True, frozen=True, gc=False):
+    """sink.directory.location"""
+
+    location_id: str = ""
+    organization_id: str | None = None
+    name: str | None = None
+    line1: str | None = None
+    line2: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    county_fips: str | None = None
+    latitude: str | None = None
+    longitude: str | None = None
+    phone: str | None = None
+    fax: str | None = None
+    accessibility: list[str] = []
+    hours: list[Hours] = []
+    telehealth: str | None = None
 
 
-def supporting_license(golden: Golden, taxonomy: Values | None, state: str | None) -> Values | None:
-    """The licence the primary taxonomy names, else a usable one of the state of practice, else any."""
-    licenses = golden.rows("license")
-    named = licenses.get(str(taxonomy.get("license_id"))) if taxonomy is not None else None
-    if named is not None:
-        return named
-    usable = [r for _, r in _by_row_id(licenses) if r.get("status") in USABLE_LICENSES]
-    usable.sort(key=lambda r: (r.get("state") != state, r.get("state") or "", r.get("number_raw") or ""))
-    return usable[0] if usable else None
+class Group(Part, array_like=True, frozen=True, gc=False):
+    """The group a provider practises with at a location, by the identifiers payers know."""
+
+    location_id: str
+    organization_id: str
+    group_npi: str | None
+    group_tax_id: str | None
 
 
-def display_name(root: Values) -> str | None:
+class EnrollmentProvider(View, array_like=True, frozen=True, gc=False):
+    """sink.enrollment.provider"""
+
+    provider_id: str = ""
+    npi: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    middle_initial: str | None = None
+    taxonomy_code: str | None = None
+    license_state: str | None = None
+    license_number: str | None = None
+    license_expires: str | None = None
+    groups: list[Group] = []
+
+
+class Period(Part, array_like=True, frozen=True, gc=False):
+    """When a provider bills under an organization."""
+
+    organization_id: str
+    effective_from: str | None
+    effective_to: str | None
+
+
+class BillingProvider(View, array_like=True, frozen=True, gc=False):
+    """sink.billing.provider"""
+
+    provider_id: str = ""
+    npi: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    taxonomy_code: str | None = None
+    affiliations: list[Period] = []
+
+
+class BillingOrganization(View, array_like=True, frozen=True, gc=False):
+    """sink.billing.organization"""
+
+    organization_id: str = ""
+    npi: str | None = None
+    tin: str | None = None
+    legal_name: str | None = None
+
+
+class BillingLocation(View, array_like=True, frozen=True, gc=False):
+    """sink.billing.location"""
+
+    location_id: str = ""
+    organization_id: str | None = None
+    facility_npi: str | None = None
+    name: str | None = None
+    line1: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+
+
+def display_name(root: Provider) -> str | None:
     """`First M. Last, Degree`."""
-    middle = root.get("middle_name")
-    parts = [
-        root.get("first_name"),
-        f"{middle[0]}." if middle else None,
-        root.get("last_name"),
-        root.get("name_suffix"),
-    ]
-    name = " ".join(p for p in parts if p)
-    return f"{name}, {root['degree']}" if name and root.get("degree") else name or None
+    middle = root.middle_name
+    parts = (root.first_name, f"{middle[0]}." if middle else None, root.last_name, root.name_suffix)
+    name = " ".join([part for part in parts if part])
+    return f"{name}, {root.degree}" if name and root.degree else name or None
 
 
-def _languages(root: Values) -> list[str]:
-    spoken = (item.get("code") if isinstance(item, dict) else item for item in _items(root, "languages"))
+def _languages(root: Provider) -> list[str]:
+    spoken = (item.get("code") if isinstance(item, dict) else item for item in _items(root.languages))
     return _words(spoken)
 
 
-def _items(row: Values, field: str) -> list[Any]:
+def _items(document: Any) -> list[Any]:
     """The elements of a JSON list; any other document is none."""
-    document = row.get(field)
     return document if isinstance(document, list) else []
 
 
@@ -116,132 +193,76 @@ def _words(items: Iterable[Any]) -> list[str]:
     return sorted({item for item in items if item and isinstance(item, str)})
 
 
-class Today(Struct, frozen=True, gc=False):
-    """What several views ask of one golden record on one date, found once."""
-
-    golden: Golden
-    look: Look
-    as_of: str
-    root: Values
-    taxonomy: Values | None
-    taxonomy_code: str | None
-    places: list[Values]
-    networks: list[Values]
-
-
-def today(golden: Golden, look: Look, as_of: str) -> Today:
-    """The facts of `as_of`."""
-    root = golden.one(golden.kind) or {}
-    if golden.kind != "provider":
-        return Today(golden, look, as_of, root, None, None, [], [])
-    taxonomy = primary_taxonomy(golden, as_of)
-    code = taxonomy.get("nucc_code") if taxonomy is not None else None
-    places = _distinct(current_locations(golden, as_of))
-    return Today(golden, look, as_of, root, taxonomy, code, places, current_networks(golden, as_of))
-
-
-def directory_provider(today: Today) -> Content:
+def directory_provider(today: Today) -> DirectoryProvider:
     """Identity, and one listing per current practice location and network."""
-    root, networks = today.root, today.networks
-    listings: list[Content] = []
-    for place in today.places if networks else ():
-        shown = _place(place, today.look)
-        listings += [_listing(place, network, shown, today.taxonomy_code) for network in networks]
-    return {
-        "status": "active",
-        "reason": None,
-        "provider_id": today.golden.id,
-        "npi": root.get("npi"),
-        "display_name": display_name(root),
-        "last_name": root.get("last_name"),
-        "first_name": root.get("first_name"),
-        "middle_name": root.get("middle_name"),
-        "name_suffix": root.get("name_suffix"),
-        "degree": root.get("degree"),
-        "sex": root.get("sex"),
-        "languages": _languages(root),
-        "listings": listings,
-    }
+    root = today.root
+    return DirectoryProvider(
+        "active",
+        None,
+        today.golden.id,
+        root.npi,
+        display_name(root),
+        root.last_name,
+        root.first_name,
+        root.middle_name,
+        root.name_suffix,
+        root.degree,
+        root.sex,
+        _languages(root),
+        [_listing(place, network, today) for place in today.places for network in today.networks],
+    )
 
 
-def _distinct(places: list[Values]) -> list[Values]:
-    """One row a location: overlapping rows of one location are one place."""
-    return list({row.get("location_id"): row for row in reversed(places)}.values())[::-1]
+def _listing(place: Place, network: NetworkParticipation, today: Today) -> Listing:
+    row, location, group = place.row, place.location, place.group
+    return Listing(
+        row.location_id or "",
+        network.payer or "",
+        network.product,
+        network.network,
+        (group.dba_name or group.legal_name) if group is not None else None,
+        today.taxonomy_code,
+        location.telehealth,
+        max(row.effective_from or "", network.effective_from or "") or None,
+        location.name,
+        location.line1,
+        location.line2,
+        location.city,
+        location.state,
+        canonical_postal_code(location.postal_code),
+        canonical_phone(location.phone),
+    )
 
 
-def _listing(place: Values, network: Values, shown: Content, specialty: str | None) -> Content:
-    starts = [d for d in (place.get("effective_from"), network.get("effective_from")) if d]
-    return {
-        "location_id": place.get("location_id"),
-        "payer": network.get("payer") or "",
-        "product": network.get("product"),
-        "network": network.get("network"),
-        "group_name": shown["group_name"],
-        "specialty_nucc": specialty,
-        "telehealth": shown["telehealth"],
-        "listed_from": max(starts) if starts else None,
-        **shown["address"],
-    }
-
-
-def _location_and_group(location_id: str, look: Look) -> tuple[Values, Values]:
-    """The rows of a location and of the organization it belongs to; empty while unknown."""
-    golden = look("location", location_id)
-    location = (golden.one("location") if golden else None) or {}
-    owner = location.get("organization_id")
-    organization = look("organization", owner) if owner else None
-    return location, (organization.one("organization") if organization else None) or {}
-
-
-def _place(place: Values, look: Look) -> Content:
-    location, group = _location_and_group(str(place.get("location_id")), look)
-    return {
-        "group_name": group.get("dba_name") or group.get("legal_name"),
-        "telehealth": location.get("telehealth"),
-        "address": {
-            "location_name": location.get("name"),
-            "line1": location.get("line1"),
-            "line2": location.get("line2"),
-            "city": location.get("city"),
-            "state": location.get("state"),
-            "postal_code": canonical_postal_code(location.get("postal_code")),
-            "phone": canonical_phone(location.get("phone")),
-        },
-    }
-
-
-def directory_location(today: Today) -> Content:
+def directory_location(today: Today) -> DirectoryLocation:
     """A practice location as the directory shows it."""
-    row = today.root
-    return {
-        "status": "active",
-        "reason": None,
-        "location_id": today.golden.id,
-        "organization_id": row.get("organization_id"),
-        "name": row.get("name"),
-        "line1": row.get("line1"),
-        "line2": row.get("line2"),
-        "city": row.get("city"),
-        "state": row.get("state"),
-        "postal_code": canonical_postal_code(row.get("postal_code")),
-        "county_fips": row.get("county_fips"),
-        "latitude": row.get("latitude"),
-        "longitude": row.get("longitude"),
-        "phone": canonical_phone(row.get("phone")),
-        "fax": canonical_phone(row.get("fax")),
-        "accessibility": _words(_items(row, "accessibility")),
-        "hours": [_hours(h) for h in _items(row, "hours") if isinstance(h, dict) and _text(h.get("day"))],
-        "telehealth": row.get("telehealth"),
-    }
+    row: Location = today.root
+    return DirectoryLocation(
+        "active",
+        None,
+        today.golden.id,
+        row.organization_id,
+        row.name,
+        row.line1,
+        row.line2,
+        row.city,
+        row.state,
+        canonical_postal_code(row.postal_code),
+        row.county_fips,
+        row.latitude,
+        row.longitude,
+        canonical_phone(row.phone),
+        canonical_phone(row.fax),
+        _words(_items(row.accessibility)),
+        [_hours(h) for h in _items(row.hours) if isinstance(h, dict) and _text(h.get("day"))],
+        row.telehealth,
+    )
 
 
-def _hours(item: Content) -> Content:
-    return {
-        "day": item["day"],
-        "open": _text(item.get("open")),
-        "close": _text(item.get("close")),
-        "all_day": bool(item.get("all_day", False)),
-    }
+def _hours(item: dict[str, Any]) -> Hours:
+    return Hours(
+        item["day"], _text(item.get("open")), _text(item.get("close")), bool(item.get("all_day", False))
+    )
 
 
 def _text(value: Any) -> str | None:
@@ -249,160 +270,165 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def enrollment_provider(today: Today) -> Content:
+def enrollment_provider(today: Today) -> EnrollmentProvider:
     """Identity for enrollment, and the group identifiers its existing enrollments carry per location."""
-    root, places = today.root, today.places
-    groups = [group for place in places if (group := _group(str(place.get("location_id")), today.look))]
-    first = next((p for p in places if p.get("is_primary")), places[0] if places else None)
-    license_ = supporting_license(today.golden, today.taxonomy, _state_of(first, today.look)) or {}
-    middle = root.get("middle_name")
-    return {
-        "status": "active",
-        "reason": None,
-        "provider_id": today.golden.id,
-        "npi": root.get("npi"),
-        "last_name": root.get("last_name"),
-        "first_name": root.get("first_name"),
-        "middle_initial": middle[0] if middle else None,
-        "taxonomy_code": today.taxonomy_code,
-        "license_state": license_.get("state"),
-        "license_number": canonical_license_number(license_.get("number_raw")),
-        "license_expires": license_.get("expires"),
-        "groups": groups,
-    }
+    root, held = today.root, license_shown(today) or _NO_LICENSE
+    return EnrollmentProvider(
+        "active",
+        None,
+        today.golden.id,
+        root.npi,
+        root.last_name,
+        root.first_name,
+        root.middle_name[0] if root.middle_name else None,
+        today.taxonomy_code,
+        held.state,
+        canonical_license_number(held.number_raw),
+        held.expires,
+        [_group(place, place.group) for place in today.places if place.group is not None],
+    )
 
 
-def _state_of(place: Values | None, look: Look) -> str | None:
-    golden = look("location", str(place.get("location_id"))) if place else None
-    location = golden.one("location") if golden else None
-    return location.get("state") if location else None
+_NO_LICENSE = License()
 
 
-def _group(location_id: str, look: Look) -> Content | None:
-    location, group = _location_and_group(location_id, look)
-    if not group:
-        return None
-    return {
-        "location_id": location_id,
-        "organization_id": location.get("organization_id"),
-        "group_npi": group.get("npi"),
-        "group_tax_id": group.get("tin"),
-    }
+def license_shown(today: Today) -> License | None:
+    """The licence enrollment shows: it supports the primary taxonomy in the state of the first place of practice."""
+    first = next((p for p in today.places if p.row.is_primary), today.places[0] if today.places else None)
+    state = first.location.state if first is not None else None
+    return supporting_license(today.golden, today.taxonomy, state)
 
 
-def billing_provider(today: Today) -> Content:
+def _group(place: Place, group: Organization) -> Group:
+    owner = place.location.organization_id or ""
+    return Group(place.row.location_id or "", owner, group.npi, group.tin)
+
+
+def billing_provider(today: Today) -> BillingProvider:
     """The rendering provider and whom the provider bills under, in the forms of X12 837."""
     root = today.root
-    return {
-        "status": "active",
-        "reason": None,
-        "provider_id": today.golden.id,
-        "npi": root.get("npi"),
-        "last_name": _upper(root.get("last_name")),
-        "first_name": _upper(root.get("first_name")),
-        "taxonomy_code": today.taxonomy_code,
-        "affiliations": [
-            {
-                "organization_id": r.get("organization_id"),
-                "effective_from": r.get("effective_from"),
-                "effective_to": r.get("effective_to"),
-            }
-            for r in _billing_periods(today)
-        ],
-    }
+    return BillingProvider(
+        "active",
+        None,
+        today.golden.id,
+        root.npi,
+        _upper(root.last_name),
+        _upper(root.first_name),
+        today.taxonomy_code,
+        [Period(r.organization_id or "", r.effective_from, r.effective_to) for r in _billing_periods(today)],
+    )
 
 
-def _billing_periods(today: Today) -> list[Values]:
+def _billing_periods(today: Today) -> list[Affiliation]:
     """Current and coming affiliations; of several with one organization (roles) none within another."""
     rows = [
         r
-        for _, r in _by_row_id(today.golden.rows("affiliation"))
-        if r.get("bills_under")
-        and r.get("organization_id")
-        and is_current(None, r.get("effective_to"), today.as_of)
+        for r in in_order(today.golden.rows(Affiliation))
+        if r.bills_under and r.organization_id and is_current(None, r.effective_to, today.as_of)
     ]
-    rows.sort(key=lambda r: r.get("effective_to") or FOREVER, reverse=True)
-    rows.sort(key=lambda r: (r.get("organization_id"), r.get("effective_from") or ""))
-    kept: list[Values] = []
+    if len(rows) < 2:
+        return rows
+    rows.sort(key=lambda r: r.effective_to or FOREVER, reverse=True)
+    rows.sort(key=lambda r: (r.organization_id, r.effective_from or ""))
+    kept: list[Affiliation] = []
     for row in rows:
         if not kept or not _covers(kept[-1], row):
             kept.append(row)
     return kept
 
 
-def _covers(longer: Values, row: Values) -> bool:
-    return longer.get("organization_id") == row.get("organization_id") and (
-        (row.get("effective_to") or FOREVER) <= (longer.get("effective_to") or FOREVER)
+def _covers(longer: Affiliation, row: Affiliation) -> bool:
+    return longer.organization_id == row.organization_id and (
+        (row.effective_to or FOREVER) <= (longer.effective_to or FOREVER)
     )
 
 
-def billing_organization(today: Today) -> Content:
+def billing_organization(today: Today) -> BillingOrganization:
     """A pay-to organization."""
-    row = today.root
-    return {
-        "status": "active",
-        "reason": None,
-        "organization_id": today.golden.id,
-        "npi": row.get("npi"),
-        "tin": row.get("tin"),
-        "legal_name": row.get("legal_name"),
-    }
+    row: Organization = today.root
+    return BillingOrganization("active", None, today.golden.id, row.npi, row.tin, row.legal_name)
 
 
-def billing_location(today: Today) -> Content:
+def billing_location(today: Today) -> BillingLocation:
     """A service location as claims name it."""
-    row = today.root
-    return {
-        "status": "active",
-        "reason": None,
-        "location_id": today.golden.id,
-        "organization_id": row.get("organization_id"),
-        "facility_npi": row.get("location_npi"),
-        "name": row.get("name"),
-        "line1": row.get("line1"),
-        "city": row.get("city"),
-        "state": row.get("state"),
-        "postal_code": canonical_postal_code(row.get("postal_code")),
-    }
+    row: Location = today.root
+    return BillingLocation(
+        "active",
+        None,
+        today.golden.id,
+        row.organization_id,
+        row.location_npi,
+        row.name,
+        row.line1,
+        row.city,
+        row.state,
+        canonical_postal_code(row.postal_code),
+    )
 
 
 def _upper(text: str | None) -> str | None:
     return text.upper() if text else text
 
 
-Build = Callable[[Today], Content]
+class Contract(Struct, frozen=True):
+    """One sink's view of a kind: the function that builds it, its struct, and how it is read back."""
 
-VIEWS: dict[str, dict[str, Build]] = {
+    build: Callable[[Today], View]
+    view: type[View]
+    decode: Callable[[bytes], View]
+
+
+def _contract(build: Callable[[Today], View], view: type[View]) -> Contract:
+    return Contract(build, view, msgspec.msgpack.Decoder(view).decode)
+
+
+VIEWS: dict[str, dict[str, Contract]] = {
     "provider": {
-        "directory": directory_provider,
-        "enrollment": enrollment_provider,
-        "billing": billing_provider,
+        "directory": _contract(directory_provider, DirectoryProvider),
+        "enrollment": _contract(enrollment_provider, EnrollmentProvider),
+        "billing": _contract(billing_provider, BillingProvider),
     },
-    "organization": {"billing": billing_organization},
-    "location": {"directory": directory_location, "billing": billing_location},
+    "organization": {"billing": _contract(billing_organization, BillingOrganization)},
+    "location": {
+        "directory": _contract(directory_location, DirectoryLocation),
+        "billing": _contract(billing_location, BillingLocation),
+    },
 }
-"""kind -> sink system -> the function that builds its view."""
+"""kind -> sink system -> its contract."""
+
+encode = msgspec.msgpack.Encoder().encode
 
 
-def build(golden: Golden, look: Look, as_of: str) -> dict[str, Content]:
+def build(golden: Golden, look: Look, as_of: str) -> dict[str, View]:
     """Every sink's view of an entity whose own row exists, by sink system."""
     facts = today(golden, look, as_of)
-    return {sink: make(facts) for sink, make in VIEWS.get(golden.kind, {}).items()}
+    return {sink: contract.build(facts) for sink, contract in VIEWS.get(golden.kind, {}).items()}
 
 
-def withdrawn(golden: Golden, reason: str) -> Content:
+def withdrawn(golden: Golden, sink: str, reason: str) -> View:
     """The view of something a system must no longer show: its id, its NPI to find it by, and why."""
-    root = golden.one(golden.kind) or {}
-    content: Content = {"status": "withdrawn", "reason": reason, f"{golden.kind}_id": golden.id}
-    if golden.kind in ("provider", "organization"):
-        content["npi"] = root.get("npi")
-    return content
+    root, kind = golden.root, golden.kind
+    told: dict[str, Any] = {"status": "withdrawn", "reason": reason, f"{kind}_id": golden.id}
+    if kind in ("provider", "organization"):
+        told["npi"] = root.npi if root is not None else None
+    return VIEWS[kind][sink].view(**told)
 
 
-def changed_fields(before: Content | None, after: Content) -> list[str]:
+def changed_fields(before: View | None, after: View) -> list[str]:
     """The top-level fields that differ; every field when there was no view before."""
+    names = after.__struct_fields__
     if before is None:
-        return list(after)
-    if before.keys() == after.keys():
-        return [f for f, value in after.items() if before[f] != value]
-    return [f for f in dict.fromkeys((*before, *after)) if before.get(f) != after.get(f)]
+        return list(names)
+    pairs = zip(names, astuple(before), astuple(after), strict=True)
+    return [name for name, old, new in pairs if old != new]
+
+
+def named(view: View) -> dict[str, Any]:
+    """A view as plain data by field name, for people, tools and tests."""
+    return {name: _named(value) for name, value in zip(view.__struct_fields__, astuple(view), strict=True)}
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, list):
+        return [msgspec.structs.asdict(item) if isinstance(item, Part) else item for item in value]
+    return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.authority import load_authority
-from streams.core import finding, gate
+from streams.core import canonical, finding, gate
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
@@ -24,6 +24,9 @@ from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.told import Sink, Telling
 from streams.operate.wording import column_of, position_text, table_of, time_text
 from streams.settings import Settings
+
+PLATFORM = "platform"
+"""The claimant of what the platform itself knows: who holds an NPI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,12 @@ def explanation(
     """Explain one entity with the references its decision looked at."""
     entity = located.entity
     record = golden(entity, authority)
-    root = record.one(entity.kind) or {}
+    root = record.root
     return Explanation(
         entity.kind,
         entity.id,
-        root.get("npi"),
-        root.get("last_name") or root.get("legal_name") or root.get("name"),
+        getattr(root, "npi", None),
+        next((found for name in _NAMES if (found := getattr(root, name, None))), None),
         located.where,
         entity.revision,
         as_of,
@@ -132,6 +135,8 @@ def explanation(
         entity.depends,
     )
 
+
+_NAMES = ("last_name", "legal_name", "name")
 
 # ---- claims ----
 
@@ -153,17 +158,29 @@ def _row(authority: Authority, system: str, record: str, row_id: str, claim: Cla
         position_text(claim.position),
         claim.txid,
         time_text(claim.committed_us),
-        claim.held is None,
-        [_value(authority, system, record, name, claim) for name in claim.held or {}],
+        claim.is_deleted,
+        list(_values(authority, system, record, claim)),
         claim.gaps,
     )
 
 
-def _value(authority: Authority, system: str, record: str, name: str, claim: Claim) -> Value:
-    owner = authority.owners.get(record, {}).get(name, system if system == "platform" else "")
-    now = {**(claim.held or {}), **claim.claimed}
-    effective = claim.refused[name] if name in claim.refused else now[name]
-    code = refusal_code(record, name, now) if name in claim.refused else ""
+def _values(authority: Authority, system: str, record: str, claim: Claim) -> Iterator[Value]:
+    """The fields the system has a column for; the platform's own records have no table."""
+    row = claim.claims(record)
+    if row is None:
+        return
+    for name in row.__struct_fields__:
+        if system == PLATFORM or column_of(system, record, name):
+            yield _value(authority, system, record, name, claim, row)
+
+
+def _value(
+    authority: Authority, system: str, record: str, name: str, claim: Claim, row: canonical.Row
+) -> Value:
+    owner = authority.owners.get(record, {}).get(name, system if system == PLATFORM else "")
+    now = getattr(row, name)
+    effective = claim.refused.get(name, now)
+    code = refusal_code(record, name, row) if name in claim.refused else ""
     return Value(
         name,
         column_of(system, record, name),
@@ -171,7 +188,7 @@ def _value(authority: Authority, system: str, record: str, name: str, claim: Cla
         owner,
         owner == system,
         code,
-        _refused_value(record, name, now[name]) if code else None,
+        _refused_value(record, name, now) if code else None,
     )
 
 

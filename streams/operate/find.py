@@ -65,7 +65,7 @@ def names(key: str) -> list[str]:
 def holders(npi: Entity) -> list[str]:
     """Who holds this NPI now, as `kind/id`."""
     claims = npi.claims.get("platform", {}).get("holder", {})
-    return sorted(row for row, claim in claims.items() if claim.held is not None)
+    return sorted(row for row, claim in claims.items() if not claim.is_deleted)
 
 
 class Finder:

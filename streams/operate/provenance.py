@@ -8,15 +8,14 @@ an entry, every column an adapter writes is named, and changing a named field ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.core import view
-from streams.core.change import Values
+from streams.core.canonical import Affiliation, Location, Row
 from streams.core.entity import Golden
-
-Look = Callable[[str, str], Golden | None]
+from streams.core.today import Look, Today, today
+from streams.core.view import license_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +218,12 @@ def rows(scene: Scene, record: str) -> list[RowRef]:
     if record in ("location", "organization"):
         return _reference(scene, record)
     found = _CHOOSE[record](scene)
-    of_record = scene.golden.rows(record)
+    of_record = scene.golden.named(record)
     return [(scene.name, row) for row, values in of_record.items() if any(values is f for f in found)]
 
 
 def _root(name: str, golden: Golden | None) -> list[RowRef]:
-    return [(name, row) for row in golden.rows(golden.kind)] if golden else []
+    return [(name, row) for row in golden.named(golden.kind)] if golden else []
 
 
 def _reference(scene: Scene, record: str) -> list[RowRef]:
@@ -232,52 +231,47 @@ def _reference(scene: Scene, record: str) -> list[RowRef]:
     location = scene.look("location", location_id)
     if record == "location":
         return _root(f"location/{location_id}", location)
-    owner = ((location.one("location") if location else None) or {}).get("organization_id")
-    return _root(f"organization/{owner}", scene.look("organization", str(owner)) if owner else None)
+    root = location.one(Location) if location else None
+    owner = root.organization_id if root else None
+    return _root(f"organization/{owner}", scene.look("organization", owner) if owner else None)
 
 
-def _today(scene: Scene) -> view.Today:
+def _today(scene: Scene) -> Today:
     """What the views themselves chose."""
-    return view.today(scene.golden, scene.look, scene.as_of)
+    return today(scene.golden, scene.look, scene.as_of)
 
 
-def _taxonomies(scene: Scene) -> list[Values]:
+def _taxonomies(scene: Scene) -> Sequence[Row]:
     found = _today(scene).taxonomy
     return [found] if found is not None else []
 
 
-def _place(scene: Scene) -> list[Values]:
-    return [row for row in _today(scene).places if row["location_id"] == scene.item.get("location_id")]
+def _place(scene: Scene) -> Sequence[Row]:
+    places = [place.row for place in _today(scene).places]
+    return [row for row in places if row.location_id == scene.item.get("location_id")]
 
 
-def _licenses(scene: Scene) -> list[Values]:
-    today = _today(scene)
-    first = next(
-        (row for row in today.places if row.get("is_primary")), today.places[0] if today.places else None
-    )
-    location = scene.look("location", str(first["location_id"])) if first else None
-    state = ((location.one("location") if location else None) or {}).get("state")
-    found = view.supporting_license(scene.golden, today.taxonomy, state)
+def _licenses(scene: Scene) -> Sequence[Row]:
+    found = license_shown(_today(scene))
     return [found] if found is not None else []
 
 
-def _networks(scene: Scene) -> list[Values]:
-    def named(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return row.get("payer") or "", row.get("product"), row.get("network")
-
-    return [row for row in _today(scene).networks if named(row) == named(scene.item)]
+def _networks(scene: Scene) -> Sequence[Row]:
+    named = (scene.item.get("payer") or "", scene.item.get("product"), scene.item.get("network"))
+    return [row for row in _today(scene).networks if (row.payer or "", row.product, row.network) == named]
 
 
-def _affiliations(scene: Scene) -> list[Values]:
-    names = ("organization_id", "effective_from", "effective_to")
+def _affiliations(scene: Scene) -> Sequence[Row]:
+    item = scene.item
+    named = (item.get("organization_id"), item.get("effective_from"), item.get("effective_to"))
     return [
         row
-        for row in scene.golden.rows("affiliation").values()
-        if row.get("bills_under") and all(row.get(name) == scene.item.get(name) for name in names)
+        for row in scene.golden.rows(Affiliation).values()
+        if row.bills_under and (row.organization_id, row.effective_from, row.effective_to) == named
     ]
 
 
-_CHOOSE: Mapping[str, Callable[[Scene], list[Values]]] = {
+_CHOOSE: Mapping[str, Callable[[Scene], Sequence[Row]]] = {
     "taxonomy": _taxonomies,
     "license": _licenses,
     "provider_location": _place,

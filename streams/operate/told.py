@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams.core.advance import decode_content
+from streams.core import view
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.operate.masking import mask, restricted_paths
@@ -83,7 +83,7 @@ class Telling:
 
     def _sink(self, system: str) -> Sink:
         sent, kind = self._entity.sent[system], self._entity.kind
-        content: dict[str, Any] = decode_content(sent.content)
+        content = view.named(view.VIEWS[kind][system].decode(sent.content))
         table, restricted = PROVENANCE[system, kind], restricted_paths(system, kind)
         told = [
             self._told(
@@ -98,7 +98,9 @@ class Telling:
         scene = Scene(self._scene.golden, self._scene.look, self._scene.as_of, item)
         found = [pair for source in leaf.sources for pair in self._claims(source, scene)]
         if leaf.first and value is not None:
-            found = [(claim, o) for claim, o in found if (claim.values() or {}).get(o.field) is not None][:1]
+            found = [
+                (claim, o) for claim, o in found if getattr(claim.row(o.record), o.field, None) is not None
+            ][:1]
         return Told(path, leaf.column, value, [origin for _, origin in found], leaf.how)
 
     def _claims(self, source: str, scene: Scene) -> Iterator[tuple[Claim, Origin]]:

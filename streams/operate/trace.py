@@ -90,7 +90,7 @@ def _traced(settings: Settings, located: Located) -> Trace:
 def describe(located: Located, records: Recorded, targets: Mapping[str, Held]) -> Trace:
     """The trace of an entity from what each hop kept; pure."""
     entity = located.entity
-    steps = [_revision(step, records, targets) for step in reversed(entity.trail)]
+    steps = [_revision(step, records, targets) for step in reversed(entity.steps())]
     return Trace(entity.kind, entity.id, located.where, entity.revision, entity.dirty is not None, steps)
 
 
@@ -156,8 +156,8 @@ def recorded(settings: Settings, entity: Entity) -> Recorded:
     if not entity.trail:
         return {}
     kafka, partition = need(settings.kafka, "CONCORD_KAFKA"), _partition(settings, entity)
-    sinks = {settings.topic(f"sink.{s}.{entity.kind}"): s for step in entity.trail for s in step.sinks}
-    oldest = min(step.decided_us for step in entity.trail) // 1000 - WINDOW_MS
+    sinks = {settings.topic(f"sink.{s}.{entity.kind}"): s for step in entity.steps() for s in step.sinks}
+    oldest = min(step.decided_us for step in entity.steps()) // 1000 - WINDOW_MS
     places: dict[Place, int] = {(topic, partition): oldest for topic in sinks}
     key, found = entity.id.encode(), {}
     for message in reading.read(kafka, reading.since(kafka, places)):

@@ -150,7 +150,7 @@ class Core:
             chosen = [e for e in emissions if e.sink == sink]
             self._timed(f"avro {sink}", number, len(chosen), partial(self._encode, chosen))
 
-    def _build(self, goldens: Sequence[Golden]) -> list[dict[str, view.Content]]:
+    def _build(self, goldens: Sequence[Golden]) -> list[dict[str, view.View]]:
         return [view.build(golden, self.look, self.world.as_of) for golden in goldens]
 
     def _encode(self, emissions: Sequence[stage.Emission]) -> list[bytes]:

@@ -123,7 +123,7 @@ CLASSIFIED = re.compile(r'"(change\.[a-z_]+)"')
 def test_every_quarantine_code_is_given_somewhere_and_none_is_given_that_the_table_lacks() -> None:
     sources = [*(PROJECT / "streams" / "core").glob("*.py"), *(PROJECT / "streams" / "agents").glob("*.py")]
     given = {code for path in sources for code in REFUSED.findall(path.read_text())}
-    given |= set(CLASSIFIED.findall((PROJECT / "streams" / "core" / "change.py").read_text()))
+    given |= set(CLASSIFIED.findall((PROJECT / "streams" / "core" / "decode.py").read_text()))
     assert given == REASONS.keys()
 
 

@@ -7,6 +7,7 @@ never overwrite one: topics and stores hold such bytes for years.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from streams.agents import state
 from streams.agents.decide import Holder, SnapshotComplete
-from streams.core import entity
-from streams.core.entity import Claim, Entity, Golden, Open, Sent, Step, Touch
+from streams.core import canonical, entity, view
+from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
 from streams.engine.store import Checkpoint, EntityIndex, decode_index
 
 FOLDER = Path(__file__).parent / "golden"
 
-CLAIM = Claim((1, 2, 3), 4, 5, {"a": "x", "n": None, "l": [1]}, {"a": "y"}, {"b": None}, ["c"])
+ROW = Raw(canonical.encode(canonical.License("IL", number_raw="x")))
+CLAIM = Claim(
+    (1, 2, 3), 4, 5, ROW, {"state": "WI"}, {"expires": None}, ["number_raw"], {"taxonomy.nucc_code": "y"}
+)
 TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
 STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
 OPEN = Open((1, 2, 3), "high", "hold", "message", "action")
@@ -31,11 +36,11 @@ ENTITY = Entity(
     kind="provider",
     id="p",
     revision=3,
-    claims={"credentialing": {"license": {"l": CLAIM, "gone": Claim((1, 2, 4), 5, 6, None)}}},
-    sent={"directory": Sent(3, b"\x81")},
+    claims={"credentialing": {"license": {"l": CLAIM, "gone": Claim((1, 2, 4), 5, 6, NIL)}}},
+    sent={"directory": Sent(3, Raw(b"\x91\xa6active"))},
     findings={"capture.gap a/b": OPEN},
     gaps={"license/l": "change.type_wrong"},
-    trail=[STEP],
+    trail=[Raw(entity.encode(STEP))],
     dirty=TOUCH,
     depends=["location/x"],
     announced="1234567893",
@@ -65,6 +70,10 @@ class Shape:
     decode: Callable[[bytes], Any]
 
 
+def _is_view(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, view.View | view.Part)
+
+
 def packed(sample: Any) -> Shape:
     return Shape(sample, msgspec.msgpack.encode, msgspec.msgpack.Decoder(type(sample)).decode)
 
@@ -79,10 +88,8 @@ SHAPES: dict[str, Shape] = {
     "touch": packed(TOUCH),
     "step": packed(STEP),
     "open_finding": packed(OPEN),
-    "sent": packed(Sent(3, b"\x81")),
-    "golden": Shape(
-        Golden("location", "l", {"location": {"l": {"a": 1}}}), entity.encode_golden, entity.decode_golden
-    ),
+    "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),
+    "golden": packed(Broadcast("location", "l", {"location": {"l": ROW}})),
     "partition_state": Shape(STATE, state.encode, state.decode),
     "snapshot": packed(state.Snapshot(1, 5, True, False)),
     "checkpoint": packed(Checkpoint("topic-id", 42, 1_700_000_000_000)),
@@ -134,6 +141,7 @@ def test_every_persisted_struct_of_these_modules_has_a_golden() -> None:
                 isinstance(found, type)
                 and issubclass(found, msgspec.Struct)
                 and found.__struct_config__.array_like
+                and found.__module__ == module.__name__
             ):
                 assert found in covered, found.__name__
 
@@ -147,6 +155,22 @@ def test_the_stores_index_mirrors_the_entity() -> None:
         assert getattr(index, name) == getattr(ENTITY, name)
 
 
+ARRAYS = {**canonical.RECORDS, **{v.__name__: v for v in vars(view).values() if _is_view(v)}}
+"""Every shape that is stored as an array of its fields: canonical rows, views and their parts."""
+
+
+def test_no_field_of_a_row_or_a_view_was_moved_or_taken_out() -> None:
+    """The order of fields is the store's: a new one goes to the end of its record."""
+    kept = json.loads((FOLDER / "fields.json").read_text())
+    for name, fields in kept.items():
+        assert list(ARRAYS[name].__struct_fields__)[: len(fields)] == fields, (
+            f"{name}: append fields at its end"
+        )
+    assert {name: list(found.__struct_fields__) for name, found in ARRAYS.items()} == kept, (
+        "after appending: python -m tests.contract.test_persisted_formats"
+    )
+
+
 def test_an_entity_of_the_first_day_still_decodes() -> None:
     """Only kind and id are without default: the shortest record that can ever have been written."""
     old = msgspec.msgpack.encode(["provider", "p"])
@@ -155,7 +179,9 @@ def test_an_entity_of_the_first_day_still_decodes() -> None:
 
 
 def write() -> None:
-    """Goldens of shapes that have none."""
+    """Goldens of shapes that have none, and the fields there are now."""
+    fields = {name: list(found.__struct_fields__) for name, found in ARRAYS.items()}
+    (FOLDER / "fields.json").write_text(json.dumps(fields, indent=1) + "\n")
     for name, shape in SHAPES.items():
         file = FOLDER / f"{name}.hex"
         if not file.exists():

@@ -19,9 +19,12 @@ from schemas.authority import load_authority
 from schemas.tables import mapped_tables
 from streams.core import entity as core
 from streams.core.advance import World, decide
-from streams.core.change import Change, Column, Table
+from streams.core.canonical import RECORDS
+from streams.core.change import Change
+from streams.core.columns import Column, Table
 from streams.core.entity import Entity, Golden, aggregate
 from streams.core.gate import Hold, Withdraw
+from streams.core.view import named
 from tests import views
 
 MASTER = "credentialing"
@@ -58,7 +61,9 @@ def expected(connection: psycopg.Connection[Any]) -> list[Expected]:
 
 def _decided(entity: Entity, world: World) -> Expected:
     decision = decide(entity, world, 0)
-    made = {e.sink: views.view(e.sink, e.kind, e.entity_id, 0, **e.content) for e in decision.emissions}
+    made = {
+        e.sink: views.view(e.sink, e.kind, e.entity_id, 0, **named(e.content)) for e in decision.emissions
+    }
     withdrawn, held = isinstance(decision.verdict, Withdraw), isinstance(decision.verdict, Hold)
     return Expected(entity.kind, entity.id, made, withdrawn, held)
 
@@ -90,7 +95,8 @@ def _as_text(name: str) -> sql.Composed:
 
 
 def _change(table: Table, owner: str, row_id: str, values: list[Any]) -> Change:
-    row = {column.field: value for column, value in zip(table.columns, values, strict=True)}
+    fields = {column.field: value for column, value in zip(table.columns, values, strict=True)}
+    row = RECORDS[table.record](**fields)
     position = (1, 1, 1)
     return Change(
         MASTER, table.kind, owner, table.record, row_id, position, row, False, False, 1, 0, 0, False

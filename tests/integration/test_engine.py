@@ -23,7 +23,8 @@ from connectors.envelope import Source
 from stack.environment import Environment
 from streams.agents.decide import Decide
 from streams.core import entity as core_entity
-from streams.core.entity import Entity, Golden
+from streams.core.canonical import Location
+from streams.core.entity import Entity
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.partition import Partition
 from streams.engine.producer import Fenced, Output, Refused, TransactionalProducer, config
@@ -33,7 +34,7 @@ from streams.engine.store import Batch, Checkpoint, Shared, Store, destroy
 from streams.engine.worker import EXIT_FENCED, Partitions, Places, entity_topic_id
 from streams.operate.sandbox import context
 from tests.fixtures.faust_apps import until
-from tests.world import belongings, row
+from tests.world import belongings, golden_of, row
 
 SHARED = Shared(1024 * 1024, 1024 * 1024)
 TOPIC, PARTITION = "cdc.credentialing", 0
@@ -472,7 +473,7 @@ def test_a_partition_taken_away_and_given_back_opens_again(site: Site) -> None:
 
 
 def golden_bytes(name: str) -> bytes:
-    return core_entity.encode_golden(Golden("location", name, {"location": {name: {"name": name}}}))
+    return core_entity.encode_golden(golden_of("location", name, {"location": {name: {"name": name}}}))
 
 
 def follow(site: Site, story: Callable[[References], Any], partitions: int = 1) -> Any:
@@ -512,7 +513,7 @@ def test_references_are_read_to_their_end_before_they_are_ready(site: Site) -> N
         assert references.get("location", "never") is None, "only what was committed"
         newest = references.get("location", "1")
         assert newest is not None
-        assert newest.one("location") == {"name": "251"}
+        assert newest.one(Location) == Location(name="251")
         assert references.all_done("credentialing", 1)
         assert not references.all_done("credentialing", 2)
         sequence, changed = references.since(0)

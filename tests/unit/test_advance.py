@@ -12,11 +12,12 @@ from connectors.envelope import Change as Row
 from connectors.envelope import Source
 from streams.core import entity as core_entity
 from streams.core.advance import REFERENCE, advance, decide
+from streams.core.canonical import Organization
 from streams.core.change import Change
 from streams.core.entity import TRAIL_LENGTH, Entity, Golden
 from streams.core.gate import Hold, Pass, Withdraw
 from tests.strategies import any_entity, decoded, reordered, replayed, transactions
-from tests.world import WORLD, entity_of, provider, references, row, world
+from tests.world import WORLD, entity_of, golden_of, provider, references, row, world
 
 
 def fresh(history: list[Change]) -> Entity:
@@ -115,7 +116,7 @@ def test_an_entity_that_is_withdrawn_leaves_no_active_view(history: list[Change]
     for change in history:
         advance(entity, change, 0)
         decision = decide(entity, WORLD, 0)
-        active |= {e.sink: str(e.content["status"]) for e in decision.emissions}
+        active |= {e.sink: e.content.status for e in decision.emissions}
         if isinstance(decision.verdict, Withdraw):
             assert "active" not in active.values()
 
@@ -136,7 +137,8 @@ def test_an_unknown_reference_holds_and_keeps_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "gone", [None, Golden("location", "location-0", {}), Golden("location", "location-0", {"location": {}})]
+    "gone",
+    [None, golden_of("location", "location-0", {}), golden_of("location", "location-0", {"location": {}})],
 )
 def test_a_reference_without_its_own_row_is_as_unknown_as_one_that_never_came(gone: Golden | None) -> None:
     known = {**references(), "location/location-0": gone}
@@ -147,7 +149,7 @@ def test_a_reference_without_its_own_row_is_as_unknown_as_one_that_never_came(go
 def test_a_withdrawal_waits_for_no_reference() -> None:
     decision = decide(provider(status="terminated"), world({}), 0)
     assert decision.verdict == Withdraw("provider.terminated")
-    assert {e.content["status"] for e in decision.emissions} == {"withdrawn"}
+    assert {e.content.status for e in decision.emissions} == {"withdrawn"}
     assert decision.findings == []
 
 
@@ -160,8 +162,8 @@ def test_a_reference_is_broadcast_when_its_golden_record_changes_and_only_then()
     for change in (first, same, other):
         advance(entity, change, 0)
         broadcast = decide(entity, WORLD, 0).reference
-        root = core_entity.decode_golden(broadcast).one("organization") if broadcast else None
-        seen.append(root and root["dba_name"])
+        root = core_entity.decode_golden(broadcast).one(Organization) if broadcast else None
+        seen.append(root and root.dba_name)
     assert seen == ["A", None, "B"]
 
 
@@ -189,8 +191,8 @@ def test_the_trail_keeps_the_last_revisions_with_the_change_that_caused_each() -
         advance(entity, change, 3)
         decide(entity, WORLD, 4)
     assert len(entity.trail) == TRAIL_LENGTH
-    assert [step.revision for step in entity.trail] == list(range(6, 14))
-    assert (entity.trail[-1].position, entity.trail[-1].received_us, entity.trail[-1].decided_us) == (
+    assert [step.revision for step in entity.steps()] == list(range(6, 14))
+    assert (entity.steps()[-1].position, entity.steps()[-1].received_us, entity.steps()[-1].decided_us) == (
         change.position,
         3,
         4,

@@ -32,10 +32,22 @@ def values(schema: Any) -> st.SearchStrategy[Any]:
         case {"type": "array", "items": items}:
             return st.lists(values(items), max_size=3)
         case {"type": "record", "fields": fields}:
-            return st.fixed_dictionaries({f["name"]: values(f["type"]) for f in fields})
+            return st.tuples(*(values(f["type"]) for f in fields))
         case {"type": plain}:
             return values(plain)
     raise AssertionError(schema)
+
+
+def named(schema: Any, value: Any) -> Any:
+    """The value as fastavro takes it: records by field name."""
+    match schema:
+        case {"type": "record", "fields": fields}:
+            return {f["name"]: named(f["type"], v) for f, v in zip(fields, value, strict=True)}
+        case {"type": "array", "items": items}:
+            return [named(items, v) for v in value]
+        case ["null", other]:
+            return None if value is None else named(other, value)
+    return value
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.stem)
@@ -44,7 +56,7 @@ def test_the_encoder_writes_what_fastavro_writes(path: Path, data: st.DataObject
     schema = json.loads(path.read_text())
     value = data.draw(values(schema))
     expected = io.BytesIO()
-    fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), value)
+    fastavro.schemaless_writer(expected, fastavro.parse_schema(schema), named(schema, value))
     assert avro.encoder(schema)(value) == expected.getvalue()
 
 
@@ -53,15 +65,6 @@ def test_longs_are_zigzag_varints(value: int) -> None:
     expected = io.BytesIO()
     fastavro.schemaless_writer(expected, "long", value)
     assert avro.long(value) == expected.getvalue()
-
-
-def test_a_field_left_out_takes_its_default() -> None:
-    schema = {
-        "type": "record",
-        "name": "R",
-        "fields": [{"name": "a", "type": ["null", "string"], "default": None}],
-    }
-    assert avro.encoder(schema)({}) == b"\x00"
 
 
 def test_a_type_the_encoder_does_not_know_is_refused_when_it_is_built() -> None:

@@ -12,6 +12,7 @@ from streams import codec
 from streams.core.advance import Emission
 from streams.core.change import Position
 from streams.core.finding import Event
+from streams.core.view import BillingOrganization
 from streams.operate.sandbox import contracts, encoders
 from tests.strategies import texts
 
@@ -42,16 +43,15 @@ def test_a_position_can_be_read_back_from_its_text(position: Position) -> None:
 
 
 def test_the_wire_header_carries_the_registrys_id() -> None:
-    emission = Emission(
-        "billing", "organization", "o", 3, {"status": "withdrawn", "organization_id": "o"}, []
-    )
+    content = BillingOrganization("withdrawn", None, "o")
+    emission = Emission("billing", "organization", "o", 3, content, [])
     value = encoders().view(emission)
     assert value[:5] == b"\0" + NUMBERS["sink.billing.organization"].to_bytes(4, "big")
 
 
 def test_a_views_headers_are_the_same_on_every_replay_and_differ_by_sink_and_revision() -> None:
     def emission(sink: str, revision: int) -> Emission:
-        return Emission(sink, "provider", "p", revision, {}, ["npi", "last_name"])
+        return Emission(sink, "provider", "p", revision, BillingOrganization(), ["npi", "last_name"])
 
     assert headers(emission("billing", 3)) == headers(emission("billing", 3))
     ids = {str(headers(emission(s, r))["ce_id"]) for s in ("billing", "directory") for r in (3, 4)}

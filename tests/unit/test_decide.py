@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from connectors.envelope import Change as Row
 from connectors.envelope import Message, Source
 from streams.agents.decide import Decide, Holder, encode_json
+from streams.core import canonical
 from streams.core import entity as core_entity
 from streams.core.malformed import REASONS
 from streams.engine.memory import MemoryPartition
@@ -318,7 +319,7 @@ def test_a_decision_that_raises_is_taken_back_said_once_and_made_when_the_defect
 
 def holders(bench: Bench, npi: str) -> dict[str, Any]:
     rows = bench.entity(f"npi/{npi}".encode()).claims["platform"]["holder"]
-    return {row_id: claim.held for row_id, claim in rows.items()}
+    return {row_id: claim.image("holder") for row_id, claim in rows.items()}
 
 
 def announced(outputs: list[Output]) -> list[Message]:
@@ -329,11 +330,11 @@ def test_two_providers_of_one_npi_meet_at_the_npi_and_one_leaves_it(bench: Bench
     for number in (0, 1):
         bench.commit(row("provider", provider_id=f"provider-{number}"))
         bench.feed(*announced(bench.settle()), topic="claims.npi")
-    assert [h["id"] for h in holders(bench, "1234567893").values()] == ["provider-0", "provider-1"]
+    assert [h.id for h in holders(bench, "1234567893").values()] == ["provider-0", "provider-1"]
     bench.commit(row("provider", provider_id="provider-1", npi="1407071236"))
     bench.feed(*announced(bench.settle()), topic="claims.npi")
     assert holders(bench, "1234567893")["provider/provider-1"] is None
-    assert holders(bench, "1407071236")["provider/provider-1"] == {"kind": "provider", "id": "provider-1"}
+    assert holders(bench, "1407071236")["provider/provider-1"] == canonical.Holder("provider", "provider-1")
     assert bench.partition.store.dirty() == []
 
 

@@ -9,15 +9,17 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from connectors.envelope import UNAVAILABLE as UNLOGGED
 from connectors.envelope import Change as Row
 from streams.core import entity as core_entity
 from streams.core.advance import advance, miss
+from streams.core.canonical import RECORDS, License, Organization, ProviderLocation
 from streams.core.change import Change, Malformed, Position
 from streams.core.entity import APPLIED, SUPERSEDED, UNCHANGED, Entity, aggregate, golden
 from tests.strategies import BY_TYPE, CATALOG, any_entity, decoded, reordered, replayed
-from tests.world import AUTHORITY, entity_of, row
+from tests.world import AUTHORITY, entity_of, row, rows_of
 
 
 def claims_of(changes: list[Change]) -> Any:
@@ -67,7 +69,7 @@ def test_the_newest_position_of_a_row_wins_in_whatever_order(shuffled: list[Chan
     claims = claims_of(shuffled)["credentialing"]
     for (record, row_id), change in newest.items():
         assert claims[record][row_id].position == change.position
-        assert (claims[record][row_id].held is None) == (change.values is None)
+        assert claims[record][row_id].is_deleted == (change.values is None)
 
 
 @given(any_entity)
@@ -83,28 +85,29 @@ def test_a_golden_value_depends_only_on_claims_its_authority_row_admits(
 ) -> None:
     """Invariant 4: whatever another system claims of fields it doesn't own, nothing changes."""
     entity = entity_of(history, history[0].kind, history[0].entity_id)
-    before = golden(entity, AUTHORITY)
+    before = rows_of(golden(entity, AUTHORITY))
     for change in data.draw(st.lists(st.sampled_from(history), min_size=1, max_size=4)):
         owners = AUTHORITY.owners[change.record]
         fields = CATALOG.records[change.record].fields
-        values = {f: data.draw(st.none() | BY_TYPE[fields[f].type]) for f in fields if owners[f] != other}
+        drawn = {f: data.draw(st.none() | BY_TYPE[fields[f].type]) for f in fields if owners[f] != other}
+        values = RECORDS[change.record](**drawn)
         later = (change.position[0] + 1, change.position[1], change.position[2])
         aggregate(entity, msgspec.structs.replace(change, system=other, position=later, values=values))
-    assert golden(entity, AUTHORITY) == before
+    assert rows_of(golden(entity, AUTHORITY)) == before
 
 
 def test_what_another_system_owns_of_a_row_is_added_and_keeps_no_deleted_row_alive() -> None:
     group = row("organization", org_id="organization-0", npi="1245319599")
     [ours] = decoded([[group]])
     theirs = msgspec.structs.replace(
-        ours, system="billing", values={"billing_line1": "1 Lockbox", "legal_name": "No"}
+        ours, system="billing", values=Organization(billing_line1="1 Lockbox", legal_name="No")
     )
     entity = entity_of([theirs, ours], "organization", "organization-0")
-    root = golden(entity, AUTHORITY).one("organization")
+    root = golden(entity, AUTHORITY).one(Organization)
     assert root is not None
-    assert (root["billing_line1"], root["legal_name"]) == ("1 Lockbox", "Example Group")
+    assert (root.billing_line1, root.legal_name) == ("1 Lockbox", "Example Group")
     aggregate(entity, msgspec.structs.replace(ours, position=(9, 0, 0), values=None))
-    assert golden(entity, AUTHORITY).one("organization") is None
+    assert golden(entity, AUTHORITY).one(Organization) is None
 
 
 # ---- examples: outcomes ----
@@ -121,7 +124,7 @@ def test_a_deleted_row_leaves_a_tombstone_that_older_rows_do_not_raise() -> None
     first, gone = decoded([[license_row()], [Row("license", license_row().row, "d")]])
     entity = Entity("provider", "provider-0")
     assert [aggregate(entity, gone), aggregate(entity, first)] == [APPLIED, SUPERSEDED]
-    assert golden(entity, AUTHORITY).rows("license") == {}
+    assert golden(entity, AUTHORITY).rows(License) == {}
 
 
 # ---- examples: refused values keep the last good one ----
@@ -133,21 +136,21 @@ def test_a_refused_value_keeps_the_last_good_one_until_it_is_corrected() -> None
     seen = []
     for change in (good, wrong, worse, right):
         aggregate(entity, change)
-        seen.append(golden(entity, AUTHORITY).rows("license")["license-0"]["state"])
+        seen.append(golden(entity, AUTHORITY).rows(License)["license-0"].state)
     assert seen == ["IL", "IL", "IL", "WI"]
 
 
 def test_a_refused_value_with_no_good_one_before_is_null_and_the_rest_of_the_row_counts() -> None:
     [change] = decoded([[license_row(state="ZZ", status="expired")]])
-    values = golden(entity_of([change]), AUTHORITY).rows("license")["license-0"]
-    assert (values["state"], values["status"]) == (None, "expired")
+    values = golden(entity_of([change]), AUTHORITY).rows(License)["license-0"]
+    assert (values.state, values.status) == (None, "expired")
 
 
 def test_a_row_deleted_and_made_again_has_no_last_good_value() -> None:
     history = decoded(
         [[license_row(state="IL")], [Row("license", license_row().row, "d")], [license_row(state="ZZ")]]
     )
-    assert golden(entity_of(history), AUTHORITY).rows("license")["license-0"]["state"] is None
+    assert golden(entity_of(history), AUTHORITY).rows(License)["license-0"].state is None
 
 
 @pytest.mark.parametrize(
@@ -162,8 +165,8 @@ def test_dates_out_of_order_keep_the_last_good_pair(table: str, record: str) -> 
     )
     good = row(table, **ids, **{first: "2020-01-01", last: "2027-01-01"})
     wrong = row(table, **ids, **{first: "2028-01-01", last: "2027-01-01"})
-    values = golden(entity_of(decoded([[good], [wrong]])), AUTHORITY).rows(record)["x"]
-    assert (values[first], values[last]) == ("2020-01-01", "2027-01-01")
+    values = golden(entity_of(decoded([[good], [wrong]])), AUTHORITY).named(record)["x"]
+    assert (getattr(values, first), getattr(values, last)) == ("2020-01-01", "2027-01-01")
 
 
 def test_a_period_that_was_never_right_stands_for_no_day() -> None:
@@ -174,7 +177,7 @@ def test_a_period_that_was_never_right_stands_for_no_day() -> None:
         effective_from="2028-01-01",
         effective_to="2027-01-01",
     )
-    assert golden(entity_of(decoded([[place]])), AUTHORITY).rows("provider_location") == {}
+    assert golden(entity_of(decoded([[place]])), AUTHORITY).rows(ProviderLocation) == {}
 
 
 # ---- examples: unchanged TOAST and gaps ----
@@ -183,8 +186,8 @@ def test_a_period_that_was_never_right_stands_for_no_day() -> None:
 def test_an_unlogged_value_keeps_what_is_held() -> None:
     history = decoded([[license_row(number="A1")], [license_row(number=UNLOGGED, status="expired")]])
     entity = entity_of(history)
-    values = golden(entity, AUTHORITY).rows("license")["license-0"]
-    assert (values["number_raw"], values["status"]) == ("A1", "expired")
+    values = golden(entity, AUTHORITY).rows(License)["license-0"]
+    assert (values.number_raw, values.status) == ("A1", "expired")
     assert entity.claims["credentialing"]["license"]["license-0"].gaps == []
 
 
@@ -255,7 +258,7 @@ def test_a_decision_can_be_taken_back_whole() -> None:
     entity.sent, entity.findings = {}, {}
     before, standing = core_entity.encode(entity), core_entity.standing(entity)
     entity.revision, entity.announced, entity.dirty = 9, "1234567893", None
-    entity.sent["directory"] = core_entity.Sent(9, b"")
+    entity.sent["directory"] = core_entity.Sent(9, Raw(b"\x90"))
     entity.findings["code subject"] = core_entity.Open((0, 0, 0), "low", "warn", "", "")
     entity.trail, entity.depends = [*entity.trail, *deepcopy(entity.trail)], ["location/x"]
     core_entity.take_back(entity, standing)

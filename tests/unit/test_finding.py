@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from connectors.envelope import Source
 from streams.core import finding
 from streams.core.advance import advance, decide, miss
+from streams.core.canonical import RECORDS
 from streams.core.change import Change, Malformed
 from streams.core.entity import Entity
 from streams.core.finding import CODES, Found, settle
@@ -45,7 +46,7 @@ def test_a_finding_keeps_when_it_opened() -> None:
 def test_findings_hold_no_value_of_the_row(history: list[Change]) -> None:
     """Invariant 11: a finding's topic clears nothing. Its texts are the table's, its subject a path."""
     entity = entity_of(history, history[0].kind, history[0].entity_id)
-    fields = {field for change in history for field in change.values or ()}
+    fields = {field for change in history for field in RECORDS[change.record].__struct_fields__}
     ids = {change.row_id for change in history} | {change.record for change in history}
     references = {"location", "organization", "location-0", "location-1", "location-9"}
     references |= {"organization-0", "organization-1", "organization-9"}

@@ -169,12 +169,8 @@ def test_a_check_never_raises_and_what_passes_has_a_canonical_form_that_passes(
 @given(any_entity)
 def test_every_refused_field_has_a_code_and_every_other_none(history: list) -> None:  # type: ignore[type-arg]
     for change in history:
-        values = {
-            f: None if v is not None and not isinstance(v, str) else v
-            for f, v in (change.values or {}).items()
-        }
-        for field in refused_fields(change.record, values):
-            assert refusal_code(change.record, field, values).startswith("format.")
+        for field in refused_fields(change.record, change.values) if change.values else ():
+            assert refusal_code(change.record, field, change.values).startswith("format.")
 
 
 def test_checks_and_date_pairs_name_canonical_fields_only() -> None:

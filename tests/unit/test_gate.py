@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from streams.core.entity import Golden
 from streams.core.finding import CODES, HOLD, Found
 from streams.core.gate import PASS, Hold, Withdraw, judge
+from tests.world import golden_of
 
 found_sets = st.sets(st.builds(Found, st.sampled_from(sorted(CODES)), st.just("x")))
 
 
 def golden(kind: str = "provider", **values: object) -> Golden:
-    return Golden(kind, "id", {kind: {"id": values}} if values else {})
+    return golden_of(kind, "id", {kind: {"id": values}} if values else {})
 
 
 @given(st.sampled_from(["terminated", "suspended", "pending", "", None]), found_sets)
@@ -42,7 +43,14 @@ def test_an_active_provider_is_held_by_exactly_the_codes_that_hold(found: set[Fo
 
 @pytest.mark.parametrize("kind", ["location", "organization"])
 def test_reference_kinds_have_no_status(kind: str) -> None:
-    assert judge(golden(kind, name="x"), [], was_known=True) == PASS
+    assert (
+        judge(
+            golden(kind, **{"location": {"name": "x"}, "organization": {"legal_name": "x"}}[kind]),
+            [],
+            was_known=True,
+        )
+        == PASS
+    )
 
 
 def test_an_unknown_reference_holds() -> None:

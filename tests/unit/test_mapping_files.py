@@ -10,7 +10,9 @@ from msgspec import Raw
 
 from connectors.systems import HERE, SYSTEMS
 from schemas.catalog import Mapping, Table, load_catalog, load_mapping, load_mappings
-from streams.core import change
+from streams.core.canonical import Provider
+from streams.core.columns import Column, TableDecoder
+from streams.core.columns import Table as SourceTable
 from streams.errors import InvalidInput
 
 # Tables that never leave, as the domain pages and the schemas say; every other table must be mapped.
@@ -194,8 +196,8 @@ def test_a_mapping_that_names_the_ssn_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_field_may_be_a_text_array_in_one_system_and_jsonb_in_another() -> None:
-    column = (change.Column("id", "id", "uuid"), change.Column("listed", "languages", "json"))
-    decoder = change.TableDecoder(change.Table("t", "provider", "provider", "id", "id", "state", column))
+    mapped = (Column("id", "id", "uuid"), Column("listed", "languages", "json"))
+    decoder = TableDecoder(SourceTable("t", "provider", "provider", "id", "id", "state", mapped))
     images = [b'{"id":"x","listed":["en","es"]}', b'{"id":"x","listed":"[\\"en\\",\\"es\\"]"}']
-    decoded = [decoder.decode(Raw(image), unavailable=False)[2]["languages"] for image in images]
-    assert decoded == [["en", "es"], ["en", "es"]]
+    decoded = [decoder.decode(Raw(image), unavailable=False).values for image in images]
+    assert decoded == [Provider(languages=["en", "es"])] * 2

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.billing.adapter import BILLING
 from connectors.directory.adapter import DIRECTORY
@@ -15,7 +16,9 @@ from connectors.table import System
 from schemas.authority import load_authority
 from schemas.catalog import load_catalog
 from streams.core import view
+from streams.core.canonical import Taxonomy
 from streams.core.entity import Entity, Golden, golden
+from streams.core.today import primary_taxonomy
 from streams.operate.masking import leaves, view_schema
 from streams.operate.provenance import PROVENANCE, Leaf, Scene, rows
 from streams.operate.sandbox import Sandbox
@@ -103,12 +106,12 @@ class World:
     def look(self, kind: str, entity_id: str) -> Golden | None:
         return self.golden.get(f"{kind}/{entity_id}")
 
-    def build(self, sink: str, record: Golden) -> dict[str, Any]:
+    def build(self, sink: str, record: Golden) -> view.View:
         return view.build(record, self.look, self.as_of)[sink]
 
     def check(self, sink: str, record: Golden) -> Iterator[str]:
         """Every path of this view whose sources were proven."""
-        for path, value, item in values(self.build(sink, record)):
+        for path, value, item in values(view.named(self.build(sink, record))):
             leaf = PROVENANCE[sink, record.kind].get(plain_path(path), Leaf(""))
             if not leaf.sources or path in (*DECIDED, f"{record.kind}_id"):
                 continue
@@ -125,15 +128,15 @@ class World:
         if not found:
             return value is None
         ((entity_name, row_id),) = found
-        row = self.golden[entity_name].records[name][row_id]
-        before = row.get(field)
-        now = self.build(sink, record).get(path.partition("[")[0])
-        count = len(now) if isinstance(now, list) else 0
-        row[field] = other(before)
+        held = self.golden[entity_name].named(name)
+        before = held[row_id]
+        shown = view.named(self.build(sink, record)).get(path.partition("[")[0])
+        count = len(shown) if isinstance(shown, list) else 0
+        held[row_id] = replace(before, **{field: other(getattr(before, field))})
         try:
-            after = self.build(sink, record)
+            after = view.named(self.build(sink, record))
         finally:
-            row[field] = before
+            held[row_id] = before
         return differs(after, path, value, scene.item, count)
 
 
@@ -169,10 +172,10 @@ def other(value: Any) -> Any:
 def test_the_row_named_for_a_taxonomy_is_the_one_the_view_took(entities: dict[str, Entity]) -> None:
     world = World(entities)
     for record in world.golden.values():
-        chosen = view.primary_taxonomy(record, world.as_of) if record.kind == "provider" else None
+        chosen = primary_taxonomy(record, world.as_of) if record.kind == "provider" else None
         if chosen is not None:
             ((_, row_id),) = rows(Scene(record, world.look, world.as_of), "taxonomy")
-            assert record.rows("taxonomy")[row_id] is chosen
+            assert record.rows(Taxonomy)[row_id] is chosen
 
 
 def test_a_view_read_back_path_by_path_loses_nothing(tmp_path: Path) -> None:

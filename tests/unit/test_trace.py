@@ -17,7 +17,9 @@ RECORDS = {("directory", 1): BASE + 10_000, ("directory", 2): BASE + 51_000}
 
 
 def traced(target: Held) -> Trace:
-    entity = Entity("provider", "p", revision=2, trail=STEPS)
+    entity = Entity("provider", "p", revision=2)
+    for step in STEPS:
+        entity.remember(step)
     return describe(Located(entity, "worker/test"), RECORDS, {"directory": target})
 
 
