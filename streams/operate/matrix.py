@@ -23,6 +23,7 @@ SECTIONS = {
     6: "Participation and billing",
     7: "Directory-only facts",
     9: "Stewardship",
+    1: "Witnesses: evidence from outside",
 }
 """Section of the authority matrix -> its title."""
 RULES = {

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from schemas.authority import FieldAuthority, load_authority, load_rules, read
+from schemas.catalog import Catalog, load_catalog
 from schemas.problem import Problem
 from streams.core.authority import compile_owners, owned_by
 from streams.errors import InvalidInput
 
-SHIPPED = (Path(__file__).parents[2] / "schemas" / "authority.toml").read_text("utf-8")
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+SHIPPED = (SCHEMAS / "authority.toml").read_text("utf-8")
 LICENSE = '[record.license]\nfields = ["state", '
 
 
@@ -190,6 +192,48 @@ def test_a_system_is_written_only_where_its_mapping_holds_the_field_and_it_does_
     assert location["name"].write == {"credentialing": "never", "directory": "always", "billing": "always"}
     assert location["line2"].write == {"credentialing": "never", "directory": "if_not_claimant"}
     assert location["url"].write == {"directory": "never"}
+
+
+# ---- witnesses ----
+
+WITNESS = """
+[record.oig_list]
+fields = ["npi", "excluded_on"]
+owner = "leie"
+rule = "external_reference"
+edit = "ignore"
+approval = "A0"
+source = "1 external_reference"
+"""
+
+
+def with_a_witness(folder: Path, said: str = WITNESS) -> tuple[Path, Catalog]:
+    """The shipped files with one witness's record more."""
+    fields = 'npi = { type = "text", class = "S2" }\nexcluded_on = { type = "date", class = "S2" }\n'
+    canonical = (SCHEMAS / "canonical.toml").read_text("utf-8")
+    (folder / "canonical.toml").write_text(
+        f'{canonical}\n[oig_list]\nkind = "provider"\n[oig_list.fields]\n{fields}'
+    )
+    (folder / "authority.toml").write_text(SHIPPED + said)
+    return folder / "authority.toml", load_catalog(folder)
+
+
+def test_a_witness_keeps_its_own_record_and_is_written_nowhere(tmp_path: Path) -> None:
+    matrix = load_rules(*with_a_witness(tmp_path))
+    field = matrix.records["oig_list"]["npi"]
+    assert (field.owners, dict(field.write)) == (("leie",), {})
+    assert matrix.authority().admitted["oig_list"] == {"leie": None}
+
+
+def test_a_witness_owns_nothing_by_another_rule(tmp_path: Path) -> None:
+    file, catalog = with_a_witness(tmp_path, WITNESS.replace("external_reference", "source_of_truth", 1))
+    assert [p.code for p in read(file, catalog).problems] == ["authority.owner_kind"]
+
+
+def test_a_new_record_without_a_row_is_refused(tmp_path: Path) -> None:
+    file, catalog = with_a_witness(tmp_path, "")
+    (found,) = read(file, catalog).problems
+    assert (found.code, found.what) == ("authority.record_missing", "record 'oig_list' has no table")
 
 
 # ---- what the core reads ----
