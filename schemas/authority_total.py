@@ -2,7 +2,7 @@
 
     AuthorityFile, its entries, the catalogue --> problems, each with its line
 
-Pure but for nothing: the date of today is an argument. Contradictions within a row: schemas/authority_check.py.
+Pure: the date of today is an argument. Contradictions within a row: schemas/authority_check.py.
 """
 
 from __future__ import annotations
