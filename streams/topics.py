@@ -36,6 +36,9 @@ DAY = 24 * HOUR
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """A larger row would fail the connector's task and halt capture; producers set the same limit."""
 
+QUARANTINE_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
+"""The largest record still fits with the headers that say why: else its chunk would be tried again without end."""
+
 PARTITIONS = 4
 BROKER_DEFAULT = -1
 TIMEOUT = 30.0
@@ -81,7 +84,11 @@ CATALOGUE: tuple[Topic, ...] = (
         "workers", _table(lag=0, tombstones=HOUR), one=True, why="which worker answers for which partition"
     ),
     Topic("finding", _table(lag=DAY, tombstones=30 * DAY), why="findings opened, changed, closed"),
-    Topic("quarantine", _log(days=90), why="bad records: original bytes, headers, reason"),
+    Topic(
+        "quarantine",
+        {**_log(days=90), "max.message.bytes": str(QUARANTINE_BYTES)},
+        why="bad records: original bytes, headers, reason",
+    ),
     Topic("receipt", _REPLAY, why="what adapters could not apply"),
     Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),
