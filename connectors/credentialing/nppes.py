@@ -2,7 +2,7 @@
 
     npidata_pfile.csv --read--> Mapped | Skipped per row --> load.py
 
-Pure: reads any iterable of lines (nppes_file.py finds the columns). Entity type 1 becomes a provider with
+Pure: reads any iterable of lines (npidata.py names the columns). Entity type 1 becomes a provider with
 its practice location, licences and taxonomies (15 slots); type 2 an organization with its location. NPPES says
 nothing about networks, affiliations or a licence's status, so neither do the rows. A deactivated row blanks
 nothing: it is skipped and counted.
@@ -11,12 +11,14 @@ nothing: it is skipped and counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
 from typing import NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 from connectors.credentialing.bundle import Bundle
-from connectors.credentialing.nppes_file import (
+from connectors.reference import delimited
+from connectors.reference.dates import iso
+from connectors.reference.delimited import Layout
+from connectors.reference.npidata import (
     CITY,
     CREDENTIAL,
     DEACTIVATED,
@@ -37,16 +39,14 @@ from connectors.credentialing.nppes_file import (
     PHONE,
     POSTAL_CODE,
     REACTIVATED,
+    ROSTER,
     SEX,
     SLOTS,
     STATE,
     SUFFIX,
-    Layout,
-    layout_of,
     license_column,
     license_state_column,
     primary_column,
-    rows_of,
     taxonomy_column,
 )  # fmt: skip
 from streams.errors import InvalidInput
@@ -72,22 +72,26 @@ class Skipped(NamedTuple):
 Outcome: TypeAlias = Mapped | Skipped
 
 
+NEXT = {
+    "not_csv": "download the file again",
+    "not_text": "unpack the zip and name the npidata_pfile CSV",
+    "not_data": "download the dissemination file again",
+    "column_missing": "use an NPPES V2 npidata file with its header line",
+    "row_shape": "download it again and compare its size",
+    "no_rows": "download the file again",
+}
+
+
 def read(lines: Iterable[str], name: str = "the file") -> Iterator[Outcome]:
     """One outcome a data row, in order; raises InvalidInput where the file stops being an NPPES V2 file."""
-    rows = rows_of(lines, name)
-    layout = layout_of(next(rows, (0, []))[1], name)
-    empty = True
-    for line, row in rows:
-        if len(row) != layout.width:
-            raise InvalidInput(
-                "nppes.row_shape",
-                f"{name}, line {line}: {len(row)} of {layout.width} columns; is the file cut off?",
-                "download it again and compare its size",
-            )
-        empty = False
+    rows = delimited.rows_of(lines, name, _refuse)
+    layout = delimited.layout_of(next(rows, (0, []))[1], ROSTER, name, _refuse)
+    for row in delimited.complete(rows, layout, name, _refuse):
         yield map_row(layout, row)
-    if empty:
-        raise InvalidInput("nppes.no_rows", f"{name}: a header and no rows", "download the file again")
+
+
+def _refuse(why: str, message: str) -> InvalidInput:
+    return InvalidInput(f"nppes.{why}", message, NEXT[why])
 
 
 def map_row(layout: Layout, row: list[str]) -> Outcome:
@@ -110,18 +114,8 @@ def _deactivated(since: str | None, again: str | None) -> bool:
     """Deactivated, and not reactivated on or after that day."""
     if since is None:
         return False
-    ended, resumed = _day(since), _day(again)
+    ended, resumed = iso(since), iso(again)
     return resumed is None or (ended is not None and resumed < ended)
-
-
-def _day(text: str | None) -> date | None:
-    """MM/DD/YYYY as published; M/D/YY as spreadsheets leave it (a registry born in 2005 has no other century)."""
-    for form in ("%m/%d/%Y", "%m/%d/%y"):
-        try:
-            return datetime.strptime(text or "", form).date()
-        except ValueError:
-            continue
-    return None
 
 
 def _provider(layout: Layout, row: list[str], npi: str) -> Bundle:

@@ -9,41 +9,42 @@ from pathlib import Path
 
 import pytest
 
-from connectors.credentialing import nppes, nppes_file
+from connectors.credentialing import nppes
 from connectors.credentialing.bundle import Bundle, by_table
 from connectors.credentialing.nppes import Mapped, Outcome, Skipped
+from connectors.reference import npidata
 from streams.errors import InvalidInput
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 
-HEADER = [*nppes_file.COLUMNS, "Certification Date"]
+HEADER = [*npidata.COLUMNS, "Certification Date"]
 PERSON = {
-    nppes_file.NPI: "2234567891",
-    nppes_file.ENTITY_TYPE: "1",
-    nppes_file.LAST_NAME: "QUILLMERE",
-    nppes_file.FIRST_NAME: "ODALYS",
-    nppes_file.CREDENTIAL: "M.D.",
-    nppes_file.SEX: "F",
-    nppes_file.LINE1: "12 NUTMEG TERRACE",
-    nppes_file.CITY: "MADISON",
-    nppes_file.STATE: "WI",
-    nppes_file.POSTAL_CODE: "537031234",
-    nppes_file.PHONE: "6085550100",
-    nppes_file.taxonomy_column(1): "207R00000X",
-    nppes_file.license_column(1): "0012",
-    nppes_file.license_state_column(1): "WI",
-    nppes_file.primary_column(1): "N",
-    nppes_file.taxonomy_column(3): "207Q00000X",
-    nppes_file.license_column(3): "0012",
-    nppes_file.license_state_column(3): "WI",
-    nppes_file.primary_column(3): "Y",
+    npidata.NPI: "2234567891",
+    npidata.ENTITY_TYPE: "1",
+    npidata.LAST_NAME: "QUILLMERE",
+    npidata.FIRST_NAME: "ODALYS",
+    npidata.CREDENTIAL: "M.D.",
+    npidata.SEX: "F",
+    npidata.LINE1: "12 NUTMEG TERRACE",
+    npidata.CITY: "MADISON",
+    npidata.STATE: "WI",
+    npidata.POSTAL_CODE: "537031234",
+    npidata.PHONE: "6085550100",
+    npidata.taxonomy_column(1): "207R00000X",
+    npidata.license_column(1): "0012",
+    npidata.license_state_column(1): "WI",
+    npidata.primary_column(1): "N",
+    npidata.taxonomy_column(3): "207Q00000X",
+    npidata.license_column(3): "0012",
+    npidata.license_state_column(3): "WI",
+    npidata.primary_column(3): "Y",
 }
 GROUP = {
-    nppes_file.NPI: "2234567909",
-    nppes_file.ENTITY_TYPE: "2",
-    nppes_file.ORGANIZATION_NAME: "WRENFIELD CLINIC LLC",
-    nppes_file.LINE1: "12 NUTMEG TERRACE",
-    nppes_file.STATE: "WI",
+    npidata.NPI: "2234567909",
+    npidata.ENTITY_TYPE: "2",
+    npidata.ORGANIZATION_NAME: "WRENFIELD CLINIC LLC",
+    npidata.LINE1: "12 NUTMEG TERRACE",
+    npidata.STATE: "WI",
 }
 
 
@@ -96,7 +97,7 @@ def test_an_organization_becomes_an_organization_with_its_own_location() -> None
 
 
 def test_individuals_at_one_address_share_a_location() -> None:
-    first, second = read(PERSON, {**PERSON, nppes_file.NPI: "2234567917"})
+    first, second = read(PERSON, {**PERSON, npidata.NPI: "2234567917"})
     assert isinstance(first, Mapped)
     assert isinstance(second, Mapped)
     here, there = (outcome.bundle.rows["practice_location"][0]["location_id"] for outcome in (first, second))
@@ -116,23 +117,23 @@ def test_columns_are_found_by_name_in_any_order_and_unknown_ones_are_ignored() -
     ("again", "skipped"), [("", True), ("05/01/2026", False), ("03/01/2026", False), ("02/28/2026", True)]
 )
 def test_a_deactivated_npi_is_skipped_unless_it_was_reactivated(again: str, skipped: bool) -> None:
-    row = {**PERSON, nppes_file.DEACTIVATED: "03/01/2026", nppes_file.REACTIVATED: again}
+    row = {**PERSON, npidata.DEACTIVATED: "03/01/2026", npidata.REACTIVATED: again}
     assert (read(row) == [Skipped("deactivated")]) is skipped
 
 
 def test_a_deactivated_row_with_nothing_but_its_npi_makes_no_rows() -> None:
-    assert read({nppes_file.NPI: "2234567891", nppes_file.DEACTIVATED: "6/15/26"}) == [Skipped("deactivated")]
+    assert read({npidata.NPI: "2234567891", npidata.DEACTIVATED: "6/15/26"}) == [Skipped("deactivated")]
 
 
 def test_a_row_without_entity_type_or_npi_is_skipped_and_says_why() -> None:
-    assert read({**PERSON, nppes_file.ENTITY_TYPE: ""}, {**PERSON, nppes_file.NPI: " "}) == [
+    assert read({**PERSON, npidata.ENTITY_TYPE: ""}, {**PERSON, npidata.NPI: " "}) == [
         Skipped("entity_type_missing"),
         Skipped("npi_missing"),
     ]
 
 
 def test_unavailable_is_no_value() -> None:
-    rows = only(read({**GROUP, nppes_file.OTHER_ORGANIZATION_NAME: "<UNAVAIL>"})).rows
+    rows = only(read({**GROUP, npidata.OTHER_ORGANIZATION_NAME: "<UNAVAIL>"})).rows
     assert rows["organization"][0]["dba"] is None
 
 
@@ -147,7 +148,7 @@ def test_unavailable_is_no_value() -> None:
         ([*file_of(), '"2234567891","1","WREN'], "nppes.not_csv"),
     ],
 )
-def test_what_is_no_nppes_file_is_refused_with_a_code_and_a_next_step(lines: list[str], code: str) -> None:
+def test_what_is_no_npidata_is_refused_with_a_code_and_a_next_step(lines: list[str], code: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         list(nppes.read(lines, "sample.csv"))
     assert refused.value.code == code
@@ -156,7 +157,7 @@ def test_what_is_no_nppes_file_is_refused_with_a_code_and_a_next_step(lines: lis
 
 
 def test_a_renamed_column_is_named() -> None:
-    header = ["Provider Gender Code" if name == nppes_file.SEX else name for name in HEADER]
+    header = ["Provider Gender Code" if name == npidata.SEX else name for name in HEADER]
     with pytest.raises(InvalidInput, match="Provider Sex Code"):
         list(nppes.read(file_of(PERSON, header=header)))
 
