@@ -578,6 +578,100 @@ class Network(Row, array_like=True, frozen=True, gc=False):
     market: str | None = None
 
 
+class Nppes(Row, array_like=True, frozen=True, gc=False):
+    """nppes, of kind provider."""
+
+    RECORD: ClassVar[str] = "nppes"
+
+    nppes_npi: str | None = None
+    entity_type: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    middle_name: str | None = None
+    name_suffix: str | None = None
+    organization_name: str | None = None
+    other_name: Any = None
+    credential: str | None = None
+    status: str | None = None
+    deactivated_on: str | None = None
+    reactivated_on: str | None = None
+    replacement_npi: str | None = None
+    practice: Any = None
+    mailing: Any = None
+    taxonomies: Any = None
+    last_update: str | None = None
+
+
+class Leie(Row, array_like=True, frozen=True, gc=False):
+    """leie, of kind provider."""
+
+    RECORD: ClassVar[str] = "leie"
+
+    leie_npi: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    middle_name: str | None = None
+    business_name: str | None = None
+    general: str | None = None
+    specialty: str | None = None
+    dob_hash: str | None = None
+    address: Any = None
+    state: str | None = None
+    exclusion_type: str | None = None
+    excluded_on: str | None = None
+    reinstated_on: str | None = None
+    waived_on: str | None = None
+    waiver_state: str | None = None
+
+
+class Sam(Row, array_like=True, frozen=True, gc=False):
+    """sam, of kind provider."""
+
+    RECORD: ClassVar[str] = "sam"
+
+    sam_npi: str | None = None
+    sam_number: str | None = None
+    classification: str | None = None
+    name: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    middle_name: str | None = None
+    name_suffix: str | None = None
+    address: Any = None
+    state: str | None = None
+    uei: str | None = None
+    cage: str | None = None
+    program: str | None = None
+    agency: str | None = None
+    ct_code: str | None = None
+    exclusion_type: str | None = None
+    comments: str | None = None
+    active_on: str | None = None
+    terminates_on: str | None = None
+    indefinite: bool | None = None
+    record_status: str | None = None
+    cross_reference: str | None = None
+    created_on: str | None = None
+
+
+class DeaRegistry(Row, array_like=True, frozen=True, gc=False):
+    """dea_registry, of kind provider."""
+
+    RECORD: ClassVar[str] = "dea_registry"
+
+    number: str | None = None
+    name: str | None = None
+    company: str | None = None
+    business_activity: str | None = None
+    sub_code: str | None = None
+    schedules: list[str | None] | None = None
+    expires: str | None = None
+    address: Any = None
+    state: str | None = None
+    payment: str | None = None
+    activity: str | None = None
+
+
 class Proposal(Row, array_like=True, frozen=True, gc=False):
     """proposal, of kind any."""
 
@@ -685,6 +779,10 @@ RECORDS: Mapping[str, type[Row]] = {
     "product": Product,
     "contract": Contract,
     "network": Network,
+    "nppes": Nppes,
+    "leie": Leie,
+    "sam": Sam,
+    "dea_registry": DeaRegistry,
     "proposal": Proposal,
     "ruling": Ruling,
     "approval": Approval,
