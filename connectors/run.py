@@ -9,15 +9,14 @@ reads nothing; when it is back, reading starts where the target says. Stops with
 from __future__ import annotations
 
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
 
 import structlog
 
+from connectors import stop as stop_signals
 from connectors.announce import Announced
 from connectors.billing import adapter as billing
 from connectors.deliver import Delivery, Report
@@ -129,8 +128,7 @@ def run(
         raise InvalidInput(
             "adapter.unknown", f"no adapter for system {system!r}", f"use one of: {', '.join(TARGETS)}"
         )
-    stop = threading.Event()
-    _stop_on_signals(stop)
+    stop = stop_signals.on_signals()
     target = Retrying(TARGETS[system](dsn), stop.wait)
     meter = Meter(system)
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
@@ -145,11 +143,3 @@ def run(
         target.close()
         announced.close()
     return 0
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)

@@ -70,6 +70,8 @@ def _table(lag: int, tombstones: int) -> dict[str, str]:
 
 
 _REPLAY = _log(days=7)
+_TOLD = _table(lag=7 * DAY, tombstones=30 * DAY)
+"""Claims of several witnesses share an entity's key: as long as a replay may reach back, each must stay readable."""
 _STORE = _table(lag=MINUTE, tombstones=7 * DAY)
 _VIEW = _table(lag=HOUR, tombstones=30 * DAY)
 
@@ -77,6 +79,7 @@ CATALOGUE: tuple[Topic, ...] = (
     *(Topic(f"cdc.{system}", _REPLAY, why="captured rows, keyed by entity") for system in SYSTEMS),
     *(Topic(f"claims.{system}", _REPLAY, why="re-keyed rows, keyed by provider") for system in REKEYED),
     Topic("claims.npi", _REPLAY, why="who holds an NPI, keyed by NPI"),
+    Topic("claims.witness", _TOLD, why="rows of NPPES, LEIE, SAM about known NPIs, keyed by entity"),
     Topic("clock", _REPLAY, why="as-of dates, snapshot complete; one record a partition"),
     Topic("entity", _STORE, why="the state; a worker's store is a cache of it"),
     Topic("reference", _STORE, why="golden records of the reference kinds, read whole by every worker"),
