@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, le=1024)
     group: str = "concord-decide"
     data_dir: Path = Path(".concord/worker")
+    reference_dir: Path = Path(".concord/reference")
+    reference_max_drop: float = Field(default=0.05, ge=0, le=1, description="share of rows a load may drop")
     transaction_linger_ms: float = Field(default=20.0, ge=1.0)
     withdraw_linger_ms: float = Field(default=2_000.0, ge=1.0)
     session_timeout_s: float = Field(default=10.0, ge=6.0)

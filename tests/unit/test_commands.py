@@ -14,7 +14,7 @@ from streams.cli import output
 from streams.cli.main import app
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 
-PROCESSES = {"worker", "adapter"}
+PROCESSES = {"worker", "adapter", "reference follow"}
 """They run until they are told to stop and answer nothing."""
 
 
@@ -35,6 +35,7 @@ def test_the_documented_commands_are_there() -> None:
         "up", "down", "demo", "worker", "adapter", "status", "explain", "trace", "mapping check",
         "sources plan", "sources apply", "sources status", "topics plan", "topics apply",
         "systems apply", "schema publish", "load generated", "load nppes",
+        "reference load", "reference status", "reference show", "reference follow",
     }  # fmt: skip
 
 
