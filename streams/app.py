@@ -283,8 +283,8 @@ def tune_gc() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
-YOUNG_SECONDS = 2.0
-OLD_EVERY = 30
+YOUNG_SECONDS = 10.0
+OLD_EVERY = 12
 
 
 async def collect_garbage() -> None:

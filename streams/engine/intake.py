@@ -14,8 +14,9 @@ The rules it keeps:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
@@ -26,12 +27,16 @@ class Chunk:
     """Consecutive records of one partition, delivered to an agent as the value of one Faust event."""
 
     tp: TP
-    records: Sequence[ConsumerRecord]
+    records: list[ConsumerRecord]
     highwater: int
     """End of what could be read (the last stable offset) when the records came."""
     live: bool = True
     """False once the partition was taken away or read again: drop the work, no acknowledgement counts."""
     acked: bool = False
+    more: Callable[[], Sequence[ConsumerRecord]] = tuple
+    """Takes what has been read behind its last record into the chunk, and returns it."""
+    arrived: Callable[[], None] = lambda: None
+    """Called when there may be more. Set by who works the chunk."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -69,10 +74,22 @@ class Partition:
 
     def take(self, tp: TP, size: int) -> Chunk:
         """The next chunk, now out."""
-        records = [self.backlog.popleft() for _ in range(min(size, len(self.backlog)))]
-        chunk = Chunk(tp, records, self.highwater)
+        chunk = Chunk(tp, self._take(size), self.highwater)
+        chunk.more = partial(self._grow, chunk, size)
         self.out.append(chunk)
         return chunk
+
+    def _take(self, size: int) -> list[ConsumerRecord]:
+        return [self.backlog.popleft() for _ in range(min(size, len(self.backlog)))]
+
+    def _grow(self, chunk: Chunk, size: int) -> Sequence[ConsumerRecord]:
+        """Only the newest chunk that is out may grow: what follows it is not out yet."""
+        if not chunk.live or not self.out or chunk is not self.out[-1]:
+            return ()
+        found = self._take(size - len(chunk))
+        chunk.records += found
+        chunk.highwater = self.highwater
+        return found
 
     def settle(self) -> None:
         """Move the acknowledged prefix behind us, strictly in order."""
@@ -125,6 +142,8 @@ class Intake:
         partition = self._partitions.setdefault(tp, Partition())
         partition.backlog.extend(records)
         partition.position, partition.highwater = position, highwater
+        if records and partition.out:
+            partition.out[-1].arrived()
 
     def wants(self, tp: TP) -> bool:
         """Whether to go on fetching: not while a whole chunk is waiting already."""

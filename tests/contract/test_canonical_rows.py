@@ -8,7 +8,9 @@ from streams.core.canonical import RECORDS
 
 
 def test_the_typed_rows_are_up_to_date() -> None:
-    assert canonical.MODULE.read_text() == canonical.module(load_catalog()), "run `python -m schemas.canonical`"
+    assert canonical.MODULE.read_text() == canonical.module(load_catalog()), (
+        "run `python -m schemas.canonical`"
+    )
 
 
 def test_every_row_knows_its_record() -> None:

@@ -33,6 +33,7 @@ from streams.engine.restore import Restored, Restorer
 from streams.engine.store import Batch, Checkpoint, Shared, Store, destroy
 from streams.engine.worker import EXIT_FENCED, Partitions, Places, entity_topic_id
 from streams.operate.sandbox import context
+from tests.fixtures.decider import Chunk
 from tests.fixtures.faust_apps import until
 from tests.world import belongings, golden_of, row
 
@@ -205,19 +206,6 @@ def test_a_fenced_process_leaves_with_the_code_its_supervisor_knows() -> None:
     program = "import asyncio; from streams.engine.worker import die; asyncio.run(die('fenced'))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert ended.returncode == EXIT_FENCED
-
-
-@dataclass
-class Chunk:
-    """What the transport hands over."""
-
-    records: list[Record]
-    live: bool = True
-    behind: int = 0
-
-    @property
-    def tp(self) -> Any:
-        return self.records[0]
 
 
 def records(site: Site, source: Source, *changes: Any) -> list[Record]:

@@ -166,3 +166,26 @@ def test_a_partition_number_that_lacks_a_topic_is_refused() -> None:
 
 def test_a_worker_without_partitions_is_fine() -> None:
     check_copartitioned(frozenset({"claims"}), set())
+
+
+def test_a_chunk_that_is_out_grows_by_what_was_read_behind_it() -> None:
+    intake = reading(A, 2, chunk=4, in_flight=1)
+    told: list[str] = []
+    [chunk] = delivered(intake)
+    chunk.arrived = lambda: told.append("more")
+    intake.accept(A, records(A, 2, 3, 4), 5, 6)
+    assert told == ["more"]
+    assert [record.offset for record in chunk.more()] == [2, 3], "up to the size of a chunk"
+    assert (chunk.end, chunk.behind) == (4, 2)
+    assert chunk.more() == []
+    intake.ack(chunk)
+    assert intake.committable(A) == 4
+    assert offsets(delivered(intake)) == [[4]]
+
+
+def test_only_the_newest_chunk_grows_and_none_that_is_dead() -> None:
+    intake = reading(A, 5, chunk=2, in_flight=2)
+    first, second = delivered(intake)
+    assert list(first.more()) == []
+    intake.clear()
+    assert list(second.more()) == []

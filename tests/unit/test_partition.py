@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from streams.engine.partition import Partition
 from streams.engine.producer import Fenced, Refused
 from streams.engine.store import Store
 from streams.operate.sandbox import context
-from tests.fixtures.decider import SHARED, TOPIC, person, views
+from tests.fixtures.decider import SHARED, TOPIC, Chunk, person, views
 from tests.fixtures.waiting import wait_until
 from tests.world import belongings
 
@@ -27,19 +26,6 @@ pytestmark = pytest.mark.usefixtures("logs")
 
 
 # ---- the real partition around the handler ----
-
-
-@dataclass
-class Chunk:
-    """What the transport hands over."""
-
-    records: list[Record]
-    live: bool = True
-    behind: int = 0
-
-    @property
-    def tp(self) -> Any:
-        return self.records[0]
 
 
 def with_partition(folder: Path, story: Callable[[Partition, MemoryProducer, Source, list[str]], Any]) -> Any:
@@ -124,5 +110,51 @@ def test_the_checkpoint_stands_behind_the_units_last_output(tmp_path: Path) -> N
         checkpoint = partition.store.checkpoint()
         assert checkpoint is not None
         assert (checkpoint.topic_id, checkpoint.offset) == ("topic", sum(map(len, producer.transactions)))
+
+    with_partition(tmp_path, story)
+
+
+def test_what_follows_of_a_transaction_joins_the_unit_it_began(tmp_path: Path) -> None:
+    """Aggregating and deciding cost one Kafka transaction while nothing is behind."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        whole = chunk_of(source, person(), *belongings())
+        begun = Chunk(whole.records[:2])
+        working = asyncio.ensure_future(partition.work(begun))
+        await asyncio.sleep(0)
+        begun.waiting = whole.records[2:]
+        begun.arrived()
+        assert await working
+        assert len(begun.records) == len(whole.records)
+        assert len(producer.transactions) == 1
+        assert any(output.topic == "finding" for output in producer.transactions[0]), "decided in it"
+        assert partition.store.dirty() == []
+
+    with_partition(tmp_path, story)
+
+
+def test_a_unit_that_fails_is_worked_again_with_what_had_joined_it(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        producer.failures.append(Refused("away"))
+        whole = chunk_of(source, person(), *belongings())
+        begun = Chunk(whole.records[:1], waiting=whole.records[1:])
+        assert await partition.work(begun)
+        state = decode_state(partition.store.state() or b"")
+        assert state.outcomes == {TOPIC: {"applied": len(whole.records)}}
+
+    with_partition(tmp_path, story)
+
+
+def test_a_chunk_with_more_behind_it_waits_for_nothing(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        assert await partition.work(Chunk(chunk_of(source, person()).records, behind=5))
+        assert len(producer.transactions) == 1
+        assert partition.store.dirty() != []
 
     with_partition(tmp_path, story)
