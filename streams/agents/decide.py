@@ -204,7 +204,8 @@ class Decide:
                 self._recent.pop(key, None)
             # The kind of error only: its text may hold a value (invariant 11).
             log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=_name(error))
-            outcome = self._quarantine(unit, record, Malformed("internal.take_failed", _name(error)))
+            self._missed(unit, record, key, _failed(said, error))
+            outcome = self._quarantine(unit, record, _failed(said, error))
         self.state.count(record.topic, outcome)
         self.state.inputs[record.topic] = record.offset + 1
 
@@ -364,18 +365,28 @@ class Decide:
     def _malformed(
         self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed, now_ms: float
     ) -> str:
-        entity = unit.entities.get(key) if key is not None else None
         position = malformed.position
         if position is not None and not malformed.initial:
             self.pending.observe(malformed.system, position[:2], now_ms)
-        if key is not None and entity is not None and miss(entity, malformed, record.timestamp * 1000):
-            assert entity.dirty is not None
-            unit.touched[key] = None
-            if position is None:
-                self.pending.restore(key)
-            else:
-                self._touch(key, entity.dirty, malformed.system, position, malformed.initial)
+        self._missed(unit, record, key, malformed)
         return self._quarantine(unit, record, malformed)
+
+    def _missed(self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed) -> None:
+        """The entity's history has a gap: a finding says so, also where the bad row is the first of its entity."""
+        if key is None or not malformed.kind:
+            return
+        known = unit.entities.get(key)
+        if known is None and self.context.places(record.key or b"") != self.number:
+            return
+        entity = known or Entity(malformed.kind, malformed.entity_id)
+        if not miss(entity, malformed, record.timestamp * 1000):
+            return
+        assert entity.dirty is not None
+        unit.entities[key], unit.touched[key] = entity, None
+        if malformed.position is None:
+            self.pending.restore(key)
+        else:
+            self._touch(key, entity.dirty, malformed.system, malformed.position, malformed.initial)
 
     def _quarantine(self, unit: Unit, record: Any, malformed: Malformed) -> str:
         origin = f"{record.topic}/{record.partition}/{record.offset}"
@@ -507,6 +518,26 @@ def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:
     except msgspec.DecodeError:
         return None, Malformed("npi.undecodable", "no announcement of an NPI's holder")
     return f"npi/{holder.npi}".encode(), holder
+
+
+def _failed(said: Any, error: Exception) -> Malformed:
+    """A change that a defect of ours kept out: whose history has a gap, and since when."""
+    if not isinstance(said, Change):
+        return Malformed("internal.take_failed", _name(error))
+    return Malformed(
+        "internal.take_failed",
+        _name(error),
+        said.kind,
+        said.entity_id,
+        said.record,
+        said.row_id,
+        said.system,
+        said.position,
+        said.initial,
+        said.txid,
+        said.committed_us,
+        said.captured_us,
+    )
 
 
 def _name(error: Exception) -> str:

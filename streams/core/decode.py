@@ -56,6 +56,8 @@ _STREAMED = 2**63
 """No LSN reaches it: taken off the LSN of a row that was read, it leaves a number below every streamed one's."""
 
 
+_NAME_LENGTH = 64
+"""PostgreSQL's own limit is 63 bytes: a longer name is nobody's table, and must not fill a header."""
 _NOTHING: dict[str, Any] = {}
 _ALL: tuple[str, ...] = ()
 
@@ -92,7 +94,8 @@ class Decoder:
             if source.table in CONTROL_TABLES:
                 return Control(self.system, source.table)
             return Malformed(
-                "change.table_unknown", f"table {source.table!r} is in no mapping of {self.system}"
+                "change.table_unknown",
+                f"table {source.table[:_NAME_LENGTH]!r} is in no mapping of {self.system}",
             )
         table = decoder.table
         if envelope.op not in _OPERATIONS:

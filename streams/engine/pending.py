@@ -95,9 +95,13 @@ class Pending:
         self.late = 0
         """entities touched by a transaction that was thought to be over: views of half a transaction"""
         self._lingered: dict[str, tuple[tuple[int, int], set[bytes]]] = {}
+        self._since: dict[bytes, float] = {}
+        """key -> when it was touched first since its last decision, oldest first"""
+        self._now_ms = 0.0
 
     def observe(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
         """A streamed record of this transaction arrived, whatever it touched."""
+        self._now_ms = now_ms
         self._heard.note(system, prior, now_ms)
         current = self._open.get(system)
         if current is None or prior > current.prior:
@@ -116,6 +120,7 @@ class Pending:
                 self._due[key] = True  # re-sent after a restart: its transaction is long over
             return
         current.touched[key] = None
+        self._since.setdefault(key, self._now_ms)
         self._due.pop(key, None)
         self._withdrawing.pop(key, None)
         lingered = self._lingered.get(system)
@@ -163,15 +168,28 @@ class Pending:
         """Up to `limit` entities to decide now, which leave the books, each with whether its transaction was
         proven over (rather than lingered out)."""
         self._linger_out(now_ms)
+        self._grow_stale(now_ms)
         for key in [k for k, at in self._withdrawing.items() if at <= now_ms]:
             del self._withdrawing[key]
             self._due[key] = True
         items = [(key, self._due[key]) for key in list(self._due)[:limit]]
         for key, _ in items:
             del self._due[key]
+            self._since.pop(key, None)
         while self._released and len(items) < limit:
             items.append((self._released.popleft(), True))
         return items
+
+    def _grow_stale(self, now_ms: float) -> None:
+        """An entity touched again and again, with no pause to decide it in, is decided all the same in the end."""
+        while self._since:
+            key, since = next(iter(self._since.items()))
+            if since + MAX_STALENESS_MS > now_ms:
+                return
+            del self._since[key]
+            for current in self._open.values():
+                if current.touched.pop(key, 0) is None:
+                    self._due[key] = False
 
     def _linger_out(self, now_ms: float) -> None:
         for system, current in self._open.items():
@@ -203,6 +221,8 @@ class Pending:
             return now_ms
         times = [self._over_ms(s, t, now_ms) for s, t in self._open.items() if t.touched]
         times += self._withdrawing.values()
+        if times and self._since:
+            times.append(next(iter(self._since.values())) + MAX_STALENESS_MS)
         return min(times) if times else None
 
     def __len__(self) -> int:

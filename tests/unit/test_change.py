@@ -160,6 +160,12 @@ def test_every_document_jsonb_can_hold_comes_back(document: Any) -> None:
     assert said.values.languages == document
 
 
+def test_a_strangers_table_name_is_cut() -> None:
+    said = decode(*with_source(table="x" * 1_000_000))
+    assert isinstance(said, Malformed)
+    assert len(said.detail) < 200, "it becomes a header of the quarantined record"
+
+
 # ---- bad input: each its stable code ----
 
 TOO_DEEP = b"[" * 100_000

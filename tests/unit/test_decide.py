@@ -16,6 +16,7 @@ from connectors.envelope import Message, Source
 from streams.agents.decide import Decide, Holder, encode_json
 from streams.core import canonical
 from streams.core import entity as core_entity
+from streams.core.decode import Decoder
 from streams.core.malformed import REASONS
 from streams.engine.memory import MemoryPartition
 from streams.engine.producer import Output, Refused
@@ -393,3 +394,43 @@ def test_no_headers_and_no_keys_hold_restricted_values(known: Bench) -> None:
             assert b"1980-01-31" not in (output.value or b"")
             assert b"AP5836727" not in (output.value or b"")
     assert msgspec.json.encode(sorted({o.topic for o in everything}))
+
+
+# ---- gaps ----
+
+
+def test_a_bad_row_that_is_the_first_of_its_entity_opens_a_finding(bench: Bench) -> None:
+    bench.feed(broken_row(bench.source))
+    assert "provider/provider-0 capture.quarantined license/license-0" in findings(bench.settle())
+    assert bench.entity().gaps == {"license/license-0": "change.type_wrong"}
+
+
+def test_a_bad_row_of_a_key_that_belongs_elsewhere_makes_no_entity(bench: Bench) -> None:
+    bench.restart(places=lambda key: 1)
+    bench.feed(broken_row(bench.source))
+    assert bench.settle() == []
+    assert bench.partition.store.get(PROVIDER) is None
+
+
+class Defect:
+    """A decoder that gives rows of another record: what aggregates them raises."""
+
+    def __init__(self, sound: Decoder) -> None:
+        self._sound = sound
+
+    def decode(self, *message: Any) -> Any:
+        return msgspec.structs.replace(self._sound.decode(*message), values=canonical.Holder())
+
+
+def test_a_change_that_a_defect_kept_out_is_a_gap_of_its_entity(bench: Bench, logs: list[Any]) -> None:
+    bench.commit(person())
+    bench.settle()
+    sound = bench.context.decoders
+    bench.restart(decoders={"credentialing": Defect(sound["credentialing"])})
+    bench.commit(row("license", license_id="license-0", provider_id="provider-0"))
+    assert [entry["event"] for entry in logs] == ["decide.take_failed"]
+    assert "provider/provider-0 capture.quarantined license/license-0" in findings(bench.settle())
+    bench.restart(decoders=sound)
+    bench.commit(row("license", license_id="license-0", provider_id="provider-0", status="expired"))
+    assert "provider/provider-0 capture.quarantined license/license-0" in findings(bench.settle())
+    assert bench.entity().gaps == {}, "the next row closes it"

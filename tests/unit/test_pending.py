@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from streams.engine.pending import LINGER_MS, WITHDRAW_LINGER_MS, Heard, Pending
+from streams.engine.pending import LINGER_MS, MAX_STALENESS_MS, WITHDRAW_LINGER_MS, Heard, Pending
 
 A, B = b"provider/a", b"provider/b"
 S = "credentialing"
@@ -260,3 +260,23 @@ class PendingAgainstModel(RuleBasedStateMachine):
 
 PendingAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestPendingAgainstModel = PendingAgainstModel.TestCase
+
+
+def test_an_entity_touched_without_a_pause_is_decided_in_the_end() -> None:
+    pending, now, prior = Pending(), 0.0, 10
+    decided: list[tuple[bytes, bool]] = []
+    while not decided:
+        touched(pending, prior, A, now)
+        decided = pending.due(now, 9)
+        prior, now = prior + 1, now + LINGER_MS / 2
+        assert now < 2 * MAX_STALENESS_MS
+    assert decided == [(A, False)], "its newest transaction may still go on"
+    assert now >= MAX_STALENESS_MS
+
+
+def test_who_waits_only_for_staleness_is_looked_at_then() -> None:
+    pending = Pending(linger_ms=10 * MAX_STALENESS_MS)
+    touched(pending, 10, A, 0)
+    assert pending.next_ms(0) == MAX_STALENESS_MS
+    assert pending.due(MAX_STALENESS_MS, 9) == [(A, False)]
+    assert pending.next_ms(MAX_STALENESS_MS) is None

@@ -17,7 +17,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice, tee
 
-from streams.engine.producer import MAX_MESSAGE_BYTES
 from streams.errors import ConcordError, InvalidInput
 from streams.operate.quarantine.chosen import Asked, Chosen, choose
 from streams.operate.quarantine.fetch import fetch
@@ -25,6 +24,7 @@ from streams.operate.quarantine.record import Origin, Quarantined, mark_headers
 from streams.operate.quarantine.register import DISCARDED, REPLAYED, Item, Register, load
 from streams.operate.quarantine.send import Outgoing, Sender, Unsent
 from streams.settings import Settings, need
+from streams.topics import MAX_MESSAGE_BYTES
 
 BATCH_RECORDS, BATCH_BYTES = 500, 8 * 1024 * 1024
 """So many records or bytes are held in memory at once."""
