@@ -123,7 +123,7 @@ class Worker:
             web_enabled=False,
             datadir=str(settings.data_dir / "faust"),
         )
-        inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "clock"]
+        inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "claims.witness", "clock"]
         topic = app.topic(
             *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"
         )

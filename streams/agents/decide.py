@@ -23,11 +23,11 @@ from streams import codec
 from streams.agents.state import PartitionState, Snapshot
 from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
-from streams.core import canonical, finding
+from streams.core import canonical, finding, witness
 from streams.core import entity as core_entity
 from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide, miss
 from streams.core.authority import Authority
-from streams.core.change import Change, Control, Malformed, Position
+from streams.core.change import Change, Control, Decoded, Malformed, Position
 from streams.core.decode import Decoder
 from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.gate import Withdraw
@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 QUARANTINED = "quarantined"
 UNMAPPED = "unmapped"
 NPI_TOPIC = "claims.npi"
+WITNESS_TOPIC = "claims.witness"
 CLOCK_TOPIC = "clock"
 RECENT = 1024
 """Dirty entities kept decoded between units: one is mostly aggregated in one unit and decided in the next."""
@@ -171,13 +172,12 @@ class Decide:
             return None, _control(record.value)
         if topic == NPI_TOPIC:
             return _holder(record.value)
+        if topic == WITNESS_TOPIC:
+            return _named(witness.claim(record.key, record.value))
         decoder = self.context.decoders.get(topic.removeprefix("cdc."))
         if decoder is None:
             return None, Malformed("change.topic_unknown", f"no mapping for topic {topic}")
-        said = decoder.decode(record.key, record.value, record.headers)
-        if isinstance(said, Control) or not said.entity_id or not said.kind:
-            return None, said
-        return f"{said.kind}/{said.entity_id}".encode(), said
+        return _named(decoder.decode(record.key, record.value, record.headers))
 
     def prepare(self, unit: Unit, keys: Sequence[bytes]) -> None:
         """One multi-get for the entities a slice needs and that weren't worked on a moment ago."""
@@ -503,6 +503,13 @@ class Decide:
     def _finding(self, event: finding.Event) -> Output:
         identity = f"{event.kind}/{event.entity_id} {event.code} {event.subject}".encode()
         return Output(self.context.prefix + "finding", identity, self.context.encoders.finding(event), [])
+
+
+def _named(said: Decoded) -> tuple[bytes | None, Decoded]:
+    """What was said, and the key of the entity it is about, if any."""
+    if isinstance(said, Control) or not said.entity_id or not said.kind:
+        return None, said
+    return f"{said.kind}/{said.entity_id}".encode(), said
 
 
 def _control(value: bytes | None) -> SnapshotComplete | Malformed:

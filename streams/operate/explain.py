@@ -22,7 +22,7 @@ from streams.operate.applied import Held
 from streams.operate.find import Finder, Located
 from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.told import Sink, Telling
-from streams.operate.wording import column_of, position_text, table_of, time_text
+from streams.operate.wording import column_of, has_tables, position_text, table_of, time_text
 from streams.settings import Settings
 
 PLATFORM = "platform"
@@ -165,12 +165,12 @@ def _row(authority: Authority, system: str, record: str, row_id: str, claim: Cla
 
 
 def _values(authority: Authority, system: str, record: str, claim: Claim) -> Iterator[Value]:
-    """The fields the system has a column for; the platform's own records have no table."""
+    """The fields the system has a column for; witnesses and the platform itself have no tables."""
     row = claim.claims(record)
     if row is None:
         return
     for name in row.__struct_fields__:
-        if system == PLATFORM or column_of(system, record, name):
+        if not has_tables(system) or column_of(system, record, name):
             yield _value(authority, system, record, name, claim, row)
 
 

@@ -22,6 +22,11 @@ def _columns(system: str) -> Mapping[tuple[str, str], str]:
     return {table.target(column): column for table in _tables(system) for column in table.columns}
 
 
+def has_tables(system: str) -> bool:
+    """Whether a claimant is a captured system, whose rows have tables and columns."""
+    return bool(_tables(system))
+
+
 @cache
 def table_of(system: str, record: str) -> str:
     """The source table of a canonical record; empty where the system has none."""
