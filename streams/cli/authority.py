@@ -1,4 +1,4 @@
-"""`concord authority check|show`: the file that says who owns each field. Exit code 2 when it is wrong."""
+"""`concord authority check|show|diff`: the file that says who owns each field. Exit code 2 when it is wrong."""
 
 from __future__ import annotations
 
@@ -45,6 +45,28 @@ def _checked(found: Any) -> str:
     errors = sum(not p.warning for p in found.problems)
     said = f"{found.fields} fields of {found.records} records owned, version {found.version}"
     return "\n".join([*lines, f"{found.file}: {f'{errors} problems' if errors else said}"])
+
+
+@group.command("diff", epilog="Example: concord authority diff schemas/authority.toml proposed.toml")
+def diff(
+    old: Annotated[Path, typer.Argument(help="The file as it holds now.")],
+    new: Annotated[Path, typer.Argument(help="The file as it would be.")],
+    as_json: AsJson = False,
+) -> None:
+    """Which providers and fields would change: the stored entities under both files. Changes nothing."""
+    from streams.operate import authority_diff
+    from streams.settings import load
+
+    output.answer("authority diff", as_json, lambda: authority_diff.diff(load(), old, new), _difference)
+
+
+def _difference(found: Any) -> str:
+    head = f"version {found.old} -> {found.new}: {found.changed} of {found.entities} entities would change"
+    counts = [(name, f"{count} values") for name, count in found.fields.most_common()]
+    rows = [(c.key, f"{c.record}/{c.row}", c.field, f"{c.before!r} -> {c.after!r}") for c in found.changes]
+    more = sum(found.fields.values()) - len(found.changes)
+    lines = [head, *table(counts, "  "), *(["", *table(rows, "  ")] if rows else [])]
+    return "\n".join([*lines, f"  and {more} more"] if more else lines)
 
 
 @group.command("show", epilog="Example: concord authority show location.phone")

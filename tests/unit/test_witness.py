@@ -34,7 +34,9 @@ def message(load: int = 7, values: dict[str, Any] | None = None, **other: Any) -
 
 
 def test_a_row_of_a_witness_is_a_change_of_that_witness() -> None:
-    key, value, _ = message(values={"nppes_npi": NPI, "status": "deactivated", "deactivated_on": "2026-03-01"})
+    key, value, _ = message(
+        values={"nppes_npi": NPI, "status": "deactivated", "deactivated_on": "2026-03-01"}
+    )
     said = witness.claim(key, value)
     assert isinstance(said, Change)
     assert (said.system, said.record, said.row_id, said.position) == ("nppes", "nppes", NPI, (7, 0, 1))
