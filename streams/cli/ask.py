@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,14 +44,27 @@ def status(
             return
 
 
-@app.command(epilog="Example: concord explain 1234567893 --json")
-def explain(key: Key, as_json: AsJson = False) -> None:
+@app.command(epilog="Example: concord explain 1234567893 --field license.expires --as-of 2027-01-01")
+def explain(
+    key: Key,
+    field: Annotated[
+        str | None, typer.Option(help="Only this: record.field, or a view's path as listings[].city.")
+    ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="What would be sent on that day.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Where each value in each system came from, what was refused, what is open, and what each sink was told."""
 
     def work() -> Any:
         from streams.operate.explain import explain as ask
+        from streams.operate.narrow import narrow, sources
 
-        return {"key": key, "entities": ask(configuration.load(), key)}
+        if field is not None:
+            sources(field)  # a misspelt name is refused before anyone is asked
+        found = ask(configuration.load(), key, as_of.date().isoformat() if as_of else None)
+        return {"key": key, "entities": narrow(found, field) if field is not None else found}
 
     from streams.cli.show import explain_text
 

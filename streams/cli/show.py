@@ -84,7 +84,8 @@ def explain_text(found: Explanation) -> str:
     because = f" because {', '.join(found.verdict.because)}" if found.verdict.because else ""
     lines = [
         f"{found.kind}/{found.id}{npi}  {found.name or ''}".rstrip(),
-        f"  {found.verdict.state}{because}; revision {found.revision}; found in {found.found_in}; as of {found.as_of}",
+        f"  {found.verdict.state}{because}; revision {found.revision}; found in {found.found_in}; as of {found.as_of}"
+        + _supposed(found),
     ]
     for finding in found.findings:
         lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
@@ -95,6 +96,10 @@ def explain_text(found: Explanation) -> str:
     for row in found.claims:
         lines += _row_lines(row)
     return "\n".join(lines)
+
+
+def _supposed(found: Explanation) -> str:
+    return " (what would be sent on that day)" if found.supposed else ""
 
 
 def _sink_lines(sink: Sink, found: Explanation) -> list[str]:

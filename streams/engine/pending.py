@@ -187,9 +187,11 @@ class Pending:
             if since + MAX_STALENESS_MS > now_ms:
                 return
             del self._since[key]
-            for current in self._open.values():
-                if current.touched.pop(key, 0) is None:
+            for system, current in self._open.items():
+                if key in current.touched:
+                    del current.touched[key]
                     self._due[key] = False
+                    self._lingered.setdefault(system, (current.prior, set()))[1].add(key)
 
     def _linger_out(self, now_ms: float) -> None:
         for system, current in self._open.items():

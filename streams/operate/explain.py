@@ -8,12 +8,14 @@ are masked before they enter the answer, and a refused value of class S1 or S2 i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.authority import load_authority
 from streams.core import canonical, finding, gate
+from streams.core import entity as core_entity
+from streams.core.advance import World, decide
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
@@ -25,6 +27,8 @@ from streams.operate.told import Sink, Telling
 from streams.operate.wording import column_of, has_tables, position_text, table_of, time_text
 from streams.settings import Settings
 
+Find = Callable[[Iterable[str]], Iterable[Located]]
+"""entities by `kind/id`; those that are unknown are left out"""
 PLATFORM = "platform"
 """The claimant of what the platform itself knows: who holds an NPI."""
 
@@ -98,19 +102,43 @@ class Explanation:
     references: list[str]
     targets: Mapping[str, Held] = field(default_factory=dict)
     """what each target holds now"""
+    supposed: bool = False
+    """asked for another day: the views are what would be sent, not what was"""
 
 
-def explain(settings: Settings, key: str) -> list[Explanation]:
-    """Explain what a key stands for; an NPI with several holders gets one answer each."""
+def explain(settings: Settings, key: str, as_of: str | None = None) -> list[Explanation]:
+    """Explain what a key stands for; an NPI with several holders gets one answer each.
+
+    as_of  an ISO date: not what was sent, but what would be on that day, from what is known now
+    """
     with Finder(settings) as finder:
-        return [_explained(settings, finder, located) for located in finder.find(key)]
+        return [_explained(settings, finder, located, as_of) for located in finder.find(key)]
 
 
-def _explained(settings: Settings, finder: Finder, located: Located) -> Explanation:
-    entity = located.entity
-    references = {found.name: found.entity for found in finder.get_many(entity.depends)}
-    made = explanation(located, references, load_authority(), finder.as_of(entity.id))
-    return replace(made, targets=applied.held(settings, entity.kind, entity.id))
+def _explained(settings: Settings, finder: Finder, located: Located, as_of: str | None) -> Explanation:
+    entity, authority = located.entity, load_authority()
+    if as_of is not None:
+        located = replace(located, entity=decided_on(as_of, entity, finder.get_many, authority))
+    references = {found.name: found.entity for found in finder.get_many(located.entity.depends)}
+    made = explanation(located, references, authority, as_of or finder.as_of(entity.id))
+    targets = applied.held(settings, entity.kind, entity.id)
+    return replace(made, targets=targets, supposed=as_of is not None)
+
+
+def decided_on(as_of: str, entity: Entity, find: Find, authority: Authority) -> Entity:
+    """The entity as it would be decided on a day: a copy, nothing is sent."""
+    goldens: dict[str, Golden | None] = {}
+
+    def look(kind: str, entity_id: str) -> Golden | None:
+        name = f"{kind}/{entity_id}"
+        if name not in goldens:
+            found = [golden(item.entity, authority) for item in find([name])]
+            goldens[name] = found[0] if found else None
+        return goldens[name]
+
+    copy = core_entity.decode(core_entity.encode(entity))
+    decide(copy, World(authority, look, as_of), 0)
+    return copy
 
 
 def explanation(

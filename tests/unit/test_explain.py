@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from connectors.envelope import Change
 from schemas.authority import load_authority
 from streams.cli.output import plain
 from streams.cli.show import explain_text
+from streams.core import entity as core_entity
 from streams.errors import InvalidInput
-from streams.operate.explain import Explanation, explanation
+from streams.operate.explain import Explanation, decided_on, explanation
 from streams.operate.find import Located, holders, names
 from streams.operate.masking import HIDDEN, mask, restricted_paths, shown
+from streams.operate.narrow import narrow, sources
 from streams.operate.sandbox import Sandbox
+from streams.operate.told import Told
 
 WHO, PLACE, GROUP = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2, 3))
 TIN, BIRTH = "987654321", "1971-02-03"
@@ -63,7 +67,7 @@ def explained(sandbox: Sandbox, name: str = f"provider/{WHO}") -> Explanation:
     return explanation(Located(entity, "worker/test"), references, load_authority(), as_of)
 
 
-def told(found: Explanation, system: str, path: str) -> object:
+def told(found: Explanation, system: str, path: str) -> Told:
     (sink,) = [sink for sink in found.sinks if sink.system == system]
     (value,) = [value for value in sink.values if value.path == path]
     return value
@@ -171,3 +175,54 @@ def test_a_mask_shows_the_end_of_a_tin_and_nothing_else() -> None:
     assert shown("organization", "tin", TIN) == "•••4321"
     assert shown("organization", "legal_name", "Quill Clinic") == "Quill Clinic"
     assert restricted_paths("enrollment", "provider") == {"groups[].group_tax_id"}
+
+
+# ---- another day, one field ----
+
+
+def known(sandbox: Sandbox, names: Iterable[str]) -> Iterator[Located]:
+    for name in names:
+        entity = sandbox.entity(name)
+        if entity is not None:
+            yield Located(entity, "worker/test")
+
+
+def test_another_day_shows_what_would_be_sent_on_it_and_changes_nothing(sandbox: Sandbox) -> None:
+    sandbox.commit([Change("taxonomy", {
+        "taxonomy_id": "later", "provider_id": WHO, "nucc_code": "207R00000X", "is_primary": True,
+        "effective_from": "2031-01-01",
+    })])  # fmt: skip
+    entity = sandbox.entity(f"provider/{WHO}")
+    assert entity is not None
+    before = core_entity.encode(entity)
+
+    def find(names: Iterable[str]) -> Iterator[Located]:
+        return known(sandbox, names)
+
+    then = decided_on("2031-01-01", entity, find, load_authority())
+    references = {item.name: item.entity for item in find(then.depends)}
+    found = explanation(Located(then, "worker/test"), references, load_authority(), "2031-01-01")
+    assert told(found, "billing", "taxonomy_code").value == "207R00000X"
+    assert told(explained(sandbox), "billing", "taxonomy_code").value != "207R00000X"
+    assert core_entity.encode(entity) == before
+
+
+def test_a_field_narrows_the_answer_to_its_claims_and_the_values_made_of_them(sandbox: Sandbox) -> None:
+    (found,) = narrow([explained(sandbox)], "provider.last_name")
+    assert {(row.record, value.field) for row in found.claims for value in row.values} == {
+        ("provider", "last_name")
+    }
+    paths = {(sink.system, value.path) for sink in found.sinks for value in sink.values}
+    assert ("billing", "last_name") in paths
+    assert {path for _, path in paths} == {"last_name", "display_name"}
+
+
+def test_a_views_path_brings_the_claims_it_is_made_of(sandbox: Sandbox) -> None:
+    (found,) = narrow([explained(sandbox)], "taxonomy_code")
+    assert {row.record for row in found.claims} == {"taxonomy"}
+
+
+def test_a_name_that_names_nothing_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidInput, match=r"explain\.field_unknown") as refused:
+        sources("provider.lastname")
+    assert "provider.last_name" in refused.value.next_step

@@ -165,6 +165,7 @@ class Model:
     newest: int = 0
     last_heard: float = 0.0
     open: set[bytes] = field(default_factory=set)
+    since: dict[bytes, float] = field(default_factory=dict)
     over: dict[bytes, bool] = field(default_factory=dict)
     withdrawing: dict[bytes, float] = field(default_factory=dict)
     snapshot: set[bytes] = field(default_factory=set)
@@ -198,6 +199,7 @@ class PendingAgainstModel(RuleBasedStateMachine):
         model = self.model
         if prior == model.newest:
             model.open.add(key)
+            model.since.setdefault(key, self.now)
             model.over.pop(key, None)
             model.withdrawing.pop(key, None)
         elif key not in model.open:
@@ -219,7 +221,7 @@ class PendingAgainstModel(RuleBasedStateMachine):
         self.pending.wait_to_withdraw(key, self.now)
         self.model.withdrawing[key] = self.now + WITHDRAW_LINGER_MS
 
-    @rule(ms=st.sampled_from([1.0, 19.0, 20.0, 2_000.0]))
+    @rule(ms=st.sampled_from([1.0, 19.0, 20.0, 2_000.0, 5_000.0]))
     def time_passes(self, ms: float) -> None:
         self.now += ms
 
@@ -229,6 +231,11 @@ class PendingAgainstModel(RuleBasedStateMachine):
         if model.open and self.now - model.last_heard >= LINGER_MS:
             model.over |= dict.fromkeys(model.open, False)
             model.open = set()
+        for key in [k for k, at in model.since.items() if at + MAX_STALENESS_MS <= self.now]:
+            del model.since[key]
+            if key in model.open:
+                model.open.remove(key)
+                model.over[key] = False
         for key in [k for k, at in model.withdrawing.items() if at <= self.now]:
             del model.withdrawing[key]
             model.over[key] = True
@@ -236,6 +243,7 @@ class PendingAgainstModel(RuleBasedStateMachine):
         due = self.pending.due(self.now, limit)
         assert len(due) <= limit
         for key, proven in due:
+            model.since.pop(key, None)
             if key in model.over:
                 assert proven == model.over.pop(key)
             else:
