@@ -218,6 +218,9 @@ def test_a_field_narrows_the_answer_to_its_claims_and_the_values_made_of_them(sa
 
 
 def test_a_views_path_brings_the_claims_it_is_made_of(sandbox: Sandbox) -> None:
+    sandbox.commit([Change("taxonomy", {
+        "taxonomy_id": "t", "provider_id": WHO, "nucc_code": "207R00000X", "is_primary": True,
+    })])  # fmt: skip
     (found,) = narrow([explained(sandbox)], "taxonomy_code")
     assert {row.record for row in found.claims} == {"taxonomy"}
 
