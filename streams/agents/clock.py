@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from connectors.connect import Connect
 from connectors.sources import snapshot
-from streams.agents.decide import SnapshotComplete, encode_json
+from streams.agents.control import SnapshotComplete, encode
 from streams.errors import ConcordError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class ClockHolder:
         )
         delivered: list[int] = []
         for partition, until in enumerate(self._ends(f"{self._prefix}cdc.{system}")):
-            value = encode_json(SnapshotComplete(system, epoch, until))
+            value = encode(SnapshotComplete(system, epoch, until))
             producer.produce(
                 f"{self._prefix}clock",
                 value,

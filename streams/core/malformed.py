@@ -34,6 +34,7 @@ REASONS: dict[str, Reason] = {
     "change.type_wrong": Reason("a column's value has another type than its canonical field", "run `concord mapping check`, then correct the row"),
     "change.value_out_of_range": Reason("an infinite or ancient date, a number beyond 64 bits, or a document nested too deeply", "correct the row at its source"),
     "clock.undecodable": Reason("no control record of a known kind", "find what else writes to the topic"),
+    "clock.too_far": Reason("a tick more than a day ahead of the broker's clock", "check the clock of the machine that wrote it; a right tick follows by itself"),
     "npi.undecodable": Reason("no announcement of an NPI's holder", "find what else writes to the topic"),
     "internal.decode_failed": Reason("a defect of ours while reading the record", "report it with the record's origin"),
     "internal.take_failed": Reason("a defect of ours while aggregating the record", "report it with the record's origin"),
