@@ -308,6 +308,10 @@ class Decide:
             return look if pending is None else min(look, pending)
         return pending
 
+    def waiting(self, store: Store, until: str = "") -> int:
+        """How many entities are due by time alone up to a date; without one, those that wait to be swept."""
+        return store.due_count(until or self.state.as_of)
+
     # ---- aggregating ----
 
     def _take(self, unit: Unit, record: Any, key: bytes | None, said: Any, now_ms: float) -> str:

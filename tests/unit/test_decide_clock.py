@@ -47,6 +47,22 @@ def test_what_is_due_on_a_date_is_decided_by_its_tick_and_not_before(waiting: Be
     assert waiting.entity().due > STARTS
 
 
+def test_a_licence_is_looked_at_on_each_warning_day_on_its_last_day_and_once_it_has_lapsed(
+    known: Bench,
+) -> None:
+    known.source.day = DAY
+    known.commit(person(), *belongings())  # its licence expires on 2028-01-01
+    known.settle()
+    looked = []
+    for coming, _ in iter(lambda: (index(known) or [("", b"")])[0], ("", b"")):
+        before = known.state.decided
+        known.clock(coming)
+        known.settle()
+        assert known.state.decided == before + 1
+        looked.append(coming)
+    assert looked == ["2027-10-03", "2027-11-02", "2027-12-02", "2027-12-25", "2028-01-01", "2028-01-02"]
+
+
 def test_a_tick_touches_nobody_who_is_not_due(waiting: Bench) -> None:
     waiting.commit(row("provider", provider_id="provider-1", npi="1245319599"))
     waiting.settle()
