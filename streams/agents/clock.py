@@ -49,7 +49,6 @@ def tick(bootstrap: str, topic: str, partitions: int, day: date, who: str) -> No
     """Tell every partition of `clock` that it is this day."""
     value = encode(Tick(day.isoformat(), who))
     tell(bootstrap, topic, [value] * partitions, b"tick")
-    log.info("clock.tick", as_of=day.isoformat(), by=who)
 
 
 def tell(bootstrap: str, topic: str, values: Sequence[bytes], key: bytes) -> None:
@@ -122,6 +121,7 @@ class ClockHolder:
 
     def _tick(self, day: date) -> None:
         tick(self._bootstrap, f"{self._prefix}clock", self._partitions, day, "holder")
+        log.info("clock.tick", as_of=day.isoformat())
 
     def _announce(self, system: str, epoch: int) -> None:
         ends = self._ends(f"{self._prefix}cdc.{system}")
