@@ -41,7 +41,7 @@ from streams.settings import Settings, need
 log = structlog.get_logger(__name__)
 
 EXIT_CRASHED = 71
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
 
 
@@ -145,7 +145,7 @@ class Worker:
             loop.add_signal_handler(number, stopped.set)
         self.references.start()
         runner, port = await web.serve(
-            self.settings.web_port, self.stored, describe_stored, self.status, self.metrics
+            self.settings.web_port, self.stored, describe_stored, self.status, self.metrics, self.due
         )
         self._announce(port)
         await self.app.start()
@@ -201,6 +201,14 @@ class Worker:
             "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
         }
 
+    def due(self, until: str) -> dict[int, int]:
+        """How many entities are due by time alone up to a date, by partition."""
+        found: dict[int, int] = {}
+        for number, partition in sorted(self.partitions.open.items()):
+            assert isinstance(partition.handler, Decide)
+            found[number] = partition.handler.waiting(partition.store, until)
+        return found
+
     def metrics(self) -> str:
         """Prometheus text."""
         return telemetry.render([self._partition_status(n) for n in sorted(self.partitions.open)])
@@ -217,6 +225,8 @@ class Worker:
             "emitted": handler.state.emitted,
             "late": handler.state.late,
             "as_of": handler.state.as_of,
+            "ticked": handler.state.ticked,
+            "due": handler.waiting(partition.store),
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},

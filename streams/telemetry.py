@@ -7,6 +7,7 @@ and outcomes only: never an entity, never a value (invariant 11).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -34,14 +35,28 @@ class _Partitions(Collector):
         dirty = GaugeMetricFamily(
             "concord_decide_dirty", "Entities waiting for a decision.", labels=["partition"]
         )
+        due = GaugeMetricFamily(
+            "concord_clock_due", "Entities due by time alone, not decided since.", labels=["partition"]
+        )
+        ticked = GaugeMetricFamily(
+            "concord_clock_tick_timestamp_seconds",
+            "Midnight (UTC) of the newest date a tick has named.",
+            labels=["partition"],
+        )
         for status in self._partitions:
             number = str(status["partition"])
+            due.add_metric([number], status["due"])
+            if status["ticked"]:
+                day = datetime.fromisoformat(status["ticked"]).replace(tzinfo=UTC)
+                ticked.add_metric([number], day.timestamp())
             dirty.add_metric([number], status["dirty"])
             for topic, outcomes in status["outcomes"].items():
                 for outcome, count in outcomes.items():
                     records.add_metric([topic, number, outcome], count)
         yield records
         yield dirty
+        yield due
+        yield ticked
         for key, (name, text) in COUNTERS.items():
             counter = CounterMetricFamily(name, text, labels=["partition"])
             for status in self._partitions:

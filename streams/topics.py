@@ -80,7 +80,11 @@ CATALOGUE: tuple[Topic, ...] = (
     *(Topic(f"claims.{system}", _REPLAY, why="re-keyed rows, keyed by provider") for system in REKEYED),
     Topic("claims.npi", _REPLAY, why="who holds an NPI, keyed by NPI"),
     Topic("claims.witness", _TOLD, why="rows of NPPES, LEIE, SAM about known NPIs, keyed by entity"),
-    Topic("clock", _REPLAY, why="as-of dates, snapshot complete; one record a partition"),
+    Topic(
+        "clock",
+        {**_REPLAY, "message.timestamp.type": "LogAppendTime"},
+        why="as-of dates, snapshot complete; one record a partition",
+    ),
     Topic("entity", _STORE, why="the state; a worker's store is a cache of it"),
     Topic("reference", _STORE, why="golden records of the reference kinds, read whole by every worker"),
     Topic(

@@ -1,4 +1,4 @@
-"""What a worker answers on loopback: `GET /entity/<kind>/<id>`, `GET /status`, `GET /metrics`.
+"""What a worker answers on loopback: `GET /entity/<kind>/<id>`, `/status`, `/metrics`, `/due/<date>`.
 
 `concord explain`, `trace` and `status` ask here; an entity comes as JSON, or as it is stored when the caller accepts
 `application/msgpack`. The answer holds restricted fields, so it never listens beyond
@@ -25,6 +25,7 @@ async def serve(
     describe: Callable[[bytes], Any],
     status: Callable[[], Awaitable[Any]],
     metrics: Callable[[], str],
+    due: Callable[[str], Any],
 ) -> tuple[web.AppRunner, int]:
     """Start the server; returns the runner (to clean up) and the port it got."""
 
@@ -42,10 +43,14 @@ async def serve(
     async def get_metrics(request: web.Request) -> web.Response:
         return web.Response(text=metrics())
 
+    async def get_due(request: web.Request) -> web.Response:
+        return web.Response(body=_json(due(request.match_info["date"])), content_type="application/json")
+
     app = web.Application()
     app.router.add_get("/entity/{kind}/{id}", get_entity)
     app.router.add_get("/status", get_status)
     app.router.add_get("/metrics", get_metrics)
+    app.router.add_get(r"/due/{date:\d{4}-\d{2}-\d{2}}", get_due)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, HOST, port)

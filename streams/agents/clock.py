@@ -1,24 +1,27 @@
-"""The clock's holder: tells every partition where an initial snapshot ends.
+"""The clock's holder: tells every partition what day it is, and where an initial snapshot ends.
 
 Runs where `clock` partition 0 is. Once Connect's committed offsets show a snapshot finished, all its rows are in
 Kafka. A snapshot that was interrupted is taken again table by table, each at a moment of its own (Debezium 3.7 has
 no exported snapshot for a slot that exists already), and what was committed meanwhile is streamed after it. So the
 end of each partition is the bound once a transaction has been streamed that is younger than the reading; Connect's
 heartbeat brings one. Duplicates are harmless; a notice that comes before the rows is kept by its partition.
+
+A tick is told when the UTC date has changed, and once after every start: the last one may not have been.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from connectors.connect import Connect
 from connectors.sources import snapshot
-from streams.agents.decide import SnapshotComplete, encode_json
+from streams.agents.control import SnapshotComplete, Tick, encode, today
 from streams.errors import ConcordError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -26,8 +29,48 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.5
 
 
+class Daily:
+    """Calls `tell` with each date once; again at the next look when it couldn't be told."""
+
+    def __init__(self, tell: Callable[[date], None], now: Callable[[], float] = time.time) -> None:
+        self._tell = tell
+        self._now = now
+        self._told: date | None = None
+
+    def look(self) -> None:
+        """Tell the date if it is another one than the last that was told."""
+        day = today(self._now())
+        if day != self._told:
+            self._tell(day)
+            self._told = day
+
+
+def tick(bootstrap: str, topic: str, partitions: int, day: date, who: str) -> None:
+    """Tell every partition of `clock` that it is this day."""
+    value = encode(Tick(day.isoformat(), who))
+    tell(bootstrap, topic, [value] * partitions, b"tick")
+
+
+def tell(bootstrap: str, topic: str, values: Sequence[bytes], key: bytes) -> None:
+    """A record for each partition, in their order; Unavailable when one was not taken."""
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "partitioner": "murmur2_random"})
+    delivered: list[int] = []
+    for partition, value in enumerate(values):
+        producer.produce(
+            topic,
+            value,
+            key,
+            partition,
+            on_delivery=lambda error, _: delivered.append(0) if error is None else None,
+        )
+    producer.flush(30)
+    if len(delivered) < len(values):
+        message = f"{len(values) - len(delivered)} of {len(values)} partitions were not told"
+        raise Unavailable("clock.undelivered", message, "the same again: telling twice is harmless")
+
+
 class ClockHolder:
-    """Announces finished snapshots while `holds()` says that partition 0 is here."""
+    """Announces each day and finished snapshots while `holds()` says that partition 0 is here."""
 
     def __init__(
         self,
@@ -47,6 +90,7 @@ class ClockHolder:
         self._announced: set[tuple[str, int]] = set()
         self._finished_us: dict[tuple[str, int], int] = {}
         """when a snapshot was first seen finished: nothing of it was read later"""
+        self._daily = Daily(self._tick)
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -56,6 +100,10 @@ class ClockHolder:
             await asyncio.sleep(POLL_SECONDS)
 
     def _look(self) -> None:
+        try:
+            self._daily.look()
+        except (ConcordError, KafkaException) as error:
+            log.debug("clock.unavailable", error=repr(error))
         for system in self._systems:
             try:
                 self._look_at(system)
@@ -71,23 +119,14 @@ class ClockHolder:
                 self._announce(*name)
                 self._announced.add(name)
 
+    def _tick(self, day: date) -> None:
+        tick(self._bootstrap, f"{self._prefix}clock", self._partitions, day, "holder")
+        log.info("clock.tick", as_of=day.isoformat())
+
     def _announce(self, system: str, epoch: int) -> None:
-        producer = Producer(
-            {"bootstrap.servers": self._bootstrap, "acks": "all", "partitioner": "murmur2_random"}
-        )
-        delivered: list[int] = []
-        for partition, until in enumerate(self._ends(f"{self._prefix}cdc.{system}")):
-            value = encode_json(SnapshotComplete(system, epoch, until))
-            producer.produce(
-                f"{self._prefix}clock",
-                value,
-                system.encode(),
-                partition,
-                on_delivery=lambda error, _: delivered.append(0) if error is None else None,
-            )
-        producer.flush(30)
-        if len(delivered) < self._partitions:
-            raise Unavailable("clock.undelivered", "a partition was not told that the snapshot is complete")
+        ends = self._ends(f"{self._prefix}cdc.{system}")
+        values = [encode(SnapshotComplete(system, epoch, until)) for until in ends]
+        tell(self._bootstrap, f"{self._prefix}clock", values, system.encode())
         log.info("snapshot.complete", system=system, epoch=epoch)
 
     def _ends(self, topic: str) -> list[int]:

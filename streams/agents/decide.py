@@ -20,6 +20,8 @@ import msgspec
 import structlog
 
 from streams import codec
+from streams.agents import control
+from streams.agents.control import SnapshotComplete, Tick
 from streams.agents.state import PartitionState, Snapshot
 from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
@@ -60,16 +62,7 @@ class Holder(msgspec.Struct, frozen=True):
     position: Position
 
 
-class SnapshotComplete(msgspec.Struct, frozen=True, tag="snapshot-complete"):
-    """A record of `clock`: this system's initial snapshot of `epoch` ends at `until` in this partition."""
-
-    system: str
-    epoch: int
-    until: int
-
-
 _decode_holder = msgspec.json.Decoder(Holder).decode
-_decode_control = msgspec.json.Decoder(SnapshotComplete).decode
 encode_json = msgspec.json.Encoder().encode
 
 
@@ -103,6 +96,8 @@ class Item:
     """(reference partition, offset) that is dealt with once this item is decided"""
     rules: str | None = None
     """the rules' version every entity is decided under once this item is"""
+    due: str = ""
+    """the date under which the store's index holds it as due by time alone"""
 
 
 class Decide:
@@ -118,6 +113,8 @@ class Decide:
         self._recent: dict[bytes, Entity] = {}
         self._snapshot_since: dict[str, float] = {}
         self._looked_ms = 0.0
+        self._timed = False
+        self._timed_after = b""
 
     # ---- the engine's calls ----
 
@@ -131,6 +128,9 @@ class Decide:
         self._reference_sequence = 0
         self._sweep.clear()
         self._recent.clear()  # a failed unit may have changed them
+        self._sweep_time(
+            store
+        )  # a restart between a tick and its decisions: what is still in the index is due
         for key in store.dirty():
             self._load_dirty(key, store.get(key))
         if raw is None:
@@ -169,7 +169,7 @@ class Decide:
     def _decode(self, record: Any) -> tuple[bytes | None, Any]:
         topic = record.topic.removeprefix(self.context.prefix)
         if topic == CLOCK_TOPIC:
-            return None, _control(record.value)
+            return None, control.decode(record.value, record.timestamp)
         if topic == NPI_TOPIC:
             return _holder(record.value)
         if topic == WITNESS_TOPIC:
@@ -217,6 +217,7 @@ class Decide:
             self._find_dependents(unit)
             while self._sweep and len(items) < limit:
                 items.append(self._sweep.popleft())
+            items += self._find_timed(unit, limit - len(items))
         self.prepare(unit, [item.key for item in items if item.key])
         return items
 
@@ -224,6 +225,9 @@ class Decide:
         """Decide one entity and address what follows."""
         entity: Entity | None = unit.entities.get(item.key)
         self._note(item)
+        if item.due and (entity is None or entity.due != item.due):
+            unit.batch.date(item.key, item.due, "")  # an entry that a restore has left behind
+            self._moved = True
         if entity is None or (item.sweep and entity.dirty is not None):
             return  # a dirty entity is decided when its own transaction is over
         before, decided_us = standing(entity), time.time_ns() // 1000
@@ -244,8 +248,9 @@ class Decide:
         unit.outputs += outputs
         if entity.depends != decision.depends_before:
             unit.batch.depend(item.key, decision.depends_before, entity.depends)
-        elif before.dirty is None and not outputs:
+        elif before.dirty is None and not outputs and entity.due == before.due:
             return  # a reference changed and nothing follows for this entity
+        unit.batch.date(item.key, before.due, entity.due)
         unit.touched[item.key] = None
 
     def _note(self, item: Item) -> None:
@@ -295,7 +300,7 @@ class Decide:
 
     def next_ms(self, now_ms: float) -> float | None:
         """When to look again."""
-        if self._sweep or self.context.references.since(self._reference_sequence)[1]:
+        if self._sweep or self._timed or self.context.references.since(self._reference_sequence)[1]:
             return now_ms
         pending = self.pending.next_ms(now_ms)
         if any(not s.done and self._ready(name, s) for name, s in self.state.snapshots.items()):
@@ -303,6 +308,10 @@ class Decide:
             look = self._looked_ms + SNAPSHOT_LOOK_MS
             return look if pending is None else min(look, pending)
         return pending
+
+    def waiting(self, store: Store, until: str = "") -> int:
+        """How many entities are due by time alone up to a date; without one, those that wait to be swept."""
+        return store.due_count(until or self.state.as_of)
 
     # ---- aggregating ----
 
@@ -318,6 +327,8 @@ class Decide:
                 return UNMAPPED
             case SnapshotComplete():
                 return self._snapshot_complete(said)
+            case Tick():
+                return self._tick(unit, said)
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
@@ -334,7 +345,7 @@ class Decide:
             self.pending.observe(change.system, prior, now_ms)
         if change.log:
             return UNMAPPED
-        self._date(change.committed_us)
+        self._date(unit, change.committed_us)
         outcome = advance(entity, change, record.timestamp * 1000)
         if outcome == SUPERSEDED:
             return outcome
@@ -356,11 +367,9 @@ class Decide:
         reason = Malformed("change.partition_wrong", "the key belongs to another partition")
         return self._quarantine(unit, record, reason)
 
-    def _date(self, committed_us: int) -> None:
-        """'Today' is the newest commit date seen: the core reads no clock, and a replay sees the same days."""
-        date = _date_of(committed_us // 86_400_000_000)
-        if date > self.state.as_of:
-            self.state.as_of = date
+    def _date(self, unit: Unit, committed_us: int) -> None:
+        """'Today' is the newest commit date or tick seen: the core reads no clock, a replay sees the same days."""
+        self._rise(unit, _date_of(committed_us // 86_400_000_000))
 
     def _malformed(
         self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed, now_ms: float
@@ -412,17 +421,47 @@ class Decide:
             unit.touched[key] = None
         return outcome
 
+    # ---- time ----
+
+    def _tick(self, unit: Unit, tick: Tick) -> str:
+        if tick.as_of <= self.state.ticked:
+            return SUPERSEDED
+        self.state.ticked = tick.as_of
+        self._rise(unit, tick.as_of)
+        return core_entity.APPLIED
+
+    def _rise(self, unit: Unit, date: str) -> None:
+        """It is this date, unless it was a later one already: what was due on the way there is swept."""
+        if date > self.state.as_of:
+            self.state.as_of = date
+            self._sweep_time(unit.store)
+
+    def _sweep_time(self, store: Store) -> None:
+        self._timed, self._timed_after = bool(store.due(self.state.as_of, 1)), b""
+
+    def _find_timed(self, unit: Unit, room: int) -> list[Item]:
+        """What is due by time alone, by date. A decision takes its entity out of the index; a dirty one stays there
+        until its own transaction is over, so the next look begins behind it."""
+        if not self._timed or room <= 0:
+            return []
+        found = unit.store.due(self.state.as_of, room, self._timed_after)
+        if found:
+            date, key = found[-1]
+            self._timed_after = f"{date}/".encode() + key
+        self._timed = len(found) == room
+        return [Item(key, True, True, due=date) for date, key in found]
+
     # ---- snapshots ----
 
     def _waits(self, system: str, epoch: int) -> bool:
         snapshot = self.state.snapshots.get(system)
         return snapshot is None or not snapshot.done or snapshot.epoch < epoch
 
-    def _snapshot_complete(self, control: SnapshotComplete) -> str:
-        known = self.state.snapshots.get(control.system)
-        if known is not None and known.epoch >= control.epoch:
+    def _snapshot_complete(self, notice: SnapshotComplete) -> str:
+        known = self.state.snapshots.get(notice.system)
+        if known is not None and known.epoch >= notice.epoch:
             return SUPERSEDED
-        self.state.snapshots[control.system] = Snapshot(control.epoch, control.until)
+        self.state.snapshots[notice.system] = Snapshot(notice.epoch, notice.until)
         return core_entity.APPLIED
 
     def _ready(self, system: str, snapshot: Snapshot) -> bool:
@@ -510,13 +549,6 @@ def _named(said: Decoded) -> tuple[bytes | None, Decoded]:
     if isinstance(said, Control) or not said.entity_id or not said.kind:
         return None, said
     return f"{said.kind}/{said.entity_id}".encode(), said
-
-
-def _control(value: bytes | None) -> SnapshotComplete | Malformed:
-    try:
-        return _decode_control(value or b"")
-    except msgspec.DecodeError:
-        return Malformed("clock.undecodable", "no control record of a known kind")
 
 
 def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:

@@ -38,6 +38,8 @@ class PartitionState(Struct, array_like=True):
     emitted: int = 0
     late: int = 0
     """views that turned out to be of half a transaction"""
+    ticked: str = ""
+    """the newest date a tick of `clock` has named"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""

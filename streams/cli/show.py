@@ -57,6 +57,7 @@ def _counts(found: Status) -> Iterator[str]:
     c = found.decide.counters
     if c:
         yield f"pending   {_number(c['dirty'])} entities wait to be decided"
+        yield f"clock     {c['ticked'] or 'no tick yet'}, {_number(c['due'])} entities due by date wait to be decided"
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
     for topic, outcomes in found.decide.outcomes.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))

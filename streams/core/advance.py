@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from streams.core import finding, gate, view
 from streams.core.authority import Authority
 from streams.core.change import Change, Malformed, Position
+from streams.core.due import next_date
 from streams.core.entity import (
     APPLIED,
     SUPERSEDED,
@@ -118,6 +119,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
+    entity.due = next_date(record, world.as_of) or ""
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict)

@@ -147,6 +147,8 @@ class Entity(Struct, array_like=True, gc=False):
     """guarded field -> value once accepted"""
     proposals: list[Any] = []
     """open proposals of non-owners"""
+    due: str = ""
+    """the date on which time alone may change something, as of the last decision; empty: never"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -340,6 +342,7 @@ class Standing(Struct, frozen=True, gc=False):
     dirty: Touch | None
     depends: list[str]
     announced: str | None
+    due: str
 
 
 def standing(entity: Entity) -> Standing:
@@ -352,6 +355,7 @@ def standing(entity: Entity) -> Standing:
         entity.dirty,
         entity.depends,
         entity.announced,
+        entity.due,
     )
 
 

@@ -36,6 +36,7 @@ REASONS: dict[str, Reason] = {
     "clock.undecodable": Reason("no control record of a known kind", "find what else writes to the topic"),
     "witness.undecodable": Reason("no claim of a witness", "find what else writes to the topic"),
     "witness.record_unknown": Reason("a witness names a record the catalogue lacks", "deploy the worker and `concord reference` from one version"),
+    "clock.too_far": Reason("a tick more than a day ahead of the broker's clock", "check the clock of the machine that wrote it; a right tick follows by itself"),
     "npi.undecodable": Reason("no announcement of an NPI's holder", "find what else writes to the topic"),
     "internal.decode_failed": Reason("a defect of ours while reading the record", "report it with the record's origin"),
     "internal.take_failed": Reason("a defect of ours while aggregating the record", "report it with the record's origin"),

@@ -121,3 +121,5 @@ def _take(batch: Batch, key: bytes, value: bytes | None) -> None:
     batch.put_entity(key, value, dirty=index.dirty is not None)
     # References an older revision looked at may stay in the index: a superfluous decision, never a missing one.
     batch.depend(key, (), index.depends)
+    # So may an older date: a sweep that finds the entity due on another day takes it out.
+    batch.date(key, "", index.due)

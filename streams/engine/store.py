@@ -5,13 +5,14 @@ that lost its last writes is restored from its own checkpoint onward. One WriteB
 marks, the reverse index and the checkpoint of one moment together (invariants 2, 7).
 
 Keys: `e/<kind>/<id>` entity · `d/<kind>/<id>` dirty mark · `r/<ref kind>/<ref id>/<kind>/<id>` reverse index ·
-`m/...` the partition's own state and checkpoint.
+`t/<date>/<kind>/<id>` due by time alone · `m/...` the partition's own state and checkpoint.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,7 @@ from streams.core.entity import Touch
 ENTITY = b"e/"
 DIRTY = b"d/"
 REVERSE = b"r/"
+TIMED = b"t/"
 STATE = b"m/state"
 CHECKPOINT = b"m/checkpoint"
 
@@ -70,6 +72,10 @@ class EntityIndex(Struct, array_like=True, gc=False):
     trail: Raw = Raw()
     dirty: Touch | None = None
     depends: list[str] = []
+    announced: Raw = Raw()
+    accepted: Raw = Raw()
+    proposals: Raw = Raw()
+    due: str = ""
 
 
 decode_index = msgspec.msgpack.Decoder(EntityIndex).decode
@@ -103,6 +109,13 @@ class Batch:
             self._batch.delete(_reverse(reference, key))
         for reference in new - old:
             self._batch.put(_reverse(reference, key), b"")
+
+    def date(self, key: bytes, before: str, after: str) -> None:
+        """Keep the index by date: when this entity is due by time alone; an empty date stands in no index."""
+        if before and before != after:
+            self._batch.delete(_timed(before, key))
+        if after:
+            self._batch.put(_timed(after, key), b"")
 
     def put_state(self, state: bytes) -> None:
         """The partition's own state."""
@@ -146,6 +159,17 @@ class Store:
         """Keys of the entities that looked at a reference `<kind>/<id>`."""
         return list(self._suffixes(REVERSE + reference.encode() + b"/"))
 
+    def due(self, until: str, limit: int, after: bytes = b"") -> list[tuple[str, bytes]]:
+        """Up to `limit` (date, key) due by time alone up to and with that date, by date; those behind `after`,
+        the last one of an earlier call. Costs what is due, however many entities there are."""
+        start = TIMED + after + b"\0" if after else TIMED
+        found = islice(self._range(start, TIMED + until.encode() + _BEHIND_KEYS), limit)
+        return [_untimed(key) for key in found]
+
+    def due_count(self, until: str) -> int:
+        """How many are due by time alone up to and with that date."""
+        return sum(1 for _ in self._range(TIMED, TIMED + until.encode() + _BEHIND_KEYS))
+
     def entity_keys(self) -> Iterator[bytes]:
         """Keys of every entity."""
         return self._suffixes(ENTITY)
@@ -174,15 +198,32 @@ class Store:
         self._db.close()
 
     def _suffixes(self, prefix: bytes) -> Iterator[bytes]:
-        options = ReadOptions()
-        options.set_iterate_upper_bound(prefix[:-1] + bytes([prefix[-1] + 1]))
         cut = len(prefix)
-        for key in self._db.keys(from_key=prefix, read_opt=options):
+        for key in self._range(prefix, prefix[:-1] + bytes([prefix[-1] + 1])):
             yield key[cut:]
+
+    def _range(self, start: bytes, end: bytes) -> Iterator[bytes]:
+        """Whole keys from `start` on, before `end`."""
+        options = ReadOptions()
+        options.set_iterate_upper_bound(end)
+        yield from self._db.keys(from_key=start, read_opt=options)
 
 
 def _reverse(reference: str, key: bytes) -> bytes:
     return REVERSE + reference.encode() + b"/" + key
+
+
+_BEHIND_KEYS = b"0"
+"""The byte after the slash: behind every key of a date."""
+
+
+def _timed(date: str, key: bytes) -> bytes:
+    return TIMED + date.encode() + b"/" + key
+
+
+def _untimed(found: bytes) -> tuple[str, bytes]:
+    date, _, key = found[len(TIMED) :].partition(b"/")
+    return date.decode(), key
 
 
 def _options(shared: Shared) -> Options:

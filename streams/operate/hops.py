@@ -64,11 +64,19 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
     gaps = [gap for answer in answers for gap in answer.status["gaps"]]
     return {
         "dirty": dirty,
+        "due": _due(rows),
+        "ticked": min((row["ticked"] for row in rows), default=""),
         **summed,
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
     }
+
+
+def _due(rows: list[Any]) -> int | None:
+    """Entities due by time alone that wait for their decision; nobody counts those of a partition that isn't open."""
+    counts = [row["due"] for row in rows]
+    return None if None in counts else sum(counts)
 
 
 def _worker_positions(answers: Iterable[Answer]) -> dict[Place, int]:
@@ -91,6 +99,8 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
     return {
         "partition": number,
         "dirty": None,
+        "due": None,
+        "ticked": state.ticked,
         "decided": state.decided,
         "emitted": state.emitted,
         "late": state.late,

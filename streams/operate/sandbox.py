@@ -22,7 +22,9 @@ from schemas import registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec
-from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide, SnapshotComplete, encode_json
+from streams.agents import control
+from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide
 from streams.core import entity as core_entity
 from streams.core.advance import World, decide
 from streams.core.entity import Entity
@@ -34,6 +36,7 @@ from streams.engine.store import Shared, Store
 SYSTEM = "credentialing"
 TOPIC = f"cdc.{SYSTEM}"
 WIRE_HEADER_BYTES = 5
+DAY_SECONDS = 86_400
 
 
 def encoders() -> codec.Encoders:
@@ -107,12 +110,20 @@ class Sandbox:
         """An initial snapshot of these rows, and the notice that it is complete."""
         self._work(self._records(TOPIC, self.source.snapshot(rows)))
         notice = SnapshotComplete(SYSTEM, self.source.epoch, self._offsets.get(TOPIC, 0))
-        self._work([self._record(CLOCK_TOPIC, SYSTEM.encode(), encode_json(notice))])
+        self._work([self._record(CLOCK_TOPIC, SYSTEM.encode(), control.encode(notice))])
         self.settle()
 
     def commit(self, changes: Sequence[Change]) -> None:
         """One transaction of the source, decided."""
         self.send(self.source.transaction(changes))
+        self.settle()
+
+    def tick(self, day: int) -> None:
+        """It is this day (since 1970): what time alone changes is decided."""
+        as_of = control.today(day * DAY_SECONDS).isoformat()
+        record = self._record(CLOCK_TOPIC, None, control.encode(Tick(as_of, "sandbox")))
+        record.timestamp = day * DAY_SECONDS * 1_000
+        self._work([record])
         self.settle()
 
     def send(self, messages: Sequence[Message]) -> list[Output]:

@@ -13,6 +13,8 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     on = 2026-06-01                          # its commit date: what today is to the rules
     change = [{ table = "license", row = { license_id = "l1", provider_id = "p1", expires = 2028-01-01 } }]
     then = { ... }                           # optional: as below, right after this transaction
+    [[when]]                                 # or no transaction: the clock says that it is this day
+    tick = 2026-09-01
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
@@ -32,7 +34,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connectors.envelope import Change, Op
 from schemas.catalog import load_mapping
@@ -68,11 +70,25 @@ class Then(Outside):
 
 
 class When(Outside):
-    """One transaction."""
+    """One transaction on a day, or a tick of the clock."""
 
-    on: date
-    change: list[RowFile]
+    on: date | None = None
+    change: list[RowFile] = Field(default_factory=list)
+    tick: date | None = None
     then: Then = Then()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> When:
+        if (self.on is None) == (self.tick is None) or bool(self.change) != (self.on is not None):
+            raise ValueError("a step is a transaction (`on` and `change`) or a `tick`")
+        return self
+
+    @property
+    def day(self) -> int:
+        """Its date, in days since 1970."""
+        day = self.on or self.tick
+        assert day is not None
+        return (day - EPOCH).days
 
 
 class Scenario(Outside):
@@ -143,13 +159,20 @@ def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
 
 def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
     rows = Rows()
-    sandbox.source.day = (scenario.when[0].on - EPOCH).days if scenario.when else 0
+    sandbox.source.day = scenario.when[0].day if scenario.when else 0
     sandbox.snapshot([rows.change(row) for row in scenario.given])
     for number, when in enumerate(scenario.when, 1):
-        sandbox.source.day = (when.on - EPOCH).days
-        sandbox.commit([rows.change(row) for row in when.change])
-        yield from (f"after transaction {number}: {problem}" for problem in _check(when.then, sandbox))
+        _step(when, rows, sandbox)
+        yield from (f"after step {number}: {problem}" for problem in _check(when.then, sandbox))
     yield from _check(scenario.then, sandbox)
+
+
+def _step(when: When, rows: Rows, sandbox: Sandbox) -> None:
+    if when.tick is not None:
+        sandbox.tick(when.day)
+        return
+    sandbox.source.day = when.day
+    sandbox.commit([rows.change(row) for row in when.change])
 
 
 class Rows:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
-from streams.agents.decide import SnapshotComplete, encode_json
+from streams.agents.control import SnapshotComplete, encode
 from tests.bench import arrivals, bed, load, machine, processes
 from tests.bench.bed import Bed, Failed, Place
 from tests.bench.load import Record
@@ -245,7 +245,7 @@ def report(runs: list[Run]) -> Result:
 def announce_empty_snapshot(place: Place) -> None:
     """Nothing was read by a snapshot: what follows is streamed and decided as it comes."""
     producer = _producer(place)
-    value = encode_json(SnapshotComplete("credentialing", load.EPOCH, 0))
+    value = encode(SnapshotComplete("credentialing", load.EPOCH, 0))
     for partition in range(place.settings.partitions):
         producer.produce(place.settings.topic("clock"), value, b"credentialing", partition)
     producer.flush(30)

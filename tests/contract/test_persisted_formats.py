@@ -18,7 +18,8 @@ import pytest
 from msgspec import Raw
 
 from streams.agents import state
-from streams.agents.decide import Holder, SnapshotComplete
+from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.decide import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
 from streams.engine.store import Checkpoint, EntityIndex, decode_index
@@ -46,6 +47,7 @@ ENTITY = Entity(
     announced="1234567893",
     accepted={"npi": "1234567893"},
     proposals=[{"any": 1}],
+    due="2026-06-02",
 )
 STATE = state.PartitionState(
     inputs={"cdc.credentialing": 7},
@@ -58,6 +60,7 @@ STATE = state.PartitionState(
     decided=3,
     emitted=9,
     late=1,
+    ticked="2026-06-01",
 )
 
 
@@ -95,6 +98,7 @@ SHAPES: dict[str, Shape] = {
     "checkpoint": packed(Checkpoint("topic-id", 42, 1_700_000_000_000)),
     "holder": text(Holder("1234567893", "provider", "p", True, (1, 2, 3))),
     "snapshot_complete": text(SnapshotComplete("credentialing", 1, 5)),
+    "tick": text(Tick("2026-11-22", "operator")),
 }
 
 
@@ -151,7 +155,7 @@ def test_the_stores_index_mirrors_the_entity() -> None:
     names = Entity.__struct_fields__
     assert EntityIndex.__struct_fields__ == names[: len(EntityIndex.__struct_fields__)]
     index = decode_index(entity.encode(ENTITY))
-    for name in ("kind", "id", "revision", "dirty", "depends"):
+    for name in ("kind", "id", "revision", "dirty", "depends", "due"):
         assert getattr(index, name) == getattr(ENTITY, name)
 
 

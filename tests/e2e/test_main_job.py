@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from schemas.authority import load_authority
 from stack import process
+from streams.operate import announced
 from streams.operate import explain as explaining
 from streams.operate.find import Finder, Located
 from streams.operate.parity import PEOPLE, parity
@@ -287,3 +289,37 @@ def test_real_nppes_rows_reach_every_system(loaded: Platform) -> None:
     loaded.ask("load", "nppes", str(SAMPLE), "--limit", "150")
     everywhere(loaded)
     assert parity(loaded.settings).active > before
+
+
+def test_every_partition_is_told_the_day_without_being_asked(loaded: Platform) -> None:
+    eventually(loaded, lambda: _ticked(loaded) >= loaded.settings.partitions * [_day(0)], "a tick of today")
+
+
+def test_what_ends_today_is_listed_until_the_clock_says_tomorrow(loaded: Platform) -> None:
+    """The last test: for this platform it is tomorrow from here on."""
+    who, _ = somebody(loaded)
+    loaded.write(f"update network_participation set term = '{_day(0)}' where provider_id = '{who}'")
+    everywhere(loaded)
+    shown = """
+        select count(*) > 0 from dir_listing join dir_provider using (dir_provider_id)
+        where cred_provider_ref = %s and listed_to is null
+    """
+    assert loaded.rows("directory", shown, who) == [(True,)]
+    assert loaded.concord("clock", "tick", "--as-of", _day(2)).code == 2
+    counted = loaded.ask("clock", "tick", "--as-of", _day(1), "--dry-run")
+    assert (counted["written"], sum(counted["due"].values()) > 0) == (False, True)
+    told = loaded.ask("clock", "tick", "--as-of", _day(1))
+    assert (told["as_of"], told["written"], told["due"]) == (_day(1), True, counted["due"])
+    becomes(loaded, "directory", shown, who, False)
+    everywhere(loaded)
+    assert _ticked(loaded) == loaded.settings.partitions * [_day(1)]
+
+
+def _day(ahead: int) -> str:
+    return (datetime.now(UTC) + timedelta(ahead)).date().isoformat()
+
+
+def _ticked(platform: Platform) -> list[str]:
+    """The last date each partition was told."""
+    answers = announced.answering(platform.settings, "worker")
+    return [partition["ticked"] for answer in answers for partition in answer.status["partitions"]]

@@ -35,7 +35,7 @@ def test_the_documented_commands_are_there() -> None:
         "up", "down", "demo", "worker", "adapter", "status", "explain", "trace", "mapping check",
         "sources plan", "sources apply", "sources status", "topics plan", "topics apply",
         "systems apply", "schema publish", "load generated", "load nppes",
-        "reference load", "reference status", "reference show", "reference follow",
+        "reference load", "reference status", "reference show", "reference follow", "clock tick",
     }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ PARTITION = {
     "emitted": 9,
     "late": 0,
     "retries": 3,
+    "due": 4,
+    "ticked": "1970-01-02",
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
 }
 
@@ -21,6 +23,12 @@ def test_records_are_counted_by_outcome() -> None:
     assert f"concord_decide_records_total{{{labels}}} 1.0" in text
     assert 'concord_decide_views_total{partition="2"} 9.0' in text
     assert 'concord_decide_dirty{partition="2"} 1.0' in text
+    assert 'concord_clock_due{partition="2"} 4.0' in text
+    assert 'concord_clock_tick_timestamp_seconds{partition="2"} 86400.0' in text
+
+
+def test_a_partition_that_no_tick_has_reached_tells_no_date() -> None:
+    assert "concord_clock_tick_timestamp_seconds{" not in telemetry.render([{**PARTITION, "ticked": ""}])
 
 
 def test_a_worker_without_partitions_still_answers() -> None:

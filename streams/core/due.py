@@ -1,0 +1,87 @@
+"""When time alone may change what is said of an entity: the next such date of its golden record.
+
+Beside decide: the store keeps the date as an index, a tick sweeps what is due by it (design: time is an input).
+`DATED` is the one list of fields that a view or a rule compares with today, and how many days from them something
+changes; a rule that looks at another date adds its line here. Nothing here reads a clock or says what changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any
+
+from streams.core.entity import Golden
+
+Offsets = tuple[int, ...]
+"""Days from the date in the field, in ascending order."""
+
+ON_THE_DAY: Offsets = (0,)
+"""Half-open periods: the first day within, and the first day after."""
+DAY_AFTER: Offsets = (1,)
+"""A last covered day."""
+EXPIRY: Offsets = (-90, -60, -30, -7, 0, 1)
+"""Warnings 90, 60, 30 and 7 days ahead (R06), the last good day, and the first day after it."""
+RECREDENTIALING: Offsets = (-180, -120, -90, -30, 0, 1, 31)
+"""Warnings (R10), the due date, late from the next day on, and too late for a short cycle after 30 days."""
+
+_PERIOD: dict[str, Offsets] = {"effective_from": ON_THE_DAY, "effective_to": ON_THE_DAY}
+
+DATED: dict[str, dict[str, Offsets]] = {
+    "taxonomy": _PERIOD,
+    "affiliation": _PERIOD,
+    "provider_location": _PERIOD,
+    "hospital_privilege": _PERIOD,
+    "former_name": _PERIOD,
+    "contract": _PERIOD,
+    "network_participation": {"effective_from": ON_THE_DAY, "term_date": DAY_AFTER},
+    "license": {"issued": ON_THE_DAY, "expires": EXPIRY},
+    "dea_registration": {"expires": EXPIRY},
+    "cds_registration": {"expires": EXPIRY},
+    "board_certification": {"issued": ON_THE_DAY, "expires": EXPIRY},
+    "malpractice_coverage": {"effective_from": ON_THE_DAY, "effective_to": EXPIRY},
+    "credentialing_cycle": {"due_date": RECREDENTIALING},
+}
+"""record -> field -> offsets."""
+
+
+def next_date(golden: Golden, as_of: str, dated: Mapping[str, Mapping[str, Offsets]] = DATED) -> str | None:
+    """The first ISO date after `as_of` on which something may differ by time alone; None: never."""
+    return min(_dates(golden, as_of, dated), default=None)
+
+
+def _dates(golden: Golden, as_of: str, dated: Mapping[str, Mapping[str, Offsets]]) -> Iterator[str]:
+    for record in golden.records:
+        fields = dated.get(record)
+        if fields is None:
+            continue
+        for row in golden.named(record).values():
+            for field, offsets in fields.items():
+                value = getattr(row, field)
+                if value is not None:
+                    yield from _first_after(as_of, value, offsets)
+
+
+def _first_after(as_of: str, value: Any, offsets: Offsets) -> list[str]:
+    return next(([day] for day in _days(str(value), offsets) if day > as_of), _NEVER)
+
+
+_NEVER: list[str] = []
+
+
+@lru_cache(16_384)
+def _days(value: str, offsets: Offsets) -> tuple[str, ...]:
+    """The dates that a date gives, in order; many rows share a date. What lies outside the calendar never comes."""
+    try:
+        day = date.fromisoformat(value[:10])
+    except ValueError:
+        return ()
+    return tuple(text for offset in offsets if (text := _shifted(day, offset)) is not None)
+
+
+def _shifted(day: date, offset: int) -> str | None:
+    try:
+        return (day + timedelta(offset)).isoformat()
+    except OverflowError:
+        return None
