@@ -97,10 +97,10 @@ def identity(golden: Golden) -> Iterator[Found]:
         yield Found("identity.name_missing", f"{golden.kind}/{name}")
 
 
-def by_rules(today: Today) -> Iterator[Found]:
+def by_rules(today: Today) -> set[Found]:
     """What the rule book finds."""
-    for code, subject in book.findings(today):
-        yield Found(code, subject)
+    found = book.findings(today)
+    return {Found(code, subject) for code, subject in found} if found else set()
 
 
 def settle(entity: Entity, found: set[Found], position: Position) -> list[Event]:

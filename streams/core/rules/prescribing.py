@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core.canonical import DeaRegistration, FormerName, Provider
+from streams.core.canonical import DeaRegistration, FormerName
 from streams.core.today import Today
 
 USABLE = "active"
@@ -25,18 +25,15 @@ def expired(today: Today) -> Iterator[str]:
 
 def last_name_letter(today: Today) -> Iterator[str]:
     """The second character is the first letter of the last name, today's or a former one."""
-    letters = _letters(today)
+    first: str = (today.root.last_name or "")[:1].upper()
     for row_id, row in today.golden.rows(DeaRegistration).items():
-        if letters and row.number and row.number[1] not in letters:
+        letter = row.number[1] if row.number else ANY_LETTER
+        if first and letter not in (first, ANY_LETTER) and letter not in _former_letters(today):
             yield f"dea_registration/{row_id}/number"
 
 
-def _letters(today: Today) -> set[str]:
-    root: Provider = today.root
-    if not root.last_name:
-        return set()
-    names = [root.last_name, *(row.last_name for row in today.golden.rows(FormerName).values())]
-    return {ANY_LETTER, *(name[0].upper() for name in names if name)}
+def _former_letters(today: Today) -> set[str]:
+    return {row.last_name[0].upper() for row in today.golden.rows(FormerName).values() if row.last_name}
 
 
 def state_missing(today: Today) -> Iterator[str]:
