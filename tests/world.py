@@ -72,7 +72,7 @@ def rows_of(record: Golden) -> dict[str, dict[str, Row]]:
 def references() -> dict[str, Golden]:
     """Two places and two groups."""
     known = [golden("practice_location", f"location-{n}", org_id=f"organization-{n}") for n in (0, 1)]
-    known += [golden("organization", f"organization-{n}", npi="1245319599", tin="000000001") for n in (0, 1)]
+    known += [golden("organization", f"organization-{n}", npi="1245319599", tin="120000001") for n in (0, 1)]
     return {f"{g.kind}/{g.id}": g for g in known}
 
 

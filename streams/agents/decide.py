@@ -32,7 +32,8 @@ from streams.core.authority import Authority
 from streams.core.change import Change, Control, Decoded, Malformed, Position
 from streams.core.decode import Decoder
 from streams.core.entity import Entity, Touch, standing, take_back
-from streams.core.gate import Withdraw
+from streams.core.rules.book import RuleFailed
+from streams.core.view import WITHDRAWN
 from streams.engine.partition import Unit
 from streams.engine.pending import Heard, Pending
 from streams.engine.producer import Output
@@ -233,16 +234,18 @@ class Decide:
         before, decided_us = standing(entity), time.time_ns() // 1000
         try:
             decision = decide(entity, self._world(), decided_us)
-            if not item.proven and isinstance(decision.verdict, Withdraw) and decision.emissions:
+            if not item.proven and any(e.content.status == WITHDRAWN for e in decision.emissions):
                 # A transaction that only lingered out may be half: what would remove something waits longer.
                 take_back(entity, before)
                 self.pending.wait_to_withdraw(item.key, now_ms)
                 return
             outputs = self._address(item.key, entity, before.dirty, decision, decided_us)
         except Exception as error:  # a bug: keep what the sinks have, and say so
-            log.error("decide.failed", entity=item.key.decode(), error=_name(error))
+            rule = error.code if isinstance(error, RuleFailed) else ""
+            raised = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            log.error("decide.failed", entity=item.key.decode(), error=_name(raised), rule=rule)
             take_back(entity, before)
-            self._failed(unit, item.key, entity, before.dirty)
+            self._failed(unit, item.key, entity, before.dirty, rule)
             return
         self._count(decision)
         unit.outputs += outputs
@@ -265,8 +268,8 @@ class Decide:
         self.state.decided += 1
         self.state.emitted += len(decision.emissions)
 
-    def _failed(self, unit: Unit, key: bytes, entity: Entity, touch: Touch | None) -> None:
-        events = finding.failed(entity, touch.position if touch else (0, 0, 0))
+    def _failed(self, unit: Unit, key: bytes, entity: Entity, touch: Touch | None, rule: str) -> None:
+        events = finding.failed(entity, touch.position if touch else (0, 0, 0), rule)
         entity.dirty = None
         unit.touched[key] = None
         unit.outputs += [self._finding(event) for event in events]

@@ -1,9 +1,8 @@
-"""`concord status|explain|trace|test`: questions; they change nothing."""
+"""`concord status|explain|trace`: questions; they change nothing."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -83,22 +82,3 @@ def trace(key: Key, as_json: AsJson = False) -> None:
     from streams.cli.show import trace_text
 
     output.answer("trace", as_json, work, lambda r: "\n\n".join(trace_text(e) for e in r["entities"]))
-
-
-@app.command("test", epilog="Example: concord test tests/behavior/practice_moves.toml")
-def scenarios(
-    files: Annotated[list[Path], typer.Argument(help="Scenarios: given rows, when changes, then views.")],
-    as_json: AsJson = False,
-) -> None:
-    """Play scenarios through the real decide hop, without any service; exit code 1 when one doesn't hold."""
-
-    def work() -> Any:
-        from streams.operate.scenario import run
-
-        return run(files)
-
-    def text(results: Any) -> str:
-        lines = [f"{'holds' if r.passed else 'FAILS'}  {r.title} ({r.path})" for r in results]
-        return "\n".join([*lines, *(f"  {problem}" for r in results for problem in r.problems)])
-
-    output.answer("test", as_json, work, text, fails=lambda results: not all(r.passed for r in results))

@@ -88,6 +88,9 @@ def explain_text(found: Explanation) -> str:
         f"  {found.verdict.state}{because}; revision {found.revision}; found in {found.found_in}; as of {found.as_of}"
         + _supposed(found),
     ]
+    for system, verdict in found.by_sink.items():
+        why = f" because {', '.join(verdict.because)}" if verdict.because else ""
+        lines.append(f"    {system} {verdict.state}{why}")
     for finding in found.findings:
         lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
         lines.append(f"    do: {finding.action}")

@@ -31,6 +31,7 @@ from streams.core.entity import (
     golden,
     note_gap,
 )
+from streams.core.today import today
 
 __all__ = ["APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "miss"]
 
@@ -70,6 +71,8 @@ class Decision(Struct, frozen=True, gc=False):
     """the golden record to broadcast, when it changed"""
     depends_before: list[str]
     verdict: gate.Verdict
+    """what holds for every sink"""
+    sinks: gate.Verdicts
 
 
 def advance(entity: Entity, change: Change, received_us: int) -> str:
@@ -107,22 +110,29 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     record = golden(entity, world.authority)
     touch = entity.dirty
     position = touch.position if touch else (0, 0, 0)
+    was_known = _was_known(entity)
     found = {*finding.of_values(entity), *finding.identity(record)}
-    built = _build(record, looked, world.as_of)
-    found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
-    verdict = gate.judge(record, found, was_known=_was_known(entity))
+    built: dict[str, view.View] = {}
+    if record.root is not None:
+        facts = today(record, looked, world.as_of)
+        built = view.of(facts)
+        found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
+        if gate.gone(record, was_known=was_known) is None:
+            found.update(finding.by_rules(facts))
+    verdict = gate.judge(record, found, was_known=was_known)
+    sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position)
-    emissions = _emit(entity, record, built, verdict)
+    emissions = _emit(entity, record, built, sinks)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
     entity.due = next_date(record, world.as_of) or ""
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
-    return Decision(emissions, events, announcements, reference, depends_before, verdict)
+    return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks)
 
 
 class _Looked:
@@ -144,25 +154,20 @@ class _Looked:
         return found
 
 
-def _build(record: Golden, look: _Looked, as_of: str) -> dict[str, view.View]:
-    if record.root is None:
-        return {}
-    return view.build(record, look, as_of)
-
-
 def _was_known(entity: Entity) -> bool:
     """A root row that existed and was deleted leaves its tombstone claim."""
     return any(entity.kind in tables and tables[entity.kind] for tables in entity.claims.values())
 
 
 def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.View], verdict: gate.Verdict
+    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts
 ) -> list[Emission]:
-    """The views that differ from what each sink last got, all under one new revision."""
-    if isinstance(verdict, gate.Hold):
-        return []
+    """The views that differ from what each sink last got, all under one new revision; a sink on hold keeps its own."""
     emissions: list[Emission] = []
-    for sink, contract in view.VIEWS.get(entity.kind, {}).items():
+    for sink, verdict in verdicts.items():
+        if isinstance(verdict, gate.Hold):
+            continue
+        contract = view.VIEWS[entity.kind][sink]
         content = _content(record, built, sink, verdict)
         encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)

@@ -23,7 +23,7 @@ from streams.core.authority import Authority
 from streams.core.canonical import DECODE, RECORDS, Row
 from streams.core.canonical import encode as encode_row
 from streams.core.change import Change, Malformed, Position, Values
-from streams.core.formats import covers_no_day, refused_fields
+from streams.core.formats import KEPT, covers_no_day, kept_fields, refused_fields
 
 APPLIED = "applied"
 UNCHANGED = "unchanged"
@@ -179,7 +179,8 @@ class Golden:
 
     def rows(self, record: type[R]) -> dict[str, R]:
         """All rows of a record by row id."""
-        return cast(dict[str, R], self.named(record.RECORD))
+        rows: Any = self._rows.get(record.RECORD)
+        return rows if rows is not None else cast(dict[str, R], self.named(record.RECORD))
 
     def one(self, record: type[R]) -> R | None:
         """The only row of a record that has at most one, or None."""
@@ -196,7 +197,9 @@ class Golden:
     @property
     def root(self) -> Any:
         """The entity's own row (the record named like its kind), or None."""
-        rows = self.named(self.kind)
+        rows = self._rows.get(self.kind)
+        if rows is None:
+            rows = self.named(self.kind)
         return next(iter(rows.values())) if rows else None
 
 
@@ -278,9 +281,10 @@ def _close_gap(entity: Entity, change: Change) -> None:
 
 def _refused(record: str, held: Row, before: Claim | None) -> Values:
     failing = refused_fields(record, held)
-    if not failing:
+    if not failing and record not in KEPT:
         return {}
     good = before.row(record) if before is not None else None
+    failing += [field for field in kept_fields(record, held, good) if field not in failing]
     return {field: getattr(good, field, None) for field in failing}
 
 
@@ -309,8 +313,10 @@ def _golden_rows(entity: Entity, authority: Authority, record: str) -> dict[str,
 
 def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | None) -> dict[str, Row]:
     found: dict[str, Row] = {}
+    decode_row = DECODE[record]
     for row_id, claim in claims.items():
-        row = claim.row(record)
+        plain = len(claim.held) > 1 and not claim.claimed and not claim.refused
+        row = decode_row(claim.held) if plain else claim.row(record)
         if row is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
         found[row_id] = row if fields is None else RECORDS[record](**{f: getattr(row, f) for f in fields})

@@ -2,7 +2,7 @@
 
 Sits between the golden record and the gates. A finding has an identity (code and subject), opens once,
 changes, and closes by itself when its cause is gone. Messages name paths and never hold values, so they may
-stand on a topic that clears no restricted field (invariant 11). `CODES` is the one table of all codes.
+stand on a topic that clears no restricted field (invariant 11). Codes and their words stand in rules/book.py.
 """
 
 from __future__ import annotations
@@ -14,44 +14,9 @@ from msgspec import Struct
 from streams.core.change import Position
 from streams.core.entity import Claim, Entity, Golden, Open
 from streams.core.formats import refusal_code
-
-REFUSE = "refuse"
-"""The field keeps its last good value."""
-HOLD = "hold"
-"""No sink gets a new view; each keeps its last one."""
-WARN = "warn"
-
-
-class Code(Struct, frozen=True):
-    """What a code means: severity, effect, and the sentence and action a steward sees."""
-
-    severity: str
-    effect: str
-    message: str
-    action: str
-    source: str
-
-
-# ruff: noqa: E501  (one line a code reads best)
-CODES: dict[str, Code] = {
-    "format.npi_shape": Code("high", REFUSE, "the NPI is not 10 digits", "correct the NPI", "R01, 45 CFR 162.406"),
-    "format.npi_check_digit": Code("high", REFUSE, "the NPI fails its check digit", "correct the NPI", "R01, 45 CFR 162.406"),
-    "format.dea_shape": Code("medium", REFUSE, "the DEA number has the wrong shape", "verify with the issuer", "R07"),
-    "format.dea_check_digit": Code("medium", REFUSE, "the DEA number fails its check digit", "verify with the issuer", "R07"),
-    "format.taxonomy_shape": Code("high", REFUSE, "the taxonomy code has no NUCC shape", "pick a valid NUCC code", "R04"),
-    "format.zip_shape": Code("medium", REFUSE, "the ZIP code has the wrong shape", "correct the address", "R23"),
-    "format.state_unknown": Code("medium", REFUSE, "the state code is unknown", "correct the state", "R23"),
-    "format.phone_shape": Code("medium", REFUSE, "the number is no North American telephone number", "correct the number", "R23"),
-    "format.dates_order": Code("high", REFUSE, "the end date lies before the start date", "correct the dates", "R15"),
-    "identity.root_missing": Code("medium", HOLD, "rows arrived for an entity whose own row is not there", "check the source row", "P05"),
-    "identity.npi_missing": Code("high", HOLD, "no valid NPI is known", "enter a valid NPI", "R01"),
-    "identity.name_missing": Code("high", HOLD, "no last or legal name is known", "enter the name", "G04"),
-    "reference.unknown": Code("medium", HOLD, "a referenced organization or location is not known yet", "check that its row exists and is captured", "G03"),
-    "capture.gap": Code("medium", HOLD, "a large value was never delivered by capture", "re-read the row (incremental snapshot)", "P03"),
-    "internal.decide_failed": Code("high", HOLD, "a defect of ours stopped the decision; every sink keeps what it has", "report it with the worker's log", "invariant 12"),
-    "capture.quarantined": Code("medium", WARN, "a change of this row was quarantined, so its newest values are missing", "look at the quarantine topic, correct the row at its source", "P01"),
-}  # fmt: skip
-"""Every code a finding can have; docs/codes.md is generated from it."""
+from streams.core.rules import book
+from streams.core.rules.book import CODES
+from streams.core.today import Today
 
 
 class Found(Struct, frozen=True):
@@ -132,26 +97,37 @@ def identity(golden: Golden) -> Iterator[Found]:
         yield Found("identity.name_missing", f"{golden.kind}/{name}")
 
 
+def by_rules(today: Today) -> set[Found]:
+    """What the rule book finds."""
+    found = book.findings(today)
+    return {Found(code, subject) for code, subject in found} if found else set()
+
+
 def settle(entity: Entity, found: set[Found], position: Position) -> list[Event]:
     """Open what is new, close what is gone; `entity.findings` becomes `found`. Nothing flaps: no change, no event."""
     if not found and not entity.findings:
         return []
-    now = {f"{f.code} {f.subject}": f for f in sorted(found, key=lambda f: (f.code, f.subject))}
+    now = {f"{f.code} {f.subject}": f for f in found}
+    if now.keys() == entity.findings.keys():
+        return []
+    now = {key: now[key] for key in sorted(now)}
     events = [_event(entity, key, "closed", position) for key in entity.findings if key not in now]
     for key in [key for key in entity.findings if key not in now]:
         del entity.findings[key]
     for key, item in now.items():
         if key not in entity.findings:
             code = CODES[item.code]
-            entity.findings[key] = Open(position, code.severity, code.effect, code.message, code.action)
+            entity.findings[key] = Open(position, code.severity, code.effect_text, code.message, code.action)
             events.append(_event(entity, key, "opened", position))
     return events
 
 
-def failed(entity: Entity, position: Position) -> list[Event]:
-    """A decision raised: nothing else changes, and it is said until one succeeds (invariant 12)."""
+def failed(entity: Entity, position: Position, rule: str = "") -> list[Event]:
+    """A decision raised, by that rule if one did: said until one succeeds; nothing else changes (invariant 12)."""
     found = {Found(*key.split(" ", 1)) for key in entity.findings}
-    return settle(entity, found | {Found("internal.decide_failed", entity.kind)}, position)
+    return settle(
+        entity, found | {Found("internal.decide_failed", f"rule/{rule}" if rule else entity.kind)}, position
+    )
 
 
 def _event(entity: Entity, key: str, state: str, position: Position) -> Event:

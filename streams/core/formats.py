@@ -123,12 +123,41 @@ def refused_fields(record: str, row: Row) -> list[str]:
     return failing
 
 
+KEPT: dict[str, tuple[str, ...]] = {
+    "provider": ("npi", "last_name"),
+    "organization": ("npi", "legal_name", "tin"),
+    "location": ("state",),
+    "license": ("state",),
+}
+"""record -> fields that identify: blanked, they keep their last good value (P05)."""
+
+FIXED = {"provider": "npi"}
+"""record -> the field that never changes by itself once a good value was there (R03)."""
+
+
+def kept_fields(record: str, row: Row, good: Row | None) -> list[str]:
+    """The fields of a row that keep what `good`, the row before it, had, although the new value passes its check."""
+    if good is None:
+        return []
+    kept = [
+        field
+        for field in KEPT.get(record, ())
+        if not getattr(row, field) and getattr(good, field) not in (None, "")
+    ]
+    field = FIXED.get(record, "")
+    if field and field not in kept and getattr(good, field) not in (None, "", getattr(row, field)):
+        kept.append(field)
+    return kept
+
+
 def refusal_code(record: str, field: str, row: Row) -> str:
-    """Why a field is among `refused_fields` of this row."""
+    """Why a field of this row keeps its last good value."""
     check = CHECKS.get(record, _NO_CHECKS).get(field)
     value = getattr(row, field)
+    if not value and field in KEPT.get(record, ()):
+        return "identity.blanked"
     code = check(value) if check is not None and value is not None else None
-    return code or DATES_CODE
+    return code or ("identity.npi_changed" if FIXED.get(record) == field else DATES_CODE)
 
 
 def covers_no_day(record: str, refused: Values) -> bool:

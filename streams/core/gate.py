@@ -1,4 +1,4 @@
-"""Gates: may this entity's new view go out, must each sink wait, or must what it has go?
+"""Gates: may this entity's new view go out, must a sink wait, or must what it has go?
 
 Sits between finding and view. Nothing is published that its gates refuse (invariant 10). A withdrawal is
 never delayed by a hold: restriction comes first.
@@ -6,12 +6,14 @@ never delayed by a hold: restriction comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
 from streams.core.entity import Golden
-from streams.core.finding import CODES, HOLD, Found
+from streams.core.finding import Found
+from streams.core.rules.book import CODES
+from streams.core.rules.rule import EVERY, HOLD, WITHDRAW
 
 ACTIVE = "active"
 
@@ -33,18 +35,46 @@ class Withdraw(Struct, frozen=True):
 
 
 Verdict = Pass | Hold | Withdraw
+Verdicts = dict[str, Verdict]
+"""sink system -> its verdict"""
 PASS = Pass()
 
 
-def judge(golden: Golden, found: Iterable[Found], *, was_known: bool) -> Verdict:
-    """One verdict for all sinks (gates per sink come with participation).
+def gone(golden: Golden, *, was_known: bool) -> Withdraw | None:
+    """What its own row says: deleted, or not active. Then no rule is asked any more.
 
     was_known: the entity had a root row once, so that a missing one means it was deleted.
     """
     root = golden.root
     if root is None:
-        return Withdraw(f"{golden.kind}.deleted") if was_known else Hold(("identity.root_missing",))
+        return Withdraw(f"{golden.kind}.deleted") if was_known else None
     if golden.kind == "provider" and root.provider_status != ACTIVE:
         return Withdraw(f"provider.{root.provider_status or 'status_missing'}")
-    holding = sorted({f.code for f in found if CODES[f.code].effect == HOLD})
-    return Hold(tuple(holding)) if holding else PASS
+    return None
+
+
+def judge(golden: Golden, found: Collection[Found], *, was_known: bool, sink: str = EVERY) -> Verdict:
+    """The verdict for a sink; without one, what holds for every sink. Restriction first: a withdrawal beats a hold."""
+    removed = gone(golden, was_known=was_known)
+    if removed is not None:
+        return removed
+    if golden.root is None:
+        return Hold(("identity.root_missing",))
+    return _by_findings(found, sink) if found else PASS
+
+
+def _by_findings(found: Collection[Found], sink: str) -> Verdict:
+    codes = sorted({f.code for f in found})
+    effects = {code: CODES[code].effect_on(sink) for code in codes}
+    for code in codes:
+        if effects[code] == WITHDRAW:
+            return Withdraw(CODES[code].told or code)
+    holding = tuple(code for code in codes if effects[code] == HOLD)
+    return Hold(holding) if holding else PASS
+
+
+def by_sink(golden: Golden, found: Collection[Found], verdict: Verdict, sinks: Iterable[str]) -> Verdicts:
+    """Each sink's verdict; `verdict` is what holds for every sink."""
+    if golden.root is None or isinstance(verdict, Withdraw) or not found:
+        return dict.fromkeys(sinks, verdict)
+    return {sink: _by_findings(found, sink) for sink in sinks}

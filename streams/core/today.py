@@ -113,6 +113,8 @@ class Today(Struct, frozen=True, gc=False):
     taxonomy_code: str | None = None
     places: list[Place] = []
     networks: list[NetworkParticipation] = []
+    noted: dict[str, Any] = {}
+    """what one rule worked out and another asks again; lives as long as the decision"""
 
 
 def today(golden: Golden, look: Look, as_of: str) -> Today:

@@ -27,6 +27,9 @@ from streams.core.entity import Golden
 from streams.core.formats import canonical_license_number, canonical_phone, canonical_postal_code
 from streams.core.today import FOREVER, Look, Place, Today, in_order, is_current, supporting_license, today
 
+WITHDRAWN = "withdrawn"
+"""The status of a view of what must go."""
+
 
 class Part(Struct, array_like=True, frozen=True, gc=False):
     """A record within a view."""
@@ -401,14 +404,18 @@ encode = msgspec.msgpack.Encoder().encode
 
 def build(golden: Golden, look: Look, as_of: str) -> dict[str, View]:
     """Every sink's view of an entity whose own row exists, by sink system."""
-    facts = today(golden, look, as_of)
-    return {sink: contract.build(facts) for sink, contract in VIEWS.get(golden.kind, {}).items()}
+    return of(today(golden, look, as_of))
+
+
+def of(facts: Today) -> dict[str, View]:
+    """Every sink's view from facts that are known already."""
+    return {sink: contract.build(facts) for sink, contract in VIEWS.get(facts.golden.kind, {}).items()}
 
 
 def withdrawn(golden: Golden, sink: str, reason: str) -> View:
     """The view of something a system must no longer show: its id, its NPI to find it by, and why."""
     root, kind = golden.root, golden.kind
-    told: dict[str, Any] = {"status": "withdrawn", "reason": reason, f"{kind}_id": golden.id}
+    told: dict[str, Any] = {"status": WITHDRAWN, "reason": reason, f"{kind}_id": golden.id}
     if kind in ("provider", "organization"):
         told["npi"] = root.npi if root is not None else None
     return VIEWS[kind][sink].view(**told)

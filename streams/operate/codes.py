@@ -2,7 +2,7 @@
 
     python -m streams.operate.codes        # writes the page; a contract test fails when it is out of date
 
-Never invents a code: streams/core/finding.py and streams/core/malformed.py own them.
+Never invents a code: streams/core/rules/book.py and streams/core/malformed.py own them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from streams.core.finding import CODES
 from streams.core.malformed import REASONS
+from streams.core.rules.book import CODES, LATER
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 HEAD = """# Codes
@@ -20,24 +20,34 @@ Stable: a code is never renamed or given another meaning. Written by `python -m 
 tables it reads, not this page.
 """
 EFFECTS = """
-Effects: **refuse** - the field keeps its last good value · **hold** - no system gets a new view, each keeps its
-last one · **warn** - a person should look, nothing waits.
+Effects: **refuse** - the field keeps its last good value · **hold** - the system gets no new view and keeps its
+last one · **withdraw** - what the system has must go · **warn** - a person should look, nothing waits. An effect with
+no system's name is on every system; a system that is not named is only warned. Rule ids are those of the domain.
 """
 
 
 def markdown() -> str:
     """The page."""
-    return "\n".join([HEAD, *_findings(), "", *_reasons(), ""])
+    return "\n".join([HEAD, *_findings(), "", *_later(), "", *_reasons(), ""])
 
 
 def _findings() -> Iterator[str]:
     yield "## Findings\n\nTopic `finding`; `concord explain KEY` shows an entity's open ones."
     yield EFFECTS
-    yield "| Code | Severity | Effect | What is wrong | What to do | Source |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| Code | Rule | Severity | Effect | What is wrong | What to do | Who | Source |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name in sorted(CODES):
-        code = CODES[name]
-        yield f"| `{name}` | {code.severity} | {code.effect} | {code.message} | {code.action} | {code.source} |"
+        rule = CODES[name]
+        words = (rule.id, rule.severity, rule.effect_text, rule.message, rule.action, rule.actor, rule.source)
+        yield f"| `{name}` | {' | '.join(words)} |"
+
+
+def _later() -> Iterator[str]:
+    yield "## Rules without a code\n\nWhy each rule of the domain that gives no finding of its own gives none.\n"
+    yield "| Rule | Why |"
+    yield "| --- | --- |"
+    for name in sorted(LATER):
+        yield f"| {name} | {LATER[name]} |"
 
 
 def _reasons() -> Iterator[str]:

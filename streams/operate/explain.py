@@ -19,6 +19,7 @@ from streams.core.advance import World, decide
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
+from streams.core.view import VIEWS
 from streams.operate import applied
 from streams.operate.applied import Held
 from streams.operate.find import Finder, Located
@@ -100,6 +101,8 @@ class Explanation:
     sinks: list[Sink]
     claims: list[Row]
     references: list[str]
+    by_sink: Mapping[str, Verdict] = field(default_factory=dict)
+    """each system's verdict, where they are not all the same"""
     targets: Mapping[str, Held] = field(default_factory=dict)
     """what each target holds now"""
     supposed: bool = False
@@ -161,6 +164,7 @@ def explanation(
         Telling(entity, record, references, authority, as_of).sinks(),
         list(claims(entity, authority)),
         entity.depends,
+        by_sink(entity, record),
     )
 
 
@@ -229,9 +233,27 @@ def _refused_value(record: str, name: str, value: Any) -> Any:
 
 def verdict(entity: Entity, record: Golden) -> Verdict:
     """The gates' verdict on the entity as it stands, by the gates themselves."""
-    found = [finding.Found(*key.split(" ", 1)) for key in entity.findings]
+    return _said(_judged(entity, record))
+
+
+def by_sink(entity: Entity, record: Golden) -> dict[str, Verdict]:
+    """Each sink's verdict where they differ, else nothing."""
+    verdicts = gate.by_sink(record, _found(entity), _judged(entity, record), VIEWS.get(entity.kind, ()))
+    said = {sink: _said(judged) for sink, judged in verdicts.items()}
+    return said if any(each != verdict(entity, record) for each in said.values()) else {}
+
+
+def _found(entity: Entity) -> list[finding.Found]:
+    return [finding.Found(*key.split(" ", 1)) for key in entity.findings]
+
+
+def _judged(entity: Entity, record: Golden) -> gate.Verdict:
     known = any(entity.kind in tables and tables[entity.kind] for tables in entity.claims.values())
-    match gate.judge(record, found, was_known=known):
+    return gate.judge(record, _found(entity), was_known=known)
+
+
+def _said(judged: gate.Verdict) -> Verdict:
+    match judged:
         case gate.Hold(codes):
             return Verdict("held", list(codes))
         case gate.Withdraw(reason):

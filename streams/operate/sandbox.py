@@ -26,9 +26,9 @@ from streams.agents import control
 from streams.agents.control import SnapshotComplete, Tick
 from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide
 from streams.core import entity as core_entity
-from streams.core.advance import World, decide
+from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity
-from streams.core.gate import Verdict
+from streams.core.gate import Verdict, Verdicts
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.producer import Output
 from streams.engine.store import Shared, Store
@@ -142,12 +142,21 @@ class Sandbox:
         return core_entity.decode(value) if value is not None else None
 
     def verdict(self, name: str) -> Verdict | None:
-        """What the gates say of an entity now."""
+        """What the gates say of an entity now, whatever the sink."""
+        decision = self._decided(name)
+        return decision.verdict if decision is not None else None
+
+    def verdicts(self, name: str) -> Verdicts | None:
+        """What the gates say of an entity now, by sink; of a kind without sinks, whatever the sink."""
+        decision = self._decided(name)
+        return (decision.sinks or {"": decision.verdict}) if decision is not None else None
+
+    def _decided(self, name: str) -> Decision | None:
         entity = self.entity(name)
         if entity is None:
             return None
         world = World(self.handler.context.authority, self.references.get, self.handler.state.as_of)
-        return decide(entity, world, 0).verdict
+        return decide(entity, world, 0)
 
     def close(self) -> None:
         """Release the store."""

@@ -16,7 +16,8 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     [[when]]                                 # or no transaction: the clock says that it is this day
     tick = 2026-09-01
     [then]
-    verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON
+    verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
+                                             # "billing hold X; directory withdraw X; enrollment pass"
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
@@ -38,7 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from connectors.envelope import Change, Op
 from schemas.catalog import load_mapping
-from streams.core.gate import Hold, Verdict, Withdraw
+from streams.core.gate import Hold, Verdict, Verdicts, Withdraw
 from streams.errors import InvalidInput
 from streams.operate.sandbox import SYSTEM, Sandbox
 
@@ -213,17 +214,24 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         if open_now != sorted(codes):
             yield f"findings {name}: {open_now}, wanted {sorted(codes)}"
     for name, words in then.verdict.items():
-        said = _words(sandbox.verdict(name))
+        said = _said(sandbox.verdicts(name))
         if said != words:
             yield f"verdict {name}: {said!r}, wanted {words!r}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
 
 
-def _words(verdict: Verdict | None) -> str:
+def _said(verdicts: Verdicts | None) -> str:
+    """One verdict where all sinks have the same, else each by sink: `directory withdraw X; billing hold X; ...`."""
+    if verdicts is None:
+        return "unknown"
+    words = {sink: _words(verdict) for sink, verdict in verdicts.items()}
+    alike = len(set(words.values())) == 1
+    return next(iter(words.values())) if alike else "; ".join(f"{s} {w}" for s, w in sorted(words.items()))
+
+
+def _words(verdict: Verdict) -> str:
     match verdict:
-        case None:
-            return "unknown"
         case Hold(codes):
             return " ".join(("hold", *codes))
         case Withdraw(reason):

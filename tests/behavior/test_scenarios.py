@@ -9,7 +9,8 @@ import pytest
 from streams.errors import InvalidInput
 from streams.operate import scenario
 
-FILES = sorted(Path(__file__).parent.glob("*.toml"))
+HERE = Path(__file__).parent
+FILES = sorted([*HERE.glob("*.toml"), *HERE.glob("rules/*.toml")])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -12,9 +12,10 @@ from streams.core import finding
 from streams.core.advance import advance, decide, miss
 from streams.core.change import Malformed
 from streams.core.entity import Entity
-from streams.core.finding import CODES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
+from streams.core.rules.book import CODES, RULES
+from streams.core.rules.rule import EVERY, HOLD, REFUSE, WARN, WITHDRAW
 from streams.operate import codes
 from tests.strategies import CATALOG, MAPPING, decoded
 from tests.world import AUTHORITY, WORLD, entity_of, provider, row
@@ -71,6 +72,12 @@ def elsewhere() -> Entity:
     return entity
 
 
+def again(before: dict[str, object], **after: object) -> Entity:
+    """A provider whose row came twice."""
+    rows = [[row("provider", provider_id="e", **columns)] for columns in (before, after)]
+    return entity_of(decoded(rows), "provider", "e")
+
+
 REACHED: dict[str, Callable[[], Entity]] = {
     "format.npi_shape": lambda: of("provider", npi="1"),
     "format.npi_check_digit": lambda: of("provider", npi="1234567890"),
@@ -81,6 +88,8 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "format.state_unknown": lambda: of("license", state="ZZ"),
     "format.phone_shape": lambda: of("practice_location", phone="1"),
     "format.dates_order": lambda: of("license", issued="2026-01-01", expires="2025-01-01"),
+    "identity.npi_changed": lambda: again({}, npi="1407071236"),
+    "identity.blanked": lambda: again({}, last_name=None),
     "identity.root_missing": lambda: of("license"),
     "identity.npi_missing": lambda: of("provider", npi=None),
     "identity.name_missing": lambda: of("provider", last_name=None),
@@ -90,8 +99,8 @@ REACHED: dict[str, Callable[[], Entity]] = {
 }
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_every_finding_code_is_reached(code: str) -> None:
+@pytest.mark.parametrize("code", [rule.code for rule in RULES if rule.finds is None])
+def test_every_finding_code_of_the_flow_is_reached(code: str) -> None:
     if code == "internal.decide_failed":
         events = finding.failed(Entity("provider", "e"), (0, 0, 0))
     else:
@@ -108,9 +117,12 @@ def test_every_check_gives_codes_of_the_table() -> None:
 def test_severities_and_effects_are_the_known_words() -> None:
     for name, code in CODES.items():
         assert code.severity in ("low", "medium", "high"), name
-        assert code.effect in (finding.REFUSE, finding.HOLD, finding.WARN), name
+        assert set(code.effect.values()) <= {REFUSE, HOLD, WITHDRAW, WARN}, name
+        assert code.effect.keys() <= {EVERY, "directory", "enrollment", "billing"}, name
         assert code.message, name
         assert code.action, name
+        assert code.source, name
+        assert code.actor in ("credentialing", "steward", "compliance", "operator"), name
         assert re.fullmatch(r"[a-z]+\.[a-z_]+", name)
 
 

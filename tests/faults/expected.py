@@ -39,8 +39,8 @@ class Expected:
     kind: str
     entity_id: str
     views: Mapping[str, View]
-    withdrawn: bool
-    held: bool
+    withdrawn: frozenset[str]
+    held: frozenset[str]
 
 
 def expected(connection: psycopg.Connection[Any]) -> list[Expected]:
@@ -64,7 +64,8 @@ def _decided(entity: Entity, world: World) -> Expected:
     made = {
         e.sink: views.view(e.sink, e.kind, e.entity_id, 0, **named(e.content)) for e in decision.emissions
     }
-    withdrawn, held = isinstance(decision.verdict, Withdraw), isinstance(decision.verdict, Hold)
+    withdrawn = frozenset(s for s, verdict in decision.sinks.items() if isinstance(verdict, Withdraw))
+    held = frozenset(s for s, verdict in decision.sinks.items() if isinstance(verdict, Hold))
     return Expected(entity.kind, entity.id, made, withdrawn, held)
 
 

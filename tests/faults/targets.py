@@ -58,7 +58,9 @@ def differences(system: str, connection: Connection, wanted: Iterable[Expected])
     if system in CHILDREN:
         query, rows = CHILDREN[system]
         shown = [
-            e.views[system] for e in mine if e.kind == "provider" and system in e.views and not e.withdrawn
+            e.views[system]
+            for e in mine
+            if e.kind == "provider" and system in e.views and system not in e.withdrawn
         ]
         found += _apart(system, {row for view in shown for row in rows(view)}, set(connection.execute(query)))
     return found
@@ -66,9 +68,11 @@ def differences(system: str, connection: Connection, wanted: Iterable[Expected])
 
 def _roots(system: System, root: Root, connection: Connection, wanted: list[Expected]) -> Iterator[str]:
     """A withdrawn entity's root row keeps its last names: only its children must be gone."""
-    shown = [e.views[system.name] for e in wanted if system.name in e.views and not e.withdrawn]
+    shown = [
+        e.views[system.name] for e in wanted if system.name in e.views and system.name not in e.withdrawn
+    ]
     rows = [system.build(view).root for view in shown]
-    ignored = [each.entity_id for each in wanted if each.withdrawn]
+    ignored = [each.entity_id for each in wanted if system.name in each.withdrawn]
     query = sql.SQL(COMPARE).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, root.columns)),
         table=sql.Identifier(root.table),

@@ -10,7 +10,7 @@ import pytest
 import streams.core
 
 CORE = Path(streams.core.__file__).parent
-FILES = sorted(CORE.glob("*.py"))
+FILES = sorted(CORE.rglob("*.py"))
 ALLOWED = {
     "__future__",
     "collections.abc",

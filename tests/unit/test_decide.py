@@ -18,6 +18,7 @@ from streams.core import canonical
 from streams.core import entity as core_entity
 from streams.core.decode import Decoder
 from streams.core.malformed import REASONS
+from streams.core.rules.book import RuleFailed
 from streams.engine.memory import MemoryPartition
 from streams.engine.producer import Output, Refused
 from streams.operate.sandbox import Sandbox
@@ -315,6 +316,21 @@ def test_a_decision_that_raises_is_taken_back_said_once_and_made_when_the_defect
     assert known.entity().findings == {}
 
 
+class BrokenRule(Decide):
+    """Stands for a rule of ours that raises."""
+
+    def _address(self, *args: Any) -> list[Output]:
+        raise RuleFailed("licence.lapsed") from ValueError("1234567893 must not be told")
+
+
+def test_a_rule_that_raises_is_named_in_the_log_and_in_the_finding(known: Bench, logs: list[Any]) -> None:
+    known.partition = MemoryPartition(known.partition.store, BrokenRule(0, known.context), known.producer)
+    known.commit(person(), *belongings())
+    outputs = known.settle()
+    assert findings(outputs) == ["provider/provider-0 internal.decide_failed rule/licence.lapsed"]
+    assert [(entry["error"], entry["rule"]) for entry in logs] == [("ValueError", "licence.lapsed")]
+
+
 # ---- who holds an NPI ----
 
 
@@ -332,6 +348,8 @@ def test_two_providers_of_one_npi_meet_at_the_npi_and_one_leaves_it(bench: Bench
         bench.commit(row("provider", provider_id=f"provider-{number}"))
         bench.feed(*announced(bench.settle()), topic="claims.npi")
     assert [h.id for h in holders(bench, "1234567893").values()] == ["provider-0", "provider-1"]
+    # An NPI never changes by itself (R03): the row goes and comes back with the right one.
+    bench.commit(Row("provider", row("provider", provider_id="provider-1").row, "d"))
     bench.commit(row("provider", provider_id="provider-1", npi="1407071236"))
     bench.feed(*announced(bench.settle()), topic="claims.npi")
     assert holders(bench, "1234567893")["provider/provider-1"] is None

@@ -119,8 +119,8 @@ def test_a_refused_value_is_told_by_its_code_and_the_last_good_one_kept(sandbox:
         "1234567893",
         "1234567890",
     )
-    assert [f.code for f in found.findings] == ["format.npi_check_digit"]
-    assert found.findings[0].action
+    (refused,) = [f for f in found.findings if f.code == "format.npi_check_digit"]
+    assert refused.action
 
 
 def test_a_refused_value_that_is_not_public_is_never_shown(sandbox: Sandbox) -> None:
@@ -144,10 +144,23 @@ def test_a_withdrawn_provider_is_withdrawn_because_of_its_status(sandbox: Sandbo
 
 
 def test_a_held_provider_is_held_because_of_a_code(sandbox: Sandbox) -> None:
-    sandbox.commit([Change("provider", {**PROVIDER, "last_name": None})])
+    place = {"id": "elsewhere", "provider_id": WHO, "location_id": "nowhere"}
+    sandbox.commit([Change("provider_location", place)])
     found = explained(sandbox)
-    assert (found.verdict.state, found.verdict.because) == ("held", ["identity.name_missing"])
+    assert (found.verdict.state, found.verdict.because) == ("held", ["reference.unknown"])
     assert {sink.status for sink in found.sinks} == {"active"}  # they keep what they have
+
+
+def test_systems_with_different_verdicts_are_told_apart(sandbox: Sandbox) -> None:
+    assert explained(sandbox).by_sink == {}
+    sandbox.commit([Change("committee_decision", {"id": "no", "provider_id": WHO, "decision": "deny"})])
+    found = explained(sandbox)
+    assert {sink: (v.state, v.because) for sink, v in found.by_sink.items()} == {
+        "directory": ("withdrawn", ["credentialing.denied"]),
+        "enrollment": ("held", ["credentialing.denied"]),
+        "billing": ("held", ["credentialing.denied"]),
+    }
+    assert "directory withdrawn because credentialing.denied" in explain_text(found)
 
 
 def test_an_npi_leads_to_who_holds_it(sandbox: Sandbox) -> None:

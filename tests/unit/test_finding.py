@@ -12,7 +12,8 @@ from streams.core.advance import advance, decide, miss
 from streams.core.canonical import RECORDS
 from streams.core.change import Change, Malformed
 from streams.core.entity import Entity
-from streams.core.finding import CODES, Found, settle
+from streams.core.finding import Found, settle
+from streams.core.rules.book import CODES
 from tests.strategies import any_entity, decoded, one_entity
 from tests.world import WORLD, entity_of, provider, row
 

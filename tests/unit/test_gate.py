@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.entity import Golden
-from streams.core.finding import CODES, HOLD, Found
-from streams.core.gate import PASS, Hold, Withdraw, judge
+from streams.core.finding import Found
+from streams.core.gate import PASS, Hold, Withdraw, by_sink, judge
+from streams.core.rules.book import CODES
+from streams.core.rules.rule import EVERY, HOLD, WITHDRAW
 from tests.world import golden_of
 
 found_sets = st.sets(st.builds(Found, st.sampled_from(sorted(CODES)), st.just("x")))
@@ -37,8 +39,22 @@ def test_a_root_that_never_came_is_held_and_never_withdrawn(kind: str, found: se
 @given(found_sets)
 def test_an_active_provider_is_held_by_exactly_the_codes_that_hold(found: set[Found]) -> None:
     verdict = judge(golden(provider_status="active"), found, was_known=True)
-    holding = tuple(sorted(f.code for f in found if CODES[f.code].effect == HOLD))
-    assert verdict == (Hold(holding) if holding else PASS)
+    effects = {f.code: CODES[f.code].effect_on(EVERY) for f in found}
+    holding = tuple(sorted(code for code, effect in effects.items() if effect == HOLD))
+    if WITHDRAW in effects.values():
+        assert isinstance(verdict, Withdraw), "restriction comes first"
+    else:
+        assert verdict == (Hold(holding) if holding else PASS)
+
+
+@given(found_sets)
+def test_a_rule_stops_the_sinks_it_names_and_no_other(found: set[Found]) -> None:
+    record = golden(provider_status="active")
+    sinks = ("directory", "enrollment", "billing")
+    for sink, verdict in by_sink(record, found, judge(record, found, was_known=True), sinks).items():
+        effects = {CODES[f.code].effect_on(sink) for f in found}
+        wanted = Withdraw if WITHDRAW in effects else Hold if HOLD in effects else type(PASS)
+        assert isinstance(verdict, wanted)
 
 
 @pytest.mark.parametrize("kind", ["location", "organization"])

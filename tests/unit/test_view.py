@@ -201,12 +201,12 @@ def _restricted(record: str, field: str) -> bool:
 def test_the_references_tax_numbers_reach_the_cleared_sinks_and_no_other() -> None:
     record = golden(provider(), AUTHORITY)
     views: dict[str, Any] = dict(view.build(record, WORLD.references, TODAY))
-    assert views["enrollment"].groups[0].group_tax_id == "000000001"
+    assert views["enrollment"].groups[0].group_tax_id == "120000001"
     for sink in ("directory", "billing"):
-        assert b"000000001" not in wire("provider", sink, views[sink])
+        assert b"120000001" not in wire("provider", sink, views[sink])
     for known in references().values():
         for sink, content in view.build(known, WORLD.references, TODAY).items():
-            assert (b"000000001" in wire(known.kind, sink, content)) == (
+            assert (b"120000001" in wire(known.kind, sink, content)) == (
                 f"{sink}.{known.kind}" == "billing.organization"
             )
 

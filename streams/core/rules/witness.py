@@ -1,0 +1,51 @@
+"""What witnesses say of a provider: R02 (NPPES), R08 (LEIE, SAM). Findings only: they stop nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streams.core.canonical import FormerName, Leie, Nppes, Provider, Sam
+from streams.core.today import Today
+
+
+def npi_deactivated(today: Today) -> Iterator[str]:
+    """Deactivated, and not reactivated on or after that day."""
+    for row_id, row in today.golden.rows(Nppes).items():
+        if row.deactivated_on and (row.reactivated_on or "") < row.deactivated_on:
+            yield f"nppes/{row_id}/deactivated_on"
+
+
+def npi_type(today: Today) -> Iterator[str]:
+    """An organization's NPI; a blank type is no evidence."""
+    for row_id, row in today.golden.rows(Nppes).items():
+        if row.entity_type and row.entity_type != "1":
+            yield f"nppes/{row_id}/entity_type"
+
+
+def name_differs(today: Today) -> Iterator[str]:
+    """The last name is neither today's nor a former one."""
+    root: Provider = today.root
+    known = {_plain(root.last_name), *(_plain(r.last_name) for r in today.golden.rows(FormerName).values())}
+    for row_id, row in today.golden.rows(Nppes).items():
+        if root.last_name and row.last_name and _plain(row.last_name) not in known:
+            yield f"nppes/{row_id}/last_name"
+
+
+def _plain(name: str | None) -> str:
+    return "".join(c for c in (name or "").upper() if c.isalnum())
+
+
+def excluded_leie(today: Today) -> Iterator[str]:
+    """On the LEIE and not reinstated or waived since."""
+    for row_id, row in today.golden.rows(Leie).items():
+        since = max(row.reinstated_on or "", row.waived_on or "")
+        if row.excluded_on and row.excluded_on <= today.as_of and since < row.excluded_on:
+            yield f"leie/{row_id}"
+
+
+def excluded_sam(today: Today) -> Iterator[str]:
+    """An exclusion of SAM that runs today."""
+    for row_id, row in today.golden.rows(Sam).items():
+        begun = row.active_on is None or row.active_on <= today.as_of
+        if begun and (row.indefinite or not row.terminates_on or today.as_of <= row.terminates_on):
+            yield f"sam/{row_id}"

@@ -1,0 +1,118 @@
+"""Properties of the rule book in a decision: causes and findings, refused values, sinks on hold, unknown data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.envelope import Change as Row
+from connectors.envelope import Source
+from streams.core import formats
+from streams.core.advance import advance, decide
+from streams.core.change import Change
+from streams.core.entity import Entity
+from streams.core.gate import PASS, Hold, Withdraw
+from streams.core.rules.days import between, later, months_later
+from streams.core.view import named
+from tests.strategies import PROVIDER_TABLES, any_entity, changes, decoded
+from tests.world import WORLD, belongings, entity_of, provider, row, world
+
+OTHERS = [name for name in PROVIDER_TABLES if name != "provider"]
+
+
+@given(st.lists(changes(OTHERS, "provider-0"), max_size=6))
+def test_a_finding_is_resolved_when_its_cause_is_gone(extra: list[Row]) -> None:
+    entity, source = provider(), Source("credentialing", epoch=2)
+    decide(entity, WORLD, 0)
+    before = set(entity.findings)
+    undone = [Row(change.table, change.row, "d") for change in extra]
+    for rows in (extra, undone, belongings()):
+        for change in decoded([rows], source) if rows else ():
+            advance(entity, change, 0)
+        decide(entity, WORLD, 0)
+    assert set(entity.findings) == before
+
+
+@given(any_entity)
+def test_a_view_never_carries_a_value_that_is_refused(history: list[Change]) -> None:
+    """Invariant 10."""
+    entity = Entity(history[0].kind, history[0].entity_id)
+    checks: dict[str, formats.Check] = {
+        "npi": formats.npi,
+        "facility_npi": formats.npi,
+        "state": formats.state,
+        "phone": formats.phone,
+    }
+    for change in history:
+        advance(entity, change, 0)
+        for emission in decide(entity, WORLD, 0).emissions:
+            shown = named(emission.content)
+            for field, check in checks.items():
+                assert not shown.get(field) or check(shown[field]) is None
+
+
+@given(any_entity)
+def test_a_sink_that_waits_keeps_its_last_view_and_one_that_withdraws_shows_nothing(
+    history: list[Change],
+) -> None:
+    entity = Entity(history[0].kind, history[0].entity_id)
+    for change in history:
+        advance(entity, change, 0)
+        sent = dict(entity.sent)
+        decision = decide(entity, WORLD, 0)
+        status = {e.sink: e.content.status for e in decision.emissions}
+        for sink, verdict in decision.sinks.items():
+            if isinstance(verdict, Hold):
+                assert entity.sent.get(sink) == sent.get(sink)
+            else:
+                assert status.get(sink, "") in (
+                    "",
+                    "withdrawn" if isinstance(verdict, Withdraw) else "active",
+                )
+
+
+def test_what_is_not_recorded_is_unknown_and_stops_nothing() -> None:
+    """A provider of whom only the row itself is known: no licence, taxonomy, cycle or cover is no failure."""
+    entity = entity_of(decoded([[row("provider", provider_id="provider-0")]]))
+    decision = decide(entity, WORLD, 0)
+    assert (decision.verdict, decision.findings) == (PASS, [])
+
+
+def test_one_lapse_withdraws_here_holds_there_and_ends_by_itself() -> None:
+    entity, source = provider(), Source("credentialing", epoch=2)
+    decide(entity, WORLD, 0)
+    ids: dict[str, Any] = {"license_id": "license-0", "provider_id": "provider-0"}
+    for expires, wanted in (("2026-05-31", Withdraw("licence.lapsed")), ("2026-06-01", PASS)):
+        for change in decoded([[row("license", **ids, expires=expires)]], source):
+            advance(entity, change, 0)
+        assert decide(entity, WORLD, 0).sinks["directory"] == wanted, "the day it expires still counts"
+
+
+def test_time_alone_lets_a_licence_lapse() -> None:
+    entity = provider()
+    assert decide(entity, WORLD, 0).sinks["billing"] == PASS
+    assert decide(entity, world(as_of="2028-01-02"), 0).sinks["billing"] == Hold(("licence.lapsed",))
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [
+        ("2023-11-21", 36, "2026-11-21"),
+        ("2024-02-29", 12, "2025-02-28"),
+        ("2023-12-31", 2, "2024-02-29"),
+        ("9999-12-31", 1, None),
+        ("2026-01-31T10:00:00Z", 1, "2026-02-28"),
+    ],
+)
+def test_months_later_is_the_same_day_or_the_months_last(start: str, months: int, end: str | None) -> None:
+    assert months_later(start, months) == end
+
+
+def test_days_beyond_the_calendar_are_unknown() -> None:
+    assert later("9999-12-31", 1) is None
+    assert later("", 1) is None
+    assert between("2026-01-01", None) is None
+    assert between("2026-01-01", "2026-05-01T10:00:00Z") == 120
