@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from streams.core.rules.book import CODES
+from streams.core.rules.rule import HOLD, WITHDRAW
 from streams.operate.findings import read_open
 from streams.settings import ADAPTED, Settings, need
 
@@ -32,7 +34,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Who should be everywhere, and who is missing where. `held`: kept back by an open finding."""
+    """Who should be everywhere, and who is missing where. `held`: kept back from some system by an open finding."""
 
     active: int
     held: int
@@ -49,11 +51,21 @@ class Parity:
 def parity(settings: Settings) -> Parity:
     """Compare the master with every system."""
     active = _ids(settings, MASTER, "select provider_id::text from provider where status = 'active'")
-    held = active & {f["entity_id"] for f in read_open(settings) if f["effect"] == "hold"}
-    expected = active - held
-    missing = {system: len(expected - _people(settings, system)) for system in ADAPTED}
+    stopped = {system: active & entities for system, entities in kept_back(settings).items()}
+    missing = {system: len(active - stopped[system] - _people(settings, system)) for system in ADAPTED}
     waiting = {system: _waiting(settings, system) for system, count in missing.items() if count}
-    return Parity(len(active), len(held), missing, waiting)
+    return Parity(len(active), len(set().union(*stopped.values())), missing, waiting)
+
+
+def kept_back(settings: Settings) -> dict[str, set[str]]:
+    """system -> entities of which an open finding holds back the view, or withdraws it."""
+    stopped: dict[str, set[str]] = {system: set() for system in ADAPTED}
+    for finding in read_open(settings):
+        rule = CODES.get(finding["code"])
+        for system in stopped:
+            if rule is not None and rule.effect_on(system) in (HOLD, WITHDRAW):
+                stopped[system].add(finding["entity_id"])
+    return stopped
 
 
 def counts(settings: Settings) -> dict[str, dict[str, int]]:

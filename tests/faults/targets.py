@@ -62,17 +62,21 @@ def differences(system: str, connection: Connection, wanted: Iterable[Expected])
             for e in mine
             if e.kind == "provider" and system in e.views and system not in e.withdrawn
         ]
-        found += _apart(system, {row for view in shown for row in rows(view)}, set(connection.execute(query)))
+        kept = {
+            e.entity_id for e in mine if system in e.held
+        }  # on hold: it keeps what it had, whatever that is
+        there = {row for row in connection.execute(query) if row[0] not in kept}
+        found += _apart(system, {row for view in shown for row in rows(view)}, there)
     return found
 
 
 def _roots(system: System, root: Root, connection: Connection, wanted: list[Expected]) -> Iterator[str]:
-    """A withdrawn entity's root row keeps its last names: only its children must be gone."""
+    """A withdrawn entity's root row keeps its last names: only its children must be gone. On hold all is kept."""
     shown = [
         e.views[system.name] for e in wanted if system.name in e.views and system.name not in e.withdrawn
     ]
     rows = [system.build(view).root for view in shown]
-    ignored = [each.entity_id for each in wanted if system.name in each.withdrawn]
+    ignored = [each.entity_id for each in wanted if system.name in each.withdrawn | each.held]
     query = sql.SQL(COMPARE).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, root.columns)),
         table=sql.Identifier(root.table),
