@@ -388,7 +388,8 @@ def test_a_quarantine_write_that_fails_is_retried_with_its_chunk_and_never_skipp
         return next((p for p in worker.status().get("partitions", ()) if p["partition"] == number), {})
 
     worker.wait(lambda: own().get("retries", 0) >= 2, "the chunk to be tried again")
-    assert [m.key() for m in site.records("entity") if m.partition() == number] == []
+    kept = [m.key() or b"" for m in site.records("entity") if m.partition() == number]
+    assert [key for key in kept if not key.startswith(b"partition/")] == [], "a tick may have moved its state"
     assert site.quarantined() == []
 
     resize(kafka_admin, site.settings.topic("quarantine"), topics.MAX_MESSAGE_BYTES)
