@@ -205,8 +205,9 @@ class Decide:
                 self._recent.pop(key, None)
             # The kind of error only: its text may hold a value (invariant 11).
             log.error("decide.take_failed", topic=record.topic, offset=record.offset, error=_name(error))
-            self._missed(unit, record, key, _failed(said, error))
-            outcome = self._quarantine(unit, record, _failed(said, error))
+            failed = _failed(said, error)
+            self._missed(unit, record, key, failed)
+            outcome = self._quarantine(unit, record, failed)
         self.state.count(record.topic, outcome)
         self.state.inputs[record.topic] = record.offset + 1
 

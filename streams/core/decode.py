@@ -59,7 +59,7 @@ _STREAMED = 2**63
 _NAME_LENGTH = 64
 """PostgreSQL's own limit is 63 bytes: a longer name is nobody's table, and must not fill a header."""
 _NOTHING: dict[str, Any] = {}
-_ALL: tuple[str, ...] = ()
+_NO_FIELDS: tuple[str, ...] = ()
 
 
 class Decoder:
@@ -132,7 +132,7 @@ class Decoder:
                 # Only the identity columns of `before` are right under REPLICA IDENTITY USING INDEX.
                 image = _decode_object(envelope.before)
                 owner, row_id = str(image[table.entity]), str(image[table.row])
-                values, unavailable, beside = None, _ALL, _NOTHING
+                values, unavailable, beside = None, _NO_FIELDS, _NOTHING
             else:
                 row = decoder.decode(envelope.after, unavailable=_PLACEHOLDER in value)
                 owner, row_id, values = row.entity_id, row.row_id, row.values

@@ -42,29 +42,18 @@ class Event(Struct, frozen=True):
     position: Position
 
 
-def refused(entity: Entity) -> Iterator[Found]:
-    """Fields that keep their last good value because the newest one fails its own check."""
-    for record, row_id, claim in _troubled(entity):
-        now = claim.claims(record) if claim.refused else None
-        if now is not None:
-            for field in claim.refused:
-                yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
-
-
-def gaps(entity: Entity) -> Iterator[Found]:
-    """Values that capture did not deliver."""
+def of_values(entity: Entity) -> Iterator[Found]:
+    """What single values give: refused ones, and those that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
     for record, row_id, claim in _troubled(entity):
         for field in claim.gaps:
             yield Found("capture.gap", f"{record}/{row_id}/{field}")
-
-
-def of_values(entity: Entity) -> Iterator[Found]:
-    """What single values give: refused ones, and those that are missing."""
-    if entity.gaps or _troubled(entity):
-        yield from refused(entity)
-        yield from gaps(entity)
+        # A refused field keeps its last good value: the newest one fails its own check.
+        now = claim.claims(record) if claim.refused else None
+        if now is not None:
+            for field in claim.refused:
+                yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
 
 
 def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
