@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from streams.core.canonical import Row
 
-Position = tuple[int, int, int]
-"""(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1)."""
+Position = tuple[int, ...]
+"""(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
+re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
 
 Values = dict[str, Any]
 """Canonical field -> value, where only some fields of a row are meant."""
@@ -46,6 +47,32 @@ class Change(Struct, frozen=True, gc=False):
     unavailable: tuple[str, ...] = ()
     beside: Mapping[str, Any] = {}
 
+    @property
+    def rekeyed(self) -> bool:
+        """Whether it comes from a system with ids of its own."""
+        return len(self.position) > 3
+
+
+class Confirmation(Struct, frozen=True, gc=False):
+    """A row of `concord_applied`: the system holds this revision since the transaction `txid`, whose rows of the
+    entity are the platform's own write and never an edit (invariant 8).
+
+    local_id   the system's own id of the entity
+    view_hash  of the view the adapter applied
+    """
+
+    system: str
+    kind: str
+    entity_id: str
+    local_id: str
+    revision: int
+    view_hash: str
+    position: Position
+    read: bool
+    txid: int
+    committed_us: int
+    captured_us: int
+
 
 class Control(Struct, frozen=True):
     """A row of the platform's own tables in a system."""
@@ -74,4 +101,4 @@ class Malformed(Struct, frozen=True):
     captured_us: int = 0
 
 
-Decoded = Change | Control | Malformed
+Decoded = Change | Confirmation | Control | Malformed

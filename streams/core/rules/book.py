@@ -51,6 +51,14 @@ RULES: tuple[Rule, ...] = (
     Rule("P03", "capture.gap", "medium", _STOP, "a large value was never delivered by capture", "re-read the row (incremental snapshot)", "P03", "operator"),
     Rule("P01", "capture.quarantined", "medium", _SAY, "a change of this row was quarantined, so its newest values are missing", "look at the quarantine topic, correct the row at its source", "P01", "operator"),
     Rule("P08", "internal.decide_failed", "high", _STOP, "a defect of ours stopped the decision; every sink keeps what it has", "report it with the worker's log; the subject names the rule, if one raised", "invariant 12", "operator"),
+    # ---- what systems hold against their view (core/edit.py) ----
+    Rule("R18", "edit.reverted", "low", _SAY, "a system that doesn't own the field has edited it; its view was sent again", "edit it in the system that owns it; topic rejection says which", "R18; authority matrix 2", "steward"),
+    Rule("R18", "edit.proposed", "medium", _SAY, "a system that doesn't own the field proposes another value", "approve or refuse the proposal", "R18; authority matrix 2", "steward"),
+    Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
+    Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
+    Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),
+    Rule("R26", "identity.linked_twice", "high", _SAY, "a system has two rows for one provider", "merge them in that system", "entities 10.1", "steward"),
+    Rule("R26", "identity.npi_shared", "high", _SAY, "two providers hold one NPI", "find out whose NPI it is", "entities 10.1; 45 CFR 162.410", "credentialing"),
     # ---- who it is ----
     Rule("R01", "identity.entity_type", "medium", _SAY, "a provider is recorded with an organization's entity type", "correct the entity type or the NPI", "45 CFR 162.404", "credentialing", _P, (), identity.entity_type),
     Rule("R01", "identity.npi_first_digit", "low", _SAY, "the NPI begins with neither 1 nor 2", "verify the NPI", "R01", "credentialing", (*_P, *_O), (), identity.first_digit),
