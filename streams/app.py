@@ -29,7 +29,8 @@ from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec, telemetry, web
 from streams.agents.clock import ClockHolder
-from streams.agents.decide import Context, Decide
+from streams.agents.context import Context
+from streams.agents.decide import Decide
 from streams.core import entity as core_entity
 from streams.core import view
 from streams.engine import transport

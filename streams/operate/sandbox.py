@@ -23,8 +23,10 @@ from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec
 from streams.agents import control
+from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete, Tick
-from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide
+from streams.agents.decide import Decide
+from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from streams.agents import state
 from streams.agents.control import SnapshotComplete, Tick
-from streams.agents.decide import Holder
+from streams.agents.said import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
 from streams.engine.store import Checkpoint, EntityIndex, decode_index

@@ -1,0 +1,69 @@
+"""Who must be decided again though nothing of its own changed: dependents of a reference, or all under other rules.
+
+    references changed --reverse index of the store--> decisions to make <--every entity-- other rules
+
+Paced: the handler takes as many as a unit holds. What is dealt with is marked in the partition's state with the last
+decision of it, so a crash in between only repeats decisions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from streams.agents.context import Context, Item
+from streams.agents.state import PartitionState
+from streams.engine.store import Store
+
+
+class Dependents:
+    """The sweeps of one partition."""
+
+    def __init__(self, context: Context, state: PartitionState, store: Store) -> None:
+        self._context = context
+        self._state = state
+        self._store = store
+        self._sequence = 0
+        self._queue: deque[Item] = deque()
+        if state.rules != context.rules:
+            # Other rules, authority or mapping: every entity is decided again, paced by the sweep. The version is
+            # noted with the last of them: a restart in between begins again, and skips nothing.
+            self._queue.extend(Item(key, True, True) for key in store.entity_keys())
+            self._queue.append(Item(b"", True, True, rules=context.rules))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to decide, or a changed reference to look at."""
+        return bool(self._queue or self._context.references.since(self._sequence)[1])
+
+    def due(self, room: int) -> list[Item]:
+        """Up to `room` decisions."""
+        if room <= 0:
+            return []
+        self._find()
+        return [self._queue.popleft() for _ in range(min(room, len(self._queue)))]
+
+    def note(self, item: Item) -> bool:
+        """What is dealt with now that this item is decided; whether the state must be written for it."""
+        if item.mark is not None:
+            partition, offset = item.mark
+            self._state.references[partition] = max(self._state.references.get(partition, -1), offset)
+        if item.rules is not None:
+            self._state.rules = item.rules
+        return item.rules is not None
+
+    def _find(self) -> None:
+        self._sequence, changes = self._context.references.since(self._sequence)
+        silent: dict[int, int] = {}
+        for name, partition, offset in changes:
+            if offset <= self._state.references.get(partition, -1):
+                continue
+            keys = self._store.dependents(name)
+            silent[partition] = offset
+            if not keys:
+                continue
+            del silent[partition]
+            self._queue.extend(Item(key, True, True) for key in keys[:-1])
+            # Marks move in order of a reference partition, so a crash in between only repeats decisions.
+            self._queue.append(Item(keys[-1], True, True, (partition, offset)))
+        # Nobody looked at these yet; who comes later sees them as they are. Unmarked, each restart would ask again.
+        self._queue.extend(Item(b"", True, True, mark) for mark in silent.items())
