@@ -24,7 +24,7 @@ import structlog
 from confluent_kafka import Producer
 from msgspec import Raw
 
-from schemas import registry
+from schemas import contracts, registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec, telemetry, web
@@ -310,6 +310,7 @@ async def collect_garbage() -> None:
 
 
 def run(settings: Settings) -> int:
-    """Run a worker in this process; the exit code."""
+    """Run a worker in this process; the exit code. InvalidInput when a file it decides by is wrong."""
+    contracts.require()
     asyncio.run(Worker(settings).run())
     return 0

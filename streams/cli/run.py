@@ -25,7 +25,7 @@ def worker(
         bool, typer.Option(help="Start the process again, with backoff, when it has to exit.")
     ] = True,
 ) -> None:
-    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 70 fenced by a successor."""
+    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 2 a wrong file, 70 fenced by a successor."""
     from streams.engine import supervisor
 
     output.log_to_stderr()
@@ -34,10 +34,15 @@ def worker(
         raise typer.Exit(supervisor.run(["worker", "--no-supervised", *folder]))
     from streams import app as worker_app
 
-    known = configuration.load()
-    if data_dir is not None:
-        known = known.model_copy(update={"data_dir": data_dir})
-    raise typer.Exit(worker_app.run(known))
+    try:
+        known = configuration.load()
+        if data_dir is not None:
+            known = known.model_copy(update={"data_dir": data_dir})
+        code = worker_app.run(known)
+    except ConcordError as error:
+        # With its own exit code: the supervisor doesn't start again what a person must correct first.
+        output.refuse("worker", False, error)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: concord adapter directory")
