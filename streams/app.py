@@ -28,6 +28,7 @@ from schemas import contracts, registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec, telemetry, web
+from streams.agents import rollout
 from streams.agents.clock import ClockHolder
 from streams.agents.decide import Context, Decide
 from streams.core import entity as core_entity
@@ -41,8 +42,6 @@ from streams.settings import Settings, need
 log = structlog.get_logger(__name__)
 
 EXIT_CRASHED = 71
-RULES_VERSION = "2"
-"""Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
 
 
 def encoders(settings: Settings) -> codec.Encoders:
@@ -65,10 +64,11 @@ def context(settings: Settings, references: References) -> Context:
         authority=load_authority(),
         encoders=encoders(settings),
         references=references,
-        rules=RULES_VERSION,
+        rules=str(rollout.installed()),
         places=partial(partition_of, partitions=settings.partitions),
         linger_ms=settings.transaction_linger_ms,
         withdraw_linger_ms=settings.withdraw_linger_ms,
+        accept=settings.accept,
     )
 
 
@@ -230,6 +230,11 @@ class Worker:
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},
+            "rules": handler.state.rules,
+            "toward": handler.state.toward,
+            "again": {"done": handler.again.done, "total": handler.again.total}
+            if handler.state.toward
+            else None,
             "retries": partition.retries,
             "last_error": partition.last_error,
             "restored": {"records": restored.records, "seconds": restored.seconds} if restored else None,

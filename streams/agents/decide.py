@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from streams import codec
-from streams.agents import control
+from streams.agents import control, rollout
 from streams.agents.control import SnapshotComplete, Tick
 from streams.agents.state import PartitionState, Snapshot
 from streams.agents.state import decode as decode_state
@@ -82,6 +82,8 @@ class Context:
     """key -> the partition Connect would give it"""
     linger_ms: float = 20.0
     withdraw_linger_ms: float = 2_000.0
+    accept: bool = False
+    """decide under `rules` whatever a partition was decided under: a roll-back, or edited files while developing"""
     heard: Heard = field(default_factory=Heard)
 
 
@@ -116,6 +118,7 @@ class Decide:
         self._looked_ms = 0.0
         self._timed = False
         self._timed_after = b""
+        self.again = rollout.Again()
 
     # ---- the engine's calls ----
 
@@ -136,11 +139,20 @@ class Decide:
             self._load_dirty(key, store.get(key))
         if raw is None:
             self.state.rules = self.context.rules
-        if self.state.rules != self.context.rules:
-            # Other rules, authority or mapping: every entity is decided again, paced by the sweep. The version is
-            # noted with the last of them: a restart in between begins again, and skips nothing.
-            self._sweep.extend(Item(key, True, True) for key in store.entity_keys())
-            self._sweep.append(Item(b"", True, True, rules=self.context.rules))
+        self._roll_out(store)
+
+    def _roll_out(self, store: Store) -> None:
+        """Other rules, authority or mapping: every entity is decided again, paced. What is on the way is noted with
+        the first decision, so that no older worker decides here any more; that it is done with the last one: a
+        restart in between begins again, and skips nothing."""
+        own, state = self.context.rules, self.state
+        if not self.context.accept:
+            rollout.check(self.number, own, state.toward or state.rules)
+        if {state.rules, state.toward} <= {own, ""}:
+            self.again = rollout.Again()
+            return
+        self.again = rollout.Again(store)
+        state.toward, self._moved = own, True
 
     def _load_dirty(self, key: bytes, value: bytes | None) -> None:
         touch = decode_index(value).dirty if value is not None else None
@@ -219,6 +231,7 @@ class Decide:
             self._find_dependents(unit)
             while self._sweep and len(items) < limit:
                 items.append(self._sweep.popleft())
+            items += self._find_all(unit, limit - len(items))
             items += self._find_timed(unit, limit - len(items))
         self.prepare(unit, [item.key for item in items if item.key])
         return items
@@ -263,7 +276,7 @@ class Decide:
             partition, offset = item.mark
             self.state.references[partition] = max(self.state.references.get(partition, -1), offset)
         if item.rules is not None:
-            self.state.rules, self._moved = item.rules, True
+            self.state.rules, self.state.toward, self._moved = item.rules, "", True
 
     def _count(self, decision: Decision) -> None:
         self.state.decided += 1
@@ -304,7 +317,12 @@ class Decide:
 
     def next_ms(self, now_ms: float) -> float | None:
         """When to look again."""
-        if self._sweep or self._timed or self.context.references.since(self._reference_sequence)[1]:
+        if (
+            self._sweep
+            or self._timed
+            or self.again.running
+            or self.context.references.since(self._reference_sequence)[1]
+        ):
             return now_ms
         pending = self.pending.next_ms(now_ms)
         if any(not s.done and self._ready(name, s) for name, s in self.state.snapshots.items()):
@@ -454,6 +472,15 @@ class Decide:
             self._timed_after = f"{date}/".encode() + key
         self._timed = len(found) == room
         return [Item(key, True, True, due=date) for date, key in found]
+
+    def _find_all(self, unit: Unit, room: int) -> list[Item]:
+        """Everybody, when rules, authority or mapping are others than those they were decided under."""
+        if not self.again.running or room <= 0:
+            return []
+        items = [Item(key, True, True) for key in self.again.take(unit.store, room)]
+        if not self.again.running:
+            items.append(Item(b"", True, True, rules=self.context.rules))
+        return items
 
     # ---- snapshots ----
 

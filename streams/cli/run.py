@@ -21,6 +21,14 @@ def worker(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where this worker keeps its stores; one folder a worker.")
     ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Decide everybody again under this worker's files, also after newer ones (a roll-back) or edited "
+            "ones of the same version (while developing). No other worker may run meanwhile.",
+        ),
+    ] = False,
     supervised: Annotated[
         bool, typer.Option(help="Start the process again, with backoff, when it has to exit.")
     ] = True,
@@ -30,14 +38,16 @@ def worker(
 
     output.log_to_stderr()
     if supervised:
-        folder = ["--data-dir", str(data_dir)] if data_dir else []
-        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *folder]))
+        options = [*(["--data-dir", str(data_dir)] if data_dir else []), *(["--accept"] if accept else [])]
+        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *options]))
     from streams import app as worker_app
 
     try:
         known = configuration.load()
         if data_dir is not None:
             known = known.model_copy(update={"data_dir": data_dir})
+        if accept:
+            known = known.model_copy(update={"accept": True})
         code = worker_app.run(known)
     except ConcordError as error:
         # With its own exit code: the supervisor doesn't start again what a person must correct first.
