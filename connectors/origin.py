@@ -57,14 +57,14 @@ class Slot:
 
 def identity(dsn: str) -> str:
     """`<system identifier>/<timeline>` of the server: another one after a restore or a failover."""
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         row = connection.execute(_IDENTITY).fetchone()
         return str(row[0]) if row else ""
 
 
 def slot(dsn: str, name: str) -> Slot | None:
     """The slot, or None where there is none."""
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         row = connection.execute(_SLOT, [name]).fetchone()
         return Slot(*row) if row else None
 
@@ -75,7 +75,7 @@ def wait_released(dsn: str) -> None:
     Connect reports a connector as stopped, without tasks, while its task is still ending: such a task
     would make the dropped slot anew and write back the offset that was just forgotten (seen on 4.3.1).
     """
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         _until(lambda: _none(connection, _READERS), "Debezium still reads this database")
 
 
@@ -87,7 +87,7 @@ def drop_slot(dsn: str, name: str) -> None:
         connection.execute(_DROP, [name])
         return _none(connection, counted, name)
 
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         _until(dropped, f"replication slot {name} is still read")
 
 
@@ -137,7 +137,8 @@ def _epoch_at(consumer: Consumer, end: TopicPartition) -> int:
 
 
 @contextmanager
-def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+def connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a source, by the role that the DSN names; what keeps it away is said clearly."""
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
             yield connection

@@ -176,6 +176,11 @@ def read(path: Path | None = None, catalog: Catalog | None = None, today: date |
     return Reading(file, matrix, tuple(problems))
 
 
+def shape(path: Path | None = None) -> list[Problem]:
+    """What is wrong with the file by itself, whatever the catalogue says."""
+    return strict.parse(AuthorityFile, _text(path), str(path or NAME), "authority")[2]
+
+
 def _text(path: Path | None) -> str:
     try:
         return path.read_text("utf-8") if path else files("schemas").joinpath(NAME).read_text("utf-8")

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     transaction_linger_ms: float = Field(default=20.0, ge=1.0)
     withdraw_linger_ms: float = Field(default=2_000.0, ge=1.0)
     session_timeout_s: float = Field(default=10.0, ge=6.0)
+    accept: bool = Field(
+        default=False, description="decide under this worker's files whatever a partition was decided under"
+    )
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = "credentialing"
     capture_address: str = Field(

@@ -30,6 +30,8 @@ class Context:
     """key -> the partition Connect would give it"""
     linger_ms: float = 20.0
     withdraw_linger_ms: float = 2_000.0
+    accept: bool = False
+    """decide under `rules` whatever a partition was decided under: a roll-back, or edited files while developing"""
     heard: Heard = field(default_factory=Heard)
 
 

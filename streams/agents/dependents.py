@@ -1,6 +1,6 @@
-"""Who must be decided again though nothing of its own changed: dependents of a reference, or all under other rules.
+"""Who must be decided again though nothing of its own changed: dependents of a changed reference.
 
-    references changed --reverse index of the store--> decisions to make <--every entity-- other rules
+    references changed --reverse index of the store--> decisions to make
 
 Paced: the handler takes as many as a unit holds. What is dealt with is marked in the partition's state with the last
 decision of it, so a crash in between only repeats decisions.
@@ -16,7 +16,7 @@ from streams.engine.store import Store
 
 
 class Dependents:
-    """The sweeps of one partition."""
+    """The dependents in one partition."""
 
     def __init__(self, context: Context, state: PartitionState, store: Store) -> None:
         self._context = context
@@ -24,11 +24,6 @@ class Dependents:
         self._store = store
         self._sequence = 0
         self._queue: deque[Item] = deque()
-        if state.rules != context.rules:
-            # Other rules, authority or mapping: every entity is decided again, paced by the sweep. The version is
-            # noted with the last of them: a restart in between begins again, and skips nothing.
-            self._queue.extend(Item(key, True, True) for key in store.entity_keys())
-            self._queue.append(Item(b"", True, True, rules=context.rules))
 
     @property
     def waiting(self) -> bool:
@@ -48,7 +43,7 @@ class Dependents:
             partition, offset = item.mark
             self._state.references[partition] = max(self._state.references.get(partition, -1), offset)
         if item.rules is not None:
-            self._state.rules = item.rules
+            self._state.rules, self._state.toward = item.rules, ""
         return item.rules is not None
 
     def _find(self) -> None:

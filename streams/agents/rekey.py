@@ -1,11 +1,11 @@
 """The rekey hop: rows that a system keeps under an id of its own become claims under the master's id.
 
-    cdc.<system> --> entity <system>.<kind>/<local id> --> claims.<system>, keyed by the provider, location, organization
+    cdc.<system> --> entity <system>.<kind>/<local id> --> claims.<system>, keyed by provider, location, organization
 
 Credentialing mints the keys, so its rows are decided on directly; the others' wait here, per local id, until a cross
-reference in their root row or a confirmation (concord_applied: the adapter finds rows by cross reference, then NPI) says
-whose they are. Linked anew, they are taken back from whose they were and told again. Works for one partition, under its
-lock, in its transaction. Decides nothing and never reads an entity of the master's id.
+reference in their root row or a confirmation (concord_applied: the adapter finds rows by cross reference, then NPI)
+says whose they are. Linked anew, they are taken back from whose they were and told again. Works for one partition,
+under its lock, in its transaction. Decides nothing and never reads an entity of the master's id.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from streams.core import rekeyed
-from streams.core.change import Change, Confirmation
+from streams.core.change import CAPTURED, Change, Confirmation
 from streams.core.entity import SUPERSEDED, Entity, Link, aggregate, confirm
 from streams.engine.producer import Output
 
@@ -23,13 +23,15 @@ REKEYED_SYSTEMS = frozenset({"enrollment", "directory", "billing"})
 REKEYED_KINDS = frozenset({"provider", "organization", "location"})
 """Kinds whose ids credentialing mints; payers, products, contracts and networks are known by their keeper's own id."""
 
+MASTER = "credentialing"
+"""The system whose ids are everybody's."""
 PARKED = "parked"
 APPLIED = "applied"
 
 
 def is_local(said: Change | Confirmation) -> bool:
     """Whether this stands under a system's own id, as captured."""
-    return said.system in REKEYED_SYSTEMS and said.kind in REKEYED_KINDS and len(said.position) == 3
+    return said.system in REKEYED_SYSTEMS and said.kind in REKEYED_KINDS and said.origin == CAPTURED
 
 
 def local_id(said: Change | Confirmation) -> str:

@@ -21,23 +21,38 @@ def worker(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where this worker keeps its stores; one folder a worker.")
     ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Decide everybody again under this worker's files, also after newer ones (a roll-back) or edited "
+            "ones of the same version (while developing). No other worker may run meanwhile.",
+        ),
+    ] = False,
     supervised: Annotated[
         bool, typer.Option(help="Start the process again, with backoff, when it has to exit.")
     ] = True,
 ) -> None:
-    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 70 fenced by a successor."""
+    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 2 a wrong file, 70 fenced by a successor."""
     from streams.engine import supervisor
 
     output.log_to_stderr()
     if supervised:
-        folder = ["--data-dir", str(data_dir)] if data_dir else []
-        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *folder]))
+        options = [*(["--data-dir", str(data_dir)] if data_dir else []), *(["--accept"] if accept else [])]
+        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *options]))
     from streams import app as worker_app
 
-    known = configuration.load()
-    if data_dir is not None:
-        known = known.model_copy(update={"data_dir": data_dir})
-    raise typer.Exit(worker_app.run(known))
+    try:
+        known = configuration.load()
+        if data_dir is not None:
+            known = known.model_copy(update={"data_dir": data_dir})
+        if accept:
+            known = known.model_copy(update={"accept": True})
+        code = worker_app.run(known)
+    except ConcordError as error:
+        # With its own exit code: the supervisor doesn't start again what a person must correct first.
+        output.refuse("worker", False, error)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: concord adapter directory")

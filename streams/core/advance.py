@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from streams.core import edit, finding, gate, view
 from streams.core.authority import Authority
-from streams.core.change import Change, Confirmation, Malformed, Position
+from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
 from streams.core.entity import (
     APPLIED,
@@ -35,7 +35,8 @@ from streams.core.entity import (
 from streams.core.today import today
 
 __all__ = [
-    "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "hold", "miss",
+    "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "hold",
+    "mark", "miss",
 ]  # fmt: skip
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network"})
@@ -84,7 +85,7 @@ def advance(entity: Entity, change: Change, received_us: int) -> str:
     """Aggregate one change and mark the entity dirty when it says something new. Returns the outcome."""
     outcome = aggregate(entity, change)
     if outcome == APPLIED:
-        _touch(entity, change, change.position, received_us)
+        mark(entity, change, received_us)
     return outcome
 
 
@@ -92,7 +93,7 @@ def hold(entity: Entity, said: Confirmation, received_us: int) -> str:
     """A system holds a revision of the entity's view. Returns the outcome."""
     outcome = confirm(entity, said)
     if outcome == APPLIED:
-        _touch(entity, said, said.position, received_us)
+        mark(entity, said, received_us)
     return outcome
 
 
@@ -100,18 +101,17 @@ def miss(entity: Entity, malformed: Malformed, received_us: int) -> bool:
     """A change of one of the entity's rows was quarantined: dirty, so that its gap becomes a finding."""
     if not note_gap(entity, malformed):
         return False
-    _touch(entity, malformed, malformed.position or (0, 0, 0), received_us)
+    mark(entity, malformed, received_us)
     return True
 
 
-def _touch(
-    entity: Entity, change: Change | Confirmation | Malformed, position: Position, received_us: int
-) -> None:
+def mark(entity: Entity, change: Change | Confirmation | Malformed, received_us: int) -> None:
+    """Dirty: to be decided once this change's transaction is over."""
     initial = not isinstance(change, Confirmation) and change.initial
     waits = initial or (entity.dirty is not None and entity.dirty.initial)
     entity.dirty = Touch(
         change.system,
-        position,
+        change.position or (0, 0, 0),
         change.txid,
         change.committed_us,
         change.captured_us,

@@ -17,6 +17,9 @@ Position = tuple[int, ...]
 """(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
 re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
 
+CAPTURED = -1
+"""The origin of what stands as captured, under the key its system gave it."""
+
 Values = dict[str, Any]
 """Canonical field -> value, where only some fields of a row are meant."""
 
@@ -46,11 +49,8 @@ class Change(Struct, frozen=True, gc=False):
     """The table is a log (claims, denials, events): not aggregated row by row."""
     unavailable: tuple[str, ...] = ()
     beside: Mapping[str, Any] = {}
-
-    @property
-    def rekeyed(self) -> bool:
-        """Whether it comes from a system with ids of its own."""
-        return len(self.position) > 3
+    origin: int = CAPTURED
+    """the partition a re-keyed row was read from"""
 
 
 class Confirmation(Struct, frozen=True, gc=False):
@@ -72,6 +72,7 @@ class Confirmation(Struct, frozen=True, gc=False):
     txid: int
     committed_us: int
     captured_us: int
+    origin: int = CAPTURED
 
 
 class Control(Struct, frozen=True):

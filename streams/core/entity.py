@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from streams.core.authority import Authority
 from streams.core.canonical import DECODE, RECORDS, Row
 from streams.core.canonical import encode as encode_row
-from streams.core.change import Change, Confirmation, Malformed, Position, Values
+from streams.core.change import CAPTURED, Change, Confirmation, Malformed, Position, Values
 from streams.core.combine import combine
 from streams.core.formats import KEPT, covers_no_day, kept_fields, refused_fields
 
@@ -383,7 +383,7 @@ def _close_gap(entity: Entity, change: Change) -> None:
 def _refused(change: Change, held: Row, before: Claim | None) -> Values:
     record = change.record
     failing = refused_fields(record, held)
-    guarded = record in KEPT and not change.rekeyed  # whose identity it is says the master alone
+    guarded = record in KEPT and change.origin == CAPTURED  # whose identity it is says the master alone
     if not failing and not guarded:
         return {}
     good = before.row(record) if before is not None else None

@@ -74,23 +74,23 @@ def confirmation(system: str, link: Link, kind: str, held: Confirmed, origin: in
     )  # fmt: skip
 
 
-def decode(key: bytes | None, value: bytes | None) -> tuple[Change | Confirmation | Malformed, int]:
-    """What a record of `claims.<system>` says, and the partition it was read from."""
+def decode(key: bytes | None, value: bytes | None) -> Change | Confirmation | Malformed:
+    """What a record of `claims.<system>` says."""
     try:
         told = _decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Malformed("claim.undecodable", "no claim of the rekey hop"), 0
+        return Malformed("claim.undecodable", "no claim of the rekey hop")
     if key != told.id.encode():
-        return Malformed("change.key_mismatch", f"{told.record}: the key is not the claim's id"), 0
+        return Malformed("change.key_mismatch", f"{told.record}: the key is not the claim's id")
     if told.record == APPLIED:
-        return _confirmation(told), told.origin
-    return _change(told), told.origin
+        return _confirmation(told)
+    return _change(told)
 
 
 def _confirmation(told: Told) -> Confirmation:
     return Confirmation(
         told.system, told.kind, told.id, told.row, told.revision, told.view_hash, told.position, told.read,
-        told.txid, told.committed_us, told.captured_us,
+        told.txid, told.committed_us, told.captured_us, told.origin,
     )  # fmt: skip
 
 
@@ -108,4 +108,5 @@ def _change(told: Told) -> Change | Malformed:
     return Change(
         told.system, told.kind, told.id, told.record, told.row, told.position, values, told.read, False,
         told.txid, told.committed_us, told.captured_us, False, tuple(told.gaps), told.beside,
+        told.origin,
     )  # fmt: skip

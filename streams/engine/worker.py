@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from confluent_kafka import TopicCollection
@@ -23,6 +23,7 @@ from streams.engine.references import References
 from streams.engine.restore import Restored, Restorer
 from streams.engine.store import Shared, Store, destroy
 from streams.engine.transport import Gap
+from streams.errors import InvalidInput
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,8 @@ class Partitions:
                 partition = await asyncio.to_thread(self._build, number)
             except Fenced as error:
                 await die(str(error))
+            except InvalidInput as error:
+                refuse(error)
             except Exception as error:
                 log.warning(
                     "partition.open_failed", partition=number, error=f"{type(error).__name__}: {error}"
@@ -172,3 +175,10 @@ async def die(reason: str) -> None:
     """Leave without committing anything; the supervisor starts the process again."""
     log.critical("worker.fenced", reason=reason)
     os._exit(EXIT_FENCED)
+
+
+def refuse(error: InvalidInput) -> NoReturn:
+    """Leave without committing anything, and for good: trying again cannot help, so the supervisor doesn't. The
+    partitions go to the workers that are left."""
+    log.error("worker.refused", code=error.code, reason=error.message, next_step=error.next_step)
+    os._exit(error.exit_code)

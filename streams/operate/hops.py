@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.sink import KINDS
-from streams.operate import reading
+from streams.operate import reading, rollout
 from streams.operate.announced import Answer
 from streams.operate.applied import deferred, target
 from streams.operate.find import last_state
@@ -70,6 +70,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
+        "rollout": rollout.progress(rows),
     }
 
 
@@ -101,6 +102,9 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "dirty": None,
         "due": None,
         "ticked": state.ticked,
+        "rules": state.rules,
+        "toward": state.toward,
+        "again": None,
         "decided": state.decided,
         "emitted": state.emitted,
         "late": state.late,

@@ -69,10 +69,12 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker and the adapters."""
+    """The worker and the adapters. On a stack of its own the worker is the only one, so nothing can alternate, and
+    files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
+    alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTED]
-    return [Part("worker", ("worker", "--data-dir", str(data))), *adapters]
+    return [Part("worker", ("worker", "--data-dir", str(data), *alone)), *adapters]
 
 
 def up(say: Say) -> Settings:

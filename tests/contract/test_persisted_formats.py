@@ -61,6 +61,7 @@ STATE = state.PartitionState(
     emitted=9,
     late=1,
     ticked="2026-06-01",
+    toward="2",
 )
 
 
