@@ -47,7 +47,7 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
         topic = record.topic.removeprefix(context.prefix)
         decoder = context.decoders.get(topic.removeprefix("cdc."))
         if decoder is not None:
-            return _captured(decoder, record)
+            return _captured(decoder, topic.removeprefix("cdc."), record)
         return _beside_capture(topic, record)
     except Exception as error:  # a bug must neither lose the record nor stop the partition
         log.error("decide.decode_failed", topic=record.topic, offset=record.offset, error=error_name(error))
@@ -66,13 +66,13 @@ def _beside_capture(topic: str, record: Any) -> tuple[bytes | None, Any]:
     return None, Malformed("change.topic_unknown", f"no mapping for topic {topic}")
 
 
-def _captured(decoder: Decoder, record: Any) -> tuple[bytes | None, Decoded]:
+def _captured(decoder: Decoder, system: str, record: Any) -> tuple[bytes | None, Decoded]:
     """A row under the id its system gave it: the master's, or one of the system's own."""
     said = decoder.decode(record.key, record.value, record.headers)
-    if decoder.system not in REKEYED_SYSTEMS or isinstance(said, Control) or said.kind not in REKEYED_KINDS:
+    if system not in REKEYED_SYSTEMS or isinstance(said, Control) or said.kind not in REKEYED_KINDS:
         return _named(said)
     if isinstance(said, Malformed):
-        local = replace(said, kind=f"{decoder.system}.{said.kind}")
+        local = replace(said, kind=f"{system}.{said.kind}")
         return _named(local)
     return local_key(said), said
 
