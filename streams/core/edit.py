@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT, Authority, Rule
 from streams.core.canonical import Row
@@ -111,7 +111,7 @@ def _of(
 def _is_settled(entity: Entity, system: str, confirmed: Confirmed, view: View) -> bool:
     """Whether the system has confirmed the last view: what differs in rows before that is no longer on its way."""
     sent = entity.sent.get(system)
-    return sent is not None and confirmed.revision >= sent.revision and sent.content == encode(view)
+    return sent is not None and confirmed.revision >= sent.revision and sent.content == Raw(encode(view))
 
 
 def _is_newer(claim: Claim, confirmed: Confirmed) -> bool:

@@ -71,7 +71,7 @@ class Target:
         return next((row for row in found if row.get(root.reference) == entity_id), {})
 
     def _mark(self, view: View, local_id: int) -> Change:
-        row = {"kind": view.kind, "entity_id": view.entity_id, "local_id": str(local_id)}
+        row: dict[str, Any] = {"kind": view.kind, "entity_id": view.entity_id, "local_id": str(local_id)}
         row |= {"revision": view.revision, "view_hash": view_hash(view), "applied_at": None}
         return Change("concord_applied", row)
 

@@ -26,7 +26,7 @@ from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete, Tick
 from streams.agents.decide import Decide
-from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC
+from streams.agents.said import CLOCK_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity

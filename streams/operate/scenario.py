@@ -29,7 +29,7 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     last_name = "Example"
     # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
-A changed row keeps the columns that are not named. `delete = true` deletes it.
+A changed row keeps the columns that are not named; "(none)" is null. `delete = true` deletes it.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
         step = f'write targets = ["{system}"] at the top of the file'
         raise InvalidInput("scenario.system", f"{system} takes no part in this scenario", step)
     _require_columns(system, row)
-    sandbox.edit(system, row.table, {c: _plain(v) for c, v in row.row.items()}, delete=row.delete)
+    sandbox.edit(system, row.table, {c: _null(_plain(v)) for c, v in row.row.items()}, delete=row.delete)
 
 
 def _require_columns(system: str, row: RowFile) -> None:
@@ -217,7 +217,7 @@ class Rows:
         table = load_mapping(SYSTEM).tables[row.table]
         name = (row.table, str(row.row.get(table.row)))
         before = self._known.get(name)
-        merged = self._known[name] = {**(before or {}), **{c: _plain(v) for c, v in row.row.items()}}
+        merged = self._known[name] = {**(before or {}), **{c: _null(_plain(v)) for c, v in row.row.items()}}
         op: Op = "d" if row.delete else "c" if before is None else "u"
         return Change(row.table, merged, op)
 
