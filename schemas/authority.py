@@ -21,7 +21,6 @@ from schemas import authority_total, strict
 from schemas.authority_check import CHECKS, Holders
 from schemas.authority_file import (
     EDITORS,
-    SYSTEMS,
     AuthorityFile,
     Effective,
     Entry,
@@ -38,6 +37,7 @@ from schemas.place import Places
 from schemas.problem import Problem, refuse
 from streams.core.authority import Authority, compile_owners
 from streams.errors import InvalidInput
+from streams.systems import SYSTEMS
 
 V = TypeVar("V")
 NAME = "authority.toml"

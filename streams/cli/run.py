@@ -11,7 +11,8 @@ from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
 from streams.errors import ConcordError, InvalidInput
-from streams.settings import ADAPTED, need
+from streams.settings import need
+from streams.systems import ADAPTED
 
 app = typer.Typer(rich_markup_mode=None)
 

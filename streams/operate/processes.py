@@ -24,7 +24,8 @@ from streams import settings as configuration
 from streams.errors import ConcordError, EnvironmentFault, Unavailable
 from streams.operate import announced, preparing
 from streams.operate.preparing import Say
-from streams.settings import ADAPTED, Settings
+from streams.settings import Settings
+from streams.systems import ADAPTED
 
 READY_WITHIN = 120.0
 STOP_WITHIN = 20.0

@@ -22,7 +22,8 @@ from streams.operate.capture import captures
 from streams.operate.findings import OpenFindings, open_findings
 from streams.operate.hops import Sample, adapter_hop, decide_hop
 from streams.operate.standing import Capture, Hop, hop
-from streams.settings import ADAPTED, Settings, need
+from streams.settings import Settings, need
+from streams.systems import ADAPTED
 
 SAMPLE_SECONDS = 0.5
 

@@ -18,7 +18,7 @@ import httpx
 
 from stack import layout, lifecycle
 from stack.service import HOST
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.bench.bed import Failed, Place, wait
 
 START_WITHIN = 60.0

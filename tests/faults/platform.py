@@ -34,7 +34,7 @@ from stack import roles
 from stack.environment import Environment
 from stack.layout import PROJECT
 from streams import topics
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.fixtures.databases import Database, drop, with_database
 from tests.fixtures.stack import NativeServices
 from tests.fixtures.waiting import wait_until

@@ -19,6 +19,7 @@ from connectors.sources import Source
 from stack.environment import Environment
 from streams import topics
 from streams.errors import EnvironmentFault
+from streams.systems import SYSTEMS
 from tests.fixtures.databases import Database, NewDatabase
 from tests.fixtures.waiting import wait_until
 
@@ -243,7 +244,7 @@ def test_every_system_passes_debeziums_own_validation(
     stack: Environment, database: NewDatabase, topic_prefix: str
 ) -> None:
     with Connect(stack.connect) as connect:
-        for system in topics.SYSTEMS:
+        for system in SYSTEMS:
             source = Source(Names(system, topic_prefix), database(system).capture, stack.capture_address)
             config = sources.wanted(source, 1, origin.identity(source.dsn))
             assert connect.faults(config) == []
