@@ -140,7 +140,9 @@ def adapters(place: Place) -> Iterator[list[Running]]:
     """The three adapters."""
     with ExitStack() as running:
         yield [
-            running.enter_context(run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s]))
+            running.enter_context(
+                run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s, "--no-supervised"])
+            )
             for s in ADAPTED
         ]
 
