@@ -85,7 +85,7 @@ def up(say: Say) -> Settings:
     known = configuration.load()
     preparing.prepare_targets(known, say)
     start_processes(say)
-    _patiently(lambda: preparing.prepare_sources(known, say))
+    preparing.prepare_sources(known, say)
     await_ready(known, say)
     return known
 
@@ -206,18 +206,6 @@ def await_ready(known: Settings, say: Say, within: float = READY_WITHIN) -> None
     for what, condition in conditions:
         _until(lambda condition=condition: condition(known), what, within)  # type: ignore[misc]
         say(what)
-
-
-def _patiently(work: Callable[[], None], within: float = 30.0) -> None:
-    """Again while it is only unavailable: a topic made a moment ago may have no leader yet."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            return work()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL)
 
 
 def worker_ready(known: Settings) -> bool:

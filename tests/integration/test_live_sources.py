@@ -18,7 +18,7 @@ from connectors.source import IDENTITY, Names
 from connectors.sources import Source
 from stack.environment import Environment
 from streams import topics
-from streams.errors import EnvironmentFault
+from streams.errors import EnvironmentFault, Unavailable
 from streams.systems import SYSTEMS
 from tests.fixtures.databases import Database, NewDatabase
 from tests.fixtures.waiting import wait_until
@@ -254,3 +254,34 @@ def test_debezium_itself_finds_a_wrong_role(stack: Environment, database: NewDat
     source = Source(Names("billing"), database("billing").capture, stack.capture_address)
     with Connect(stack.connect) as connect:
         assert connect.faults({**sources.wanted(source, 1, ""), "database.user": "nobody"})
+
+
+def test_a_transaction_left_open_is_named_before_a_new_snapshot_stops_anything(capture: Capture) -> None:
+    capture.apply()
+    capture.wait_for_snapshot()
+    with psycopg.connect(capture.database.dsn, application_name="night batch") as writer:
+        writer.execute(INSERT, [PERSON])
+        with pytest.raises(Unavailable) as caught:
+            capture.apply(resnapshot=True)
+        said = caught.value
+        assert said.code == "source.blocked"
+        assert f"pid {writer.info.backend_pid}" in said.message
+        assert "night batch" in said.message
+        assert capture.status().state == "RUNNING", "nothing was stopped for it"
+        writer.commit()
+    assert capture.apply(resnapshot=True).epoch == 2
+    capture.wait_for_snapshot()
+
+
+def test_capture_can_be_applied_the_moment_its_topics_are_made(
+    stack: Environment, kafka_admin: AdminClient, topic_prefix: str
+) -> None:
+    """A new partition has no leader for a moment: asked again, not refused."""
+    layout = topics.Layout(partitions=32, prefix=topic_prefix)
+    mine = [topic for topic in topics.CATALOGUE if topic.name == "cdc.billing"]
+    for _ in range(3):
+        topics.apply(kafka_admin, layout, mine)
+        assert origin.last_epoch(stack.kafka, f"{topic_prefix}cdc.billing") == 0
+        kafka_admin.delete_topics([f"{topic_prefix}cdc.billing"], operation_timeout=30)[
+            f"{topic_prefix}cdc.billing"
+        ].result()
