@@ -104,6 +104,12 @@ def slot(dsn: str, name: str) -> Slot | None:
         return Slot(*row) if row else None
 
 
+def beat(dsn: str) -> None:
+    """A transaction of our own, as Debezium's heartbeat makes one: what follows it in the log is younger than now."""
+    with connected(dsn) as connection:
+        connection.execute("update public.concord_heartbeat set at = now()")
+
+
 def writers(dsn: str) -> list[Writer]:
     """The transactions a new slot would have to wait for, the oldest first."""
     with connected(dsn) as connection:

@@ -253,6 +253,14 @@ def test_a_stopped_adapter_is_stopped_and_not_behind_by_zero(loaded: Platform) -
     becomes(loaded, "billing", query, who, "ORRIN")
 
 
+def test_who_tells_what_the_witnesses_say_has_a_line_in_status(loaded: Platform) -> None:
+    eventually(loaded, lambda: loaded.ask("status")["reference"]["state"] == "caught_up", "it to catch up")
+    found = loaded.ask("status")["reference"]
+    assert (found["lag_records"], len(found["processes"])) == (0, 1)
+    assert found["counters"]["holders"] > 0
+    assert "reference follow" in loaded.concord("status").text
+
+
 @pytest.mark.parametrize(("name", "role"), [("adapter-billing", "adapter/billing"), ("reference", "witness")])
 def test_what_is_killed_comes_back_by_itself(loaded: Platform, name: str, role: str) -> None:
     """As the worker does: its supervisor starts it again."""
@@ -266,14 +274,6 @@ def test_what_is_killed_comes_back_by_itself(loaded: Platform, name: str, role: 
     eventually(loaded, another, f"another {name}")
     everywhere(loaded)
     assert process.recall(record(loaded, name)), "its supervisor is still the same"
-
-
-def test_who_tells_what_the_witnesses_say_has_a_line_in_status(loaded: Platform) -> None:
-    eventually(loaded, lambda: loaded.ask("status")["reference"]["state"] == "caught_up", "it to catch up")
-    found = loaded.ask("status")["reference"]
-    assert (found["lag_records"], len(found["processes"])) == (0, 1)
-    assert found["counters"]["holders"] > 0
-    assert "reference follow" in loaded.concord("status").text
 
 
 def test_without_a_worker_the_topics_answer(loaded: Platform) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -285,3 +286,19 @@ def test_capture_can_be_applied_the_moment_its_topics_are_made(
         kafka_admin.delete_topics([f"{topic_prefix}cdc.billing"], operation_timeout=30)[
             f"{topic_prefix}cdc.billing"
         ].result()
+
+
+def test_a_heartbeat_of_our_own_is_streamed_and_proves_an_idle_snapshot_over(capture: Capture) -> None:
+    """By the capture role's own right; the holder of the clock needs a transaction younger than the snapshot."""
+    capture.apply()
+    capture.wait_for_snapshot()
+    config = capture.connect.config(capture.name) or {}
+    capture.connect.update(capture.name, {**config, "heartbeat.interval.ms": "600000"})
+    now_us = time.time_ns() // 1000
+    origin.beat(capture.source.dsn)
+
+    def streamed() -> bool:
+        found = sources.snapshot(capture.connect, capture.name)
+        return found is not None and found.streamed_us > now_us
+
+    wait_until(streamed, 60, what="our own heartbeat in the committed offset")
