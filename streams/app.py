@@ -237,6 +237,7 @@ class Worker:
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},
+            "largest": handler.largest,
             "rules": handler.state.rules,
             "toward": handler.state.toward,
             "again": {"done": handler.again.done, "total": handler.again.total}

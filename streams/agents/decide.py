@@ -27,7 +27,16 @@ from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
 from streams.core import canonical, finding, witness
 from streams.core import entity as core_entity
-from streams.core.advance import REFERENCE_KINDS, SUPERSEDED, Decision, World, advance, decide, miss
+from streams.core.advance import (
+    REFERENCE,
+    REFERENCE_KINDS,
+    SUPERSEDED,
+    Decision,
+    World,
+    advance,
+    decide,
+    miss,
+)
 from streams.core.authority import Authority
 from streams.core.change import Change, Control, Decoded, Malformed, Position
 from streams.core.decode import Decoder
@@ -99,6 +108,10 @@ class Item:
     """(reference partition, offset) that is dealt with once this item is decided"""
     rules: str | None = None
     """the rules' version every entity is decided under once this item is"""
+    anew: bool = False
+    """topic `reference` has lost what it was told of this entity"""
+    topic: str = ""
+    """the id of topic `reference`, which knows every entity again once this item is decided"""
     due: str = ""
     """the date under which the store's index holds it as due by time alone"""
 
@@ -119,6 +132,8 @@ class Decide:
         self._timed = False
         self._timed_after = b""
         self.again = rollout.Again()
+        self.largest = 0
+        """bytes of the largest entity record written by this process"""
 
     # ---- the engine's calls ----
 
@@ -139,7 +154,9 @@ class Decide:
             self._load_dirty(key, store.get(key))
         if raw is None:
             self.state.rules = self.context.rules
+            self.state.reference_topic = self.context.references.topic_id
         self._roll_out(store)
+        self._look_at_references(store)
 
     def _roll_out(self, store: Store) -> None:
         """Other rules, authority or mapping: every entity is decided again, paced. What is on the way is noted with
@@ -240,6 +257,8 @@ class Decide:
         """Decide one entity and address what follows."""
         entity: Entity | None = unit.entities.get(item.key)
         self._note(item)
+        if item.anew and entity is not None and entity.sent.pop(REFERENCE, None) is not None:
+            unit.touched[item.key] = None
         if item.due and (entity is None or entity.due != item.due):
             unit.batch.date(item.key, item.due, "")  # an entry that a restore has left behind
             self._moved = True
@@ -275,6 +294,8 @@ class Decide:
         if item.mark is not None:
             partition, offset = item.mark
             self.state.references[partition] = max(self.state.references.get(partition, -1), offset)
+        if item.topic:
+            self.state.reference_topic, self._moved = item.topic, True
         if item.rules is not None:
             self.state.rules, self.state.toward, self._moved = item.rules, "", True
 
@@ -298,6 +319,7 @@ class Decide:
             value = core_entity.encode(entity)
             unit.outputs.append(Output(topic, key, value, [], self.number))
             unit.batch.put_entity(key, value, dirty=entity.dirty is not None)
+            self.largest = max(self.largest, len(value))
             if entity.dirty is not None:
                 self._recent[key] = entity
             else:
@@ -541,6 +563,21 @@ class Decide:
             self._sweep.append(Item(keys[-1], True, True, (partition, offset)))
         # Nobody looked at these yet; who comes later sees them as they are. Unmarked, each restart would ask again.
         self._sweep.extend(Item(b"", True, True, mark) for mark in silent.items())
+
+    def _look_at_references(self, store: Store) -> None:
+        """A topic `reference` that was made anew knows nothing, and the offsets noted are another one's."""
+        known, now = self.state.reference_topic, self.context.references.topic_id
+        if known == now:
+            return
+        if known:
+            log.warning("references.anew", partition=self.number)
+            self.state.references = {}
+            for snapshot in self.state.snapshots.values():
+                snapshot.references_done = snapshot.done
+            mine = (key for key in store.entity_keys() if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS)
+            self._sweep.extend(Item(key, True, True, anew=True) for key in mine)
+        # Noted with the last of them: a restart in between begins again.
+        self._sweep.append(Item(b"", True, True, topic=now))
 
     # ---- deciding ----
 

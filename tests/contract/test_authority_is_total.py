@@ -12,6 +12,7 @@ from streams.core import finding
 from streams.core.advance import advance, decide, miss
 from streams.core.change import Malformed
 from streams.core.entity import Entity
+from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
@@ -96,6 +97,7 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "reference.unknown": elsewhere,
     "capture.gap": lambda: of("provider", languages=UNAVAILABLE),
     "capture.quarantined": quarantined,
+    "entity.too_large": lambda: of("education", institution="x" * (LARGE_BYTES + 1)),
 }
 
 
