@@ -21,7 +21,6 @@ from schemas import authority_total, strict
 from schemas.authority_check import CHECKS, Holders
 from schemas.authority_file import (
     EDITORS,
-    SYSTEMS,
     AuthorityFile,
     Effective,
     Entry,
@@ -39,6 +38,7 @@ from schemas.problem import Problem, refuse
 from streams.core.authority import Authority, compile_authority
 from streams.core.authority import Rule as CoreRule
 from streams.errors import InvalidInput
+from streams.systems import SYSTEMS
 
 V = TypeVar("V")
 NAME = "authority.toml"

@@ -24,6 +24,7 @@ import structlog
 from confluent_kafka import Producer
 from msgspec import Raw
 
+from connectors import origin
 from schemas import contracts, registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
@@ -101,9 +102,15 @@ class Worker:
             settings.partitions,
             settings.sources,
             lambda: self.partitions.ready(0),
+            self._beat,
         )
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self.started_at = time.time()
+
+    def _beat(self, system: str) -> None:
+        """An idle source streams nothing until its next heartbeat: don't wait for it."""
+        if dsn := self.settings.capture.get(system):
+            origin.beat(dsn)
 
     def _faust(self) -> faust.App:
         settings = self.settings
@@ -236,6 +243,7 @@ class Worker:
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},
+            "largest": handler.largest,
             "rules": handler.state.rules,
             "toward": handler.state.toward,
             "again": {"done": handler.again.done, "total": handler.again.total}

@@ -15,9 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import EnvironmentFault, InvalidInput
-
-SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
-ADAPTED = ("directory", "enrollment", "billing")
+from streams.systems import SYSTEMS
 
 
 class Settings(BaseSettings):

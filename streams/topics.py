@@ -26,9 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import InvalidInput, Unavailable
-
-SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
-REKEYED = ("enrollment", "directory", "billing")
+from streams.systems import REKEYED, SYSTEMS
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -47,5 +47,9 @@ class Item:
     """(reference partition, offset) that is dealt with once this item is decided"""
     rules: str | None = None
     """the rules' version every entity is decided under once this item is"""
+    anew: bool = False
+    """topic `reference` has lost what it was told of this entity"""
+    topic: str = ""
+    """the id of topic `reference`, which knows every entity again once this item is decided"""
     due: str = ""
     """the date under which the store's index holds it as due by time alone"""

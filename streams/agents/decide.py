@@ -30,7 +30,7 @@ from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
 from streams.core import finding
-from streams.core.advance import Decision, World, decide
+from streams.core.advance import REFERENCE, Decision, World, decide
 from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.rules.book import RuleFailed
 from streams.core.view import WITHDRAWN
@@ -57,13 +57,19 @@ class Decide:
         self._moved = False
         """the state changed without touching an entity"""
         self.again = rollout.Again()
+        self.largest = 0
+        """bytes of the largest entity record written by this process"""
 
     # ---- the engine's calls ----
 
     def load(self, store: Store) -> None:
         """Everything in memory from the store; what was left dirty is due once its transaction is over."""
         raw, context = store.state(), self.context
-        self.state = decode_state(raw) if raw is not None else PartitionState(rules=context.rules)
+        self.state = (
+            decode_state(raw)
+            if raw is not None
+            else PartitionState(rules=context.rules, reference_topic=context.references.topic_id)
+        )
         behind = self.pending.behind
         self.pending = Pending(context.linger_ms, context.withdraw_linger_ms, context.heard)
         self.pending.behind = behind
@@ -177,6 +183,8 @@ class Decide:
             self._moved = True
         if entity is None or (item.sweep and entity.dirty is not None):
             return  # a dirty entity is decided when its own transaction is over
+        if item.anew and entity.sent.pop(REFERENCE, None) is not None:
+            unit.touched[item.key] = None
         before, decided_us = standing(entity), time.time_ns() // 1000
         try:
             decision = decide(entity, self._world(), decided_us)
@@ -234,6 +242,7 @@ class Decide:
 
     def _close(self, unit: Unit, key: bytes, entity: Entity) -> None:
         value, dirty = core_entity.encode(entity), entity.dirty is not None
+        self.largest = max(self.largest, len(value))
         unit.outputs.append(self.address.entity(key, value))
         unit.batch.put_entity(key, value, dirty=dirty)
         if dirty:

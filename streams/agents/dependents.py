@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 
+import structlog
+
 from streams.agents.context import Context, Item
 from streams.agents.state import PartitionState
+from streams.core.advance import REFERENCE_KINDS
 from streams.engine.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 class Dependents:
@@ -24,6 +29,7 @@ class Dependents:
         self._store = store
         self._sequence = 0
         self._queue: deque[Item] = deque()
+        self._look_at_topic()
 
     @property
     def waiting(self) -> bool:
@@ -44,7 +50,25 @@ class Dependents:
             self._state.references[partition] = max(self._state.references.get(partition, -1), offset)
         if item.rules is not None:
             self._state.rules, self._state.toward = item.rules, ""
-        return item.rules is not None
+        if item.topic:
+            self._state.reference_topic = item.topic
+        return item.rules is not None or bool(item.topic)
+
+    def _look_at_topic(self) -> None:
+        """A topic `reference` that was made anew knows nothing, and the offsets noted are another one's."""
+        known, now = self._state.reference_topic, self._context.references.topic_id
+        if known == now:
+            return
+        if known:
+            log.warning("references.anew", topic=now)
+            self._state.references = {}
+            for snapshot in self._state.snapshots.values():
+                snapshot.references_done = snapshot.done
+            keys = self._store.entity_keys()
+            mine = (key for key in keys if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS)
+            self._queue.extend(Item(key, True, True, anew=True) for key in mine)
+        # Noted with the last of them: a restart in between begins again.
+        self._queue.append(Item(b"", True, True, topic=now))
 
     def _find(self) -> None:
         self._sequence, changes = self._context.references.since(self._sequence)

@@ -11,9 +11,14 @@ from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
 from streams.errors import ConcordError, InvalidInput
-from streams.settings import ADAPTED, need
+from streams.settings import need
+from streams.systems import ADAPTED
 
 app = typer.Typer(rich_markup_mode=None)
+
+Supervised = Annotated[
+    bool, typer.Option(help="Start the process again, with backoff, when it has to exit or was killed.")
+]
 
 
 @app.command(epilog="Example: concord worker --data-dir .concord/worker-1")
@@ -29,9 +34,7 @@ def worker(
             "ones of the same version (while developing). No other worker may run meanwhile.",
         ),
     ] = False,
-    supervised: Annotated[
-        bool, typer.Option(help="Start the process again, with backoff, when it has to exit.")
-    ] = True,
+    supervised: Supervised = True,
 ) -> None:
     """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 2 a wrong file, 70 fenced by a successor."""
     from streams.engine import supervisor
@@ -56,11 +59,17 @@ def worker(
 
 
 @app.command(epilog="Example: concord adapter directory")
-def adapter(system: Annotated[str, typer.Argument(help="directory, enrollment or billing")]) -> None:
-    """Apply a system's views to its database until told to stop."""
+def adapter(
+    system: Annotated[str, typer.Argument(help="directory, enrollment or billing")],
+    supervised: Supervised = True,
+) -> None:
+    """Apply a system's views to its database until told to stop. Exit codes: 0 stopped, 2 unknown, 3 no address."""
     from connectors import run as adapters
+    from streams.engine import supervisor
 
     output.log_to_stderr()
+    if supervised:
+        raise typer.Exit(supervisor.run(["adapter", system, "--no-supervised"]))
     try:
         if system not in ADAPTED:
             raise InvalidInput(

@@ -35,6 +35,7 @@ def status_text(found: Status) -> str:
         lag = f"{_number(c.lag_bytes)} B of log"
         rows.append((f"capture {c.system}", c.state, lag, _seconds(c.lag_seconds), "", c.why))
     rows += [_hop_row("decide", found.decide), *(_hop_row(f"adapter {h.name}", h) for h in found.adapters)]
+    rows.append(_hop_row("reference follow", found.reference))
     return "\n".join([*table(rows, ""), "", *_inputs(found), *_counts(found), *found.notes])
 
 

@@ -47,6 +47,8 @@ def of_values(entity: Entity) -> Iterator[Found]:
     """What single values give: refused ones, and those that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
+    if _size(entity) > LARGE_BYTES:
+        yield Found("entity.too_large", entity.kind)
     for record, row_id, claim in _troubled(entity):
         for field in claim.gaps:
             yield Found("capture.gap", f"{record}/{row_id}/{field}")
@@ -55,6 +57,20 @@ def of_values(entity: Entity) -> Iterator[Found]:
         if now is not None:
             for field in claim.refused:
                 yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
+
+
+LARGE_BYTES = 1024 * 1024
+"""Mostly an entity has 10 to 50 kB; every change of it is written, restored and held in memory whole."""
+
+
+def _size(entity: Entity) -> int:
+    """Bytes of the rows that systems hold of it: nearly all of its record."""
+    return sum(
+        len(claim.held)
+        for tables in entity.claims.values()
+        for rows in tables.values()
+        for claim in rows.values()
+    )
 
 
 def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:

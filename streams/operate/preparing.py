@@ -22,7 +22,8 @@ from schemas import registry
 from schemas.catalog import load_catalog, load_mapping
 from streams import topics
 from streams.errors import InvalidInput
-from streams.settings import SYSTEMS, Settings, need
+from streams.settings import Settings, need
+from streams.systems import SYSTEMS
 
 Say = Callable[[str], None]
 

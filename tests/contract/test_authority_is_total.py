@@ -13,6 +13,7 @@ from streams.core.advance import advance, decide, hold, miss
 from streams.core.canonical import Enrollment, Holder, Provider
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.entity import Entity, aggregate
+from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
@@ -169,6 +170,7 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "identity.unlinked": local,
     "identity.linked_twice": twice,
     "identity.npi_shared": shared,
+    "entity.too_large": lambda: of("education", institution="x" * (LARGE_BYTES + 1)),
 }
 
 

@@ -100,6 +100,7 @@ STATE = state.PartitionState(
     late=1,
     ticked="2026-06-01",
     toward="2",
+    reference_topic="t",
 )
 
 

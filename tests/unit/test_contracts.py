@@ -65,7 +65,7 @@ def test_a_worker_given_wrong_files_refuses_to_start_and_is_not_started_again(pr
     assert "did you mean 'npi'?" in ended.stderr
     assert "authority.toml:" in ended.stderr
     assert "did you mean 'version'?" in ended.stderr
-    assert "worker.restart" not in ended.stderr
+    assert "process.restart" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
