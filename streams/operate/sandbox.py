@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import msgspec
 
 from connectors.envelope import Change, Message, Source
 from schemas import registry
@@ -24,11 +25,12 @@ from schemas.tables import decoders
 from streams import codec
 from streams.agents import control
 from streams.agents.control import SnapshotComplete, Tick
-from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, Context, Decide
+from streams.agents.decide import CLOCK_TOPIC, NPI_TOPIC, WITNESS_TOPIC, Context, Decide
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity
 from streams.core.gate import Verdict, Verdicts
+from streams.core.witness import Said
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.producer import Output
 from streams.engine.store import Shared, Store
@@ -124,6 +126,12 @@ class Sandbox:
         record = self._record(CLOCK_TOPIC, None, control.encode(Tick(as_of, "sandbox")))
         record.timestamp = day * DAY_SECONDS * 1_000
         self._work([record])
+        self.settle()
+
+    def tell(self, claims: Sequence[Said]) -> None:
+        """What witnesses say, or systems that nobody captures yet: claims under the entity's own id."""
+        said = [self._record(WITNESS_TOPIC, c.id.encode(), msgspec.json.encode(c)) for c in claims]
+        self._work(said)
         self.settle()
 
     def send(self, messages: Sequence[Message]) -> list[Output]:
