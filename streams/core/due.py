@@ -26,7 +26,7 @@ EXPIRY: Offsets = (-90, -60, -30, -7, 0, 1)
 RECREDENTIALING: Offsets = (-180, -120, -90, -30, 0, 1, 31)
 """Warnings (R10), the due date, late from the next day on, and too late for a short cycle after 30 days."""
 
-DECIDED: Offsets = tuple(sorted(years + days for days in RECREDENTIALING for years in (1095, 1096)))
+DECIDED: Offsets = tuple(sorted({years + days for days in RECREDENTIALING for years in (1095, 1096)}))
 """As RECREDENTIALING, counted from the decision 36 months before: three years, with a leap day or without."""
 ATTESTED: Offsets = (121,)
 SEARCHED: Offsets = (31,)

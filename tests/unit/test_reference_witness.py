@@ -108,7 +108,9 @@ def test_of_a_source_that_was_never_loaded_nothing_is_searched(folder: Folder) -
     assert open_all(folder, list(WITNESSES.values())) == []
 
 
-def test_a_file_that_cannot_be_read_leaves_the_search_with_the_list_before(folder: Folder, file: File) -> None:
+def test_a_file_that_cannot_be_read_leaves_the_search_with_the_list_before(
+    folder: Folder, file: File
+) -> None:
     """Unavailable is never clear: the failed file says nothing of anybody."""
     take(folder, "leie", file(text(LEIE, EXCLUDED)), as_of="2026-11-01")
     with pytest.raises(Unusable):

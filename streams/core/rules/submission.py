@@ -7,7 +7,6 @@ Each asks what other rules know already; subjects are the enrollment rows, so th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from streams.core.canonical import (
@@ -123,9 +122,9 @@ def twice(today: Today) -> Iterator[str]:
     prepared = _prepared(today)
     if not prepared:
         return
-    counts = Counter(_key(row) for _, row in enrolled.running(today))
+    keys = [_key(row) for _, row in enrolled.running(today)]
     for row_id, row in prepared:
-        if counts[_key(row)] > 1:
+        if keys.count(_key(row)) > 1:
             yield f"enrollment/{row_id}/payer_id"
 
 
