@@ -83,6 +83,7 @@ RULES: tuple[Rule, ...] = (
     Rule("R05", "taxonomy.licence_type", "low", _SAY, "no licence on record is of a type that allows the primary taxonomy code", "correct the code, or enter the licence", "seed 5", "credentialing", _P, ("license", "taxonomy"), code_set.licence_type),
     # ---- licences ----
     Rule("R06", "licence.lapsed", "high", _LICENCE, "no licence is usable today in a state of practice", "verify the licence with its board, or end the place", "seed 6; G02", "credentialing", _P, ("license", "provider_location"), licence.lapsed),
+    Rule("R06", "licence.pending", "medium", _STOP, "no licence of a state of practice is verified yet", "verify the licence with its board", "seed 6", "credentialing", _P, ("license", "provider_location"), licence.pending),
     Rule("R06", "licence.expiring", "medium", _SAY, "a licence ends within 90 days", "ask for the renewal (alerts at 90, 60, 30 and 7 days)", "seed 6", "credentialing", _P, ("license",), licence.expiring),
     Rule("R06", "licence.missing", "medium", _SAY, "a provider practises and no licence is on record", "enter and verify the licence", "seed 6", "credentialing", _P, ("provider_location",), licence.missing),
     Rule("R06", "licence.status_unknown", "low", _SAY, "nobody says whether the licence is in force", "verify the licence with its board", "seed 6", "credentialing", _P, ("license",), licence.status_unknown),
