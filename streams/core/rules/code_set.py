@@ -7,6 +7,7 @@ no code is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from streams.core.canonical import License, Nucc, Taxonomy
 from streams.core.rules.taxonomy import NON_INDIVIDUAL
@@ -95,17 +96,23 @@ def no_specialty(today: Today) -> Iterator[str]:
         yield "taxonomy/nucc_code"
 
 
+@lru_cache(4096)
+def _rules_out(code: str, licence_type: str) -> bool:
+    """Whether a licence of this type allows none of what the code stands for, as far as both are mapped."""
+    allowed = next((LICENCE_TYPES[code[:n]] for n in _LENGTHS if code[:n] in LICENCE_TYPES), None)
+    plain = licence_type.upper().replace(".", "").strip()
+    return allowed is not None and plain in _KNOWN and plain not in allowed
+
+
 def licence_type(today: Today) -> Iterator[str]:
     """No licence on record allows the primary code (R05). Types that nobody has mapped say nothing."""
-    types = {_plain(row.license_type) for row in today.golden.rows(License).values() if row.license_type}
-    allowed = _allowed(today.taxonomy_code or "")
-    if types and allowed is not None and types <= _KNOWN and not types & allowed:
+    code, told = today.taxonomy_code, False
+    if not code:
+        return
+    for row in today.golden.rows(License).values():
+        if row.license_type:
+            if not _rules_out(code, row.license_type):
+                return
+            told = True
+    if told:
         yield "taxonomy/nucc_code"
-
-
-def _allowed(code: str) -> frozenset[str] | None:
-    return next((LICENCE_TYPES[code[:n]] for n in _LENGTHS if code[:n] in LICENCE_TYPES), None)
-
-
-def _plain(text: str) -> str:
-    return text.upper().replace(".", "").strip()

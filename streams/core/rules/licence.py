@@ -48,8 +48,9 @@ def lapsed(today: Today) -> Iterator[str]:
 
 def pending(today: Today) -> Iterator[str]:
     """The only licences that could cover a state of practice are not decided on yet."""
-    if any(row.status == PENDING for row in today.golden.rows(License).values()):
-        yield from _uncovered(today)[1]
+    places = _uncovered(today)[1]
+    if places and any(row.status == PENDING for row in today.golden.rows(License).values()):
+        yield from places
 
 
 def _may_be_used(row: License, as_of: str) -> bool:
