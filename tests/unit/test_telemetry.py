@@ -10,6 +10,8 @@ PARTITION = {
     "decided": 5,
     "emitted": 9,
     "largest": 0,
+    "toward": "",
+    "again": None,
     "late": 0,
     "retries": 3,
     "due": 4,
