@@ -18,12 +18,19 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     claim = [{ by = "nppes", of = "provider/p1", record = "nppes", row = "1234567893", values = { entity_type = "1" } }]
     [[when]]                                 # or no transaction: the clock says that it is this day
     tick = 2026-09-01
+    [[when]]                                 # or somebody edits another system (needs `targets`), named by its own
+    on = 2026-06-02                          # id or by its cross reference to the master
+    system = "directory"
+    change = [{ table = "dir_provider", row = { cred_provider_ref = "p1", last_name = "Roe" } }]
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
+    [then.held."directory/provider/p1"]      # the columns of a target's root row; needs `targets`
+    last_name = "Example"
+    # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
 A changed row keeps the columns that are not named; "(none)" is null, "(not delivered)" an unchanged large value.
 `delete = true` deletes it. A claim is whole; without values its row is gone.
@@ -89,12 +96,15 @@ class Then(Outside):
     view: dict[str, dict[str, Any]] = Field(default_factory=dict)
     absent: list[str] = Field(default_factory=list)
     quarantined: list[str] | None = None
+    held: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    told: list[str] | None = None
 
 
 class When(Outside):
     """One transaction on a day, what others say on it, or a tick of the clock."""
 
     on: date | None = None
+    system: str = SYSTEM
     change: list[RowFile] = Field(default_factory=list)
     claim: list[ClaimFile] = Field(default_factory=list)
     tick: date | None = None
@@ -124,6 +134,7 @@ class Scenario(Outside):
     title: str
     why: str = ""
     use: list[str] = Field(default_factory=list)
+    targets: list[str] = Field(default_factory=list)
     given: list[RowFile] = Field(default_factory=list)
     when: list[When]
     then: Then = Then()
@@ -157,7 +168,7 @@ def run_one(path: Path) -> Result:
     """Run one scenario in a store of its own."""
     scenario = load(path)
     with tempfile.TemporaryDirectory() as folder:
-        sandbox = Sandbox(Path(folder) / "store")
+        sandbox = Sandbox(Path(folder) / "store", scenario.targets)
         try:
             return Result(path, scenario.title, list(_play(scenario, sandbox)))
         finally:
@@ -186,7 +197,7 @@ def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
 
 def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
     rows = Rows()
-    sandbox.source.day = scenario.when[0].day if scenario.when else 0
+    sandbox.at(scenario.when[0].day if scenario.when else 0)
     sandbox.snapshot([rows.change(row) for row in scenario.given])
     for number, when in enumerate(scenario.when, 1):
         _step(number, when, rows, sandbox)
@@ -197,11 +208,31 @@ def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
 def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
     if when.tick is not None or when.claim:
         sandbox.tick(when.day)
-    if when.change:
-        sandbox.source.day = when.day
+    if when.tick is not None:
+        return
+    sandbox.at(when.day)
+    if when.system == SYSTEM and when.change:
         sandbox.commit([rows.change(row) for row in when.change])
+    elif when.change:
+        for row in when.change:
+            _edit(when.system, row, sandbox)
     if when.claim:
         sandbox.tell([claim.said(number) for claim in when.claim])
+
+
+def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
+    if system not in sandbox.targets:
+        step = f'write targets = ["{system}"] at the top of the file'
+        raise InvalidInput("scenario.system", f"{system} takes no part in this scenario", step)
+    _require_columns(system, row)
+    sandbox.edit(system, row.table, {c: _cell(v) for c, v in row.row.items()}, delete=row.delete)
+
+
+def _require_columns(system: str, row: RowFile) -> None:
+    table = load_mapping(system).tables.get(row.table)
+    unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
+    if unknown:
+        raise InvalidInput("scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping")
 
 
 class Rows:
@@ -211,12 +242,8 @@ class Rows:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def change(self, row: RowFile) -> Change:
-        table = load_mapping(SYSTEM).tables.get(row.table)
-        unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
-        if table is None or unknown:
-            raise InvalidInput(
-                "scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping"
-            )
+        _require_columns(SYSTEM, row)
+        table = load_mapping(SYSTEM).tables[row.table]
         name = (row.table, str(row.row.get(table.row)))
         before = self._known.get(name)
         merged = self._known[name] = {**(before or {}), **{c: _cell(v) for c, v in row.row.items()}}
@@ -250,6 +277,13 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         said = _said(sandbox.verdicts(name))
         if said != words:
             yield f"verdict {name}: {said!r}, wanted {words!r}"
+    for name, columns in then.held.items():
+        system, _, entity = name.partition("/")
+        yield from _differences(columns, sandbox.targets[system].held(entity), f"held {name}")
+    if then.told is not None:
+        told = [f"{r['system']}/{r['record']}.{r['field']} {r['outcome']}" for r in sandbox.told.rejections]
+        if told != then.told:
+            yield f"told: {told}, wanted {then.told}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
 

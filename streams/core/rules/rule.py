@@ -51,6 +51,8 @@ class Rule(Struct, frozen=True):
     """the reason sinks are given where it withdraws, when the code would say too much"""
     until: str = ""
     """what it waits for: as long as `ON` lacks the name it only warns"""
+    local: bool = False
+    """it meets only the sink that its subject names first: `directory/provider/7/npi`"""
 
     @property
     def waits(self) -> bool:
