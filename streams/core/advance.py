@@ -140,12 +140,12 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     fresh: list[edit.Edit] = []
-    again: set[str] = set()
+    anew: set[str] = set()
     if entity.confirmed or entity.proposals:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
         edits = edit.standing(entity, wanted, world.authority)
         fresh = edit.judge(entity, edits, world.as_of)
-        again = edit.asserted_again(fresh, entity)
+        anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
         edit.void(entity, record.root)
         disputed = {*finding.of_edits(entity, edits)}
@@ -156,7 +156,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position)
-    emissions = _emit(entity, record, built, sinks, again)
+    emissions = _emit(entity, record, built, sinks, anew)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
@@ -191,7 +191,7 @@ def _was_known(entity: Entity) -> bool:
 
 
 def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, again: set[str]
+    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, anew: set[str]
 ) -> list[Emission]:
     """The views that differ from what each sink last got or must be asserted again, all under one new revision; a
     sink on hold keeps its own."""
@@ -203,7 +203,7 @@ def _emit(
         content = _content(record, built, sink, verdict)
         encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)
-        if last is not None and last.content == encoded and sink not in again:
+        if last is not None and last.content == encoded and sink not in anew:
             continue
         if not emissions:
             entity.revision += 1

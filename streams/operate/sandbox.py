@@ -107,8 +107,8 @@ class Sandbox:
     def __init__(self, folder: Path, targets: Sequence[str] = ()) -> None:
         self.source = Source(SYSTEM)
         self.targets = {name: rehearsal.target(name) for name in targets}
-        self.delivering = True
-        """whether the targets' adapters run"""
+        self.deliveries: int | None = None
+        """how often the targets' adapters run before the next step; None: until nothing is left to do"""
         self.references = MemoryReferences()
         self.handler = Decide(0, context(self.references, systems=(SYSTEM, *targets)))
         self.partition = MemoryPartition(Store(folder, Shared()), self.handler)
@@ -174,8 +174,9 @@ class Sandbox:
             while (due := self.handler.next_ms(self._now_ms)) is not None:
                 self._now_ms = max(self._now_ms, due)
                 self._work([])
-            if self.delivering:
+            if self.deliveries != 0:
                 self.deliver()
+                self.deliveries = self.deliveries - 1 if self.deliveries is not None else None
             if self.handler.next_ms(self._now_ms) is None:
                 return
 

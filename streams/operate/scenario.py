@@ -20,8 +20,9 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     tick = 2026-09-01
     [[when]]                                 # or somebody edits another system (needs `targets`), named by its own
     on = 2026-06-02                          # id or by its cross reference to the master
-    system = "directory"
+    system = "directory"                     # deliveries = 0: its adapter stands still meanwhile
     change = [{ table = "dir_provider", row = { cred_provider_ref = "p1", last_name = "Roe" } }]
+    trigger = [{ table = "dir_provider", row = { gender = "X" } }]    # from now on it writes this over every write
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"
@@ -108,6 +109,8 @@ class When(Outside):
     change: list[RowFile] = Field(default_factory=list)
     claim: list[ClaimFile] = Field(default_factory=list)
     tick: date | None = None
+    deliveries: int | None = None
+    trigger: list[RowFile] | None = None
     then: Then = Then()
 
     @model_validator(mode="after")
@@ -211,7 +214,10 @@ def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
     if when.tick is not None:
         return
     sandbox.at(when.day)
-    if when.system == SYSTEM and when.change:
+    sandbox.deliveries = when.deliveries
+    if when.trigger is not None and when.system in sandbox.targets:
+        sandbox.targets[when.system].triggers = {t.table: t.row for t in when.trigger}
+    if when.change and when.system == SYSTEM:
         sandbox.commit([rows.change(row) for row in when.change])
     elif when.change:
         for row in when.change:

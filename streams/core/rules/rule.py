@@ -49,10 +49,10 @@ class Rule(Struct, frozen=True):
     finds: Finds | None = None
     told: str = ""
     """the reason sinks are given where it withdraws, when the code would say too much"""
-    until: str = ""
-    """what it waits for: as long as `ON` lacks the name it only warns"""
     local: bool = False
     """it meets only the sink that its subject names first: `directory/provider/7/npi`"""
+    until: str = ""
+    """what it waits for: as long as `ON` lacks the name it only warns"""
 
     @property
     def waits(self) -> bool:
