@@ -129,14 +129,14 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     was_known = _was_known(entity)
     found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
     built: dict[str, view.View] = {}
-    again: list[str] = []
+    coming: list[str] = []
     if record.root is not None:
         facts = today(record, looked, world.as_of)
         built = view.of(facts)
         found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
         if gate.gone(record, was_known=was_known) is None:
             found.update(finding.by_rules(facts))
-            again = facts.noted.get("again", again)
+            coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     fresh: list[edit.Edit] = []
@@ -160,7 +160,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    entity.due = min(filter(None, (next_date(record, world.as_of), *again)), default="")
+    entity.due = min(filter(None, (next_date(record, world.as_of), *coming)), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
