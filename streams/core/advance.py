@@ -207,9 +207,8 @@ def _emit(
             continue
         if not emissions:
             entity.revision += 1
-        before = contract.decode(last.content) if last is not None else None
+        changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
         entity.sent[sink] = Sent(entity.revision, encoded)
-        changed = view.changed_fields(before, content)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions
 
