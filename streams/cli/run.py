@@ -42,7 +42,7 @@ def worker(
 
 @app.command(epilog="Example: concord adapter directory")
 def adapter(system: Annotated[str, typer.Argument(help="directory, enrollment or billing")]) -> None:
-    """Apply a system's views to its database until told to stop."""
+    """Apply a system's views to its database, or to its API, until told to stop (docs/systems-behind-an-api.md)."""
     from connectors import run as adapters
 
     output.log_to_stderr()
@@ -53,9 +53,8 @@ def adapter(system: Annotated[str, typer.Argument(help="directory, enrollment or
             )
         known = configuration.load()
         dsn = need(known.adapters.get(system), f"CONCORD_ADAPTER_{system.upper()}")
-        code = adapters.run(
-            system, need(known.kafka, "CONCORD_KAFKA"), known.registry, dsn, known.topic_prefix
-        )
+        kafka, api = need(known.kafka, "CONCORD_KAFKA"), known.apis.get(system)
+        code = adapters.run(system, kafka, known.registry, dsn, known.topic_prefix, api=api)
     except ConcordError as error:
         output.refuse("adapter", False, error)
     raise typer.Exit(code)
