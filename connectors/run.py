@@ -26,7 +26,7 @@ from connectors.intake import BATCH, Intake
 from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, producer
 from connectors.rest.adapter import RestTarget
-from connectors.rest.offsets import KafkaOffsets
+from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
 from connectors.sink import KINDS, Target
 from connectors.stop import Stopped
@@ -147,7 +147,7 @@ def run(
     meter = Meter(system)
     group = group or f"{topic_prefix}concord-{system}"
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
-    offsets = KafkaOffsets(kafka, f"{group}.confirmed") if api else None
+    offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
     plain = RestTarget(system, api, receipts, offsets, stop) if api and offsets else TARGETS[system](dsn)
     target = Retrying(plain, stop.wait)
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))

@@ -18,6 +18,8 @@ from connectors.sink import Partition
 from streams.errors import Unavailable
 
 TIMEOUT = 10.0
+CONFIRMED = ".confirmed"
+"""What the name of an adapter's own group is followed by."""
 
 
 class Offsets(Protocol):
@@ -74,15 +76,19 @@ class KafkaOffsets:
             self._known |= newer
 
     def load(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
-        try:
-            answered = {(c.topic, c.partition): c for c in self._consumer.committed(asked, timeout=TIMEOUT)}
-        except KafkaException as fault:
-            raise _unavailable(fault) from None
-        pairs = ((p, answered[p[:2]]) for p in partitions)
-        found = {p: c.offset for p, c in pairs if c.offset >= 0 and c.metadata == p.topic_id}
+        kept = self.kept([p[:2] for p in partitions])
+        pairs = ((p, *kept[p[:2]]) for p in partitions if p[:2] in kept)
+        found = {p: offset for p, topic_id, offset in pairs if topic_id == p.topic_id}
         self._known = dict(found)
         return found
+
+    def kept(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, int]]:
+        """Topic id and offset of each partition that has one."""
+        try:
+            told = self._consumer.committed([TopicPartition(*place) for place in places], timeout=TIMEOUT)
+        except KafkaException as fault:
+            raise _unavailable(fault) from None
+        return {(t.topic, t.partition): (t.metadata or "", t.offset) for t in told if t.offset >= 0}
 
     def close(self) -> None:
         self._consumer.close()

@@ -42,6 +42,9 @@ def export(
         Path | None,
         typer.Option("--verify", help="Only check the deliveries of this folder, or one delivery."),
     ] = None,
+    returned: Annotated[
+        Path | None, typer.Option("--returned", help="Only take over the system's receipt file (JSON Lines).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a system's views into a folder: complete or what changed since its last export, with a manifest.
@@ -50,6 +53,9 @@ def export(
     """
     if verify is not None:
         _verify(verify, as_json)
+        return
+    if returned is not None:
+        _take_over(system, returned, as_json)
         return
 
     def work() -> Any:
@@ -74,6 +80,20 @@ def _verify(folder: Path, as_json: bool) -> None:
         return "\n".join(found["problems"]) or f"{folder}: every delivery is as it was written"
 
     output.answer("export", as_json, work, text, lambda found: bool(found["problems"]))
+
+
+def _take_over(system: str, file: Path, as_json: bool) -> None:
+    def work() -> Any:
+        from streams.operate.export import returned
+
+        return returned.tell(configuration.load(), system, file)
+
+    output.answer(
+        "export",
+        as_json,
+        work,
+        lambda told: f"{told.system}: {told.applied:,} applied, {told.failed:,} failed",
+    )
 
 
 def _told(result: Any) -> str:

@@ -46,7 +46,8 @@ def export(stack: Environment, sinks: Sinks, tmp_path: Path) -> Export:
         )
         assert done.returncode == code, done.stderr.decode()
         answer: dict[str, Any] = json.loads(done.stdout)
-        return answer.get("result") or answer["error"]
+        found: dict[str, Any] = answer.get("result") or answer["error"]
+        return found
 
     return run
 
