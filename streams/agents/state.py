@@ -40,6 +40,10 @@ class PartitionState(Struct, array_like=True):
     """views that turned out to be of half a transaction"""
     ticked: str = ""
     """the newest date a tick of `clock` has named"""
+    toward: str = ""
+    """the version of rules, authority and mapping on the way to which entities are decided again; empty: none"""
+    reference_topic: str = ""
+    """Kafka's id of topic `reference`, of which `references` are offsets"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""

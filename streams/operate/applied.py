@@ -20,7 +20,8 @@ from confluent_kafka import OFFSET_BEGINNING
 from streams.errors import ConcordError
 from streams.operate import reading
 from streams.placing import partition_of
-from streams.settings import ADAPTED, Settings
+from streams.settings import Settings
+from streams.systems import ADAPTED
 
 _APPLIED = "select local_id, revision, extract(epoch from applied_at) * 1e6 from concord_applied"
 _WAITS = "select revision, waits_for from concord_pending"

@@ -61,7 +61,7 @@ def start(stack: Environment, sinks: Sinks, api: ReferenceApi, tmp_path: Path) -
 
 @contextmanager
 def _process(stack: Environment, told: dict[str, str], prefix: str, log: Path) -> Iterator[AdapterProcess]:
-    command = [sys.executable, "-m", "streams.cli", "adapter", "directory"]
+    command = [sys.executable, "-m", "streams.cli", "adapter", "directory", "--no-supervised"]
     environ = {**os.environ, **stack.variables(), **told}
     with log.open("a") as text, subprocess.Popen(command, stderr=text, env=environ) as process:
         try:
