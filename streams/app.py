@@ -40,7 +40,7 @@ from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
 from streams.placing import partition_of
 from streams.settings import Settings, need
-from streams.topics import REKEYED
+from streams.systems import REKEYED
 
 log = structlog.get_logger(__name__)
 

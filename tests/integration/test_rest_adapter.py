@@ -17,6 +17,10 @@ import pytest
 
 from connectors.sink import View
 from stack.environment import Environment
+from streams import settings as configuration
+from streams.operate import applied
+from streams.operate.hops import stored_offsets
+from streams.settings import Settings
 from tests import views
 from tests.adapters import AdapterProcess, Sinks, records
 from tests.fixtures.kafka import CreateTopic
@@ -41,10 +45,11 @@ def sinks(stack: Environment, topic: CreateTopic, topic_prefix: str) -> Sinks:
 
 
 @pytest.fixture
-def start(stack: Environment, sinks: Sinks, api: ReferenceApi, tmp_path: Path) -> Iterator[Start]:
+def told(sinks: Sinks, api: ReferenceApi, tmp_path: Path) -> dict[str, str]:
+    """What an operator sets."""
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
-    told = {
+    return {
         "CONCORD_ADAPTER_DIRECTORY": api.url,
         "CONCORD_ADAPTER_DIRECTORY_TOKEN_URL": api.token_url,
         "CONCORD_ADAPTER_DIRECTORY_CLIENT_ID": CLIENT,
@@ -53,10 +58,24 @@ def start(stack: Environment, sinks: Sinks, api: ReferenceApi, tmp_path: Path) -
         "CONCORD_ADAPTER_DIRECTORY_TIMEOUT_S": "1",
         "CONCORD_TOPIC_PREFIX": sinks.prefix,
     }
+
+
+@pytest.fixture
+def start(stack: Environment, sinks: Sinks, told: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     log = tmp_path / "log"
     with ExitStack() as running:
         yield lambda **more: running.enter_context(_process(stack, {**told, **more}, sinks.prefix, log))
     assert not [word for word in (SECRET, "token-", "Fernhollow") if word in log.read_text()]
+
+
+@pytest.fixture
+def known(stack: Environment, told: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """The settings of whoever asks."""
+    for name, value in {**stack.variables(), **told}.items():
+        monkeypatch.setenv(name, value)
+    configuration.load.cache_clear()
+    yield configuration.load()
+    configuration.load.cache_clear()
 
 
 @contextmanager
@@ -144,13 +163,16 @@ def test_killed_and_started_again_in_the_middle_nothing_is_lost_or_written_twice
 
 
 def test_a_stopped_adapter_goes_on_after_what_was_confirmed(
-    api: ReferenceApi, sinks: Sinks, start: Start
+    api: ReferenceApi, sinks: Sinks, start: Start, known: Settings
 ) -> None:
     sinks.send(views.location("directory", HERE), *people(20))
     first = start()
     first.wait_for(at(api, people(20)))
     first.wait_for(lambda: (first.status() or {}).get("lag_records") == 0)
     assert first.end() == 0
+    held = applied.held(known, "provider", views.entity(100))["directory"]
+    assert (held.known, held.revision) == (True, 1)
+    assert sum(stored_offsets(known, "directory").values()) >= 21
     sinks.send(*people(3, 2))
     before = len(api.puts())
     second = start()
