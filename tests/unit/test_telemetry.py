@@ -11,6 +11,7 @@ PARTITION = {
     "emitted": 9,
     "late": 0,
     "retries": 3,
+    "largest": 1024,
     "due": 4,
     "ticked": "1970-01-02",
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
