@@ -12,7 +12,7 @@ PARTITION = {
     "late": 0,
     "retries": 3,
     "largest": 1024,
-    "again": 0,
+    "again": None,
     "due": 4,
     "ticked": "1970-01-02",
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
