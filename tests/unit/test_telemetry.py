@@ -9,6 +9,7 @@ PARTITION = {
     "dirty": 1,
     "decided": 5,
     "emitted": 9,
+    "largest": 0,
     "late": 0,
     "retries": 3,
     "largest": 1024,
