@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.sink import KINDS
 from streams.operate import reading, rollout
 from streams.operate.announced import Answer
@@ -170,10 +172,18 @@ def _adapter_positions(answers: Iterable[Answer]) -> dict[Place, int]:
 
 
 def stored_offsets(settings: Settings, system: str) -> dict[Place, int]:
-    """What a target says it has applied."""
+    """What a target says it has applied; a system behind an API has its offsets kept in Kafka."""
+    if system in settings.apis:
+        return _confirmed_offsets(settings, system)
     with target(settings, system) as connection:
         rows = connection.execute("select topic, partition, next_offset from concord_offset").fetchall()
     return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def _confirmed_offsets(settings: Settings, system: str) -> dict[Place, int]:
+    with closing(KafkaOffsets(settings.kafka, settings.topic(f"concord-{system}{CONFIRMED}"))) as offsets:
+        kept = offsets.kept(list(sink_places(settings, system)))
+    return {place: offset for place, (_, offset) in kept.items()}
 
 
 def _adapter_counters(settings: Settings, system: str, answers: Iterable[Answer]) -> dict[str, Any]:
