@@ -385,6 +385,7 @@ class Decide:
                 return self._misplaced(unit, record)
             entity = unit.entities[key] = Entity(change.kind, change.entity_id)
         prior = change.position[:2]
+        self._watch(record, change)
         if not change.initial:
             self.pending.observe(change.system, prior, now_ms)
         if change.log:
@@ -397,6 +398,20 @@ class Decide:
         if entity.dirty is not None:
             self._touch(key, entity.dirty, change.system, change.position, change.initial)
         return outcome
+
+    def _watch(self, record: Any, change: Change) -> None:
+        """An initial snapshot behind streamed rows of its own epoch: Connect had lost its offsets. What was read then
+        loses against what was streamed before, and some changes in between were never streamed (Debezium 3.7)."""
+        system, epoch, state = change.system, change.position[0], self.state
+        if not change.read:
+            if epoch > state.streamed.get(system, 0):
+                state.streamed[system] = epoch
+        elif change.initial and state.streamed.get(system) == epoch and state.read_again.get(system) != epoch:
+            if any(name == codec.REPLAYED for name, _ in record.headers):
+                return  # an old record, sent back from the quarantine
+            state.read_again[system] = epoch
+            step = f"concord sources apply {system} --resnapshot"
+            log.error("capture.read_again", system=system, epoch=epoch, next_step=step)
 
     def _touch(self, key: bytes, dirty: Touch, system: str, position: Position, initial: bool) -> None:
         """When this dirty entity may be decided: after its snapshot, at once, or after its transaction."""
