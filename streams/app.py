@@ -31,7 +31,8 @@ from schemas.tables import decoders
 from streams import codec, telemetry, web
 from streams.agents import rollout
 from streams.agents.clock import ClockHolder
-from streams.agents.decide import Context, Decide
+from streams.agents.context import Context
+from streams.agents.decide import Decide
 from streams.core import entity as core_entity
 from streams.core import view
 from streams.engine import transport
@@ -39,6 +40,7 @@ from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
 from streams.placing import partition_of
 from streams.settings import Settings, need
+from streams.systems import REKEYED
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +132,11 @@ class Worker:
             web_enabled=False,
             datadir=str(settings.data_dir / "faust"),
         )
-        inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "claims.witness", "clock"]
+        inputs = [
+            *(f"cdc.{system}" for system in settings.sources),
+            *(f"claims.{system}" for system in settings.sources if system in REKEYED),
+            *("claims.npi", "claims.witness", "clock"),
+        ]
         topic = app.topic(
             *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"
         )

@@ -94,6 +94,10 @@ CATALOGUE: tuple[Topic, ...] = (
         {**_log(days=90), "max.message.bytes": str(QUARANTINE_BYTES)},
         why="bad records: original bytes, headers, reason",
     ),
+    *(
+        Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
+        for system in REKEYED
+    ),
     Topic("receipt", _REPLAY, why="what adapters could not apply"),
     Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),

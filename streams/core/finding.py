@@ -7,11 +7,12 @@ stand on a topic that clears no restricted field (invariant 11). Codes and their
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from streams.core.change import Position
+from streams.core.edit import Edit
 from streams.core.entity import Claim, Entity, Golden, Open
 from streams.core.formats import refusal_code
 from streams.core.rules import book
@@ -81,6 +82,39 @@ def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
         if claim.refused or claim.gaps
     ]
 
+
+def of_links(entity: Entity) -> Iterator[Found]:
+    """What is wrong between an entity and its counterparts in other systems."""
+    if "." in entity.kind:
+        system, _, kind = entity.kind.partition(".")
+        rows = entity.claims.get(system, {}).get(kind, {})
+        if (entity.link is None or not entity.link.entity_id) and any(
+            not claim.is_deleted for claim in rows.values()
+        ):
+            yield Found("identity.unlinked", entity.kind)
+        return
+    if entity.kind == "npi":
+        holders = entity.claims.get("platform", {}).get("holder", {})
+        if len([1 for i, c in holders.items() if not c.is_deleted and i.startswith("provider/")]) > 1:
+            yield Found("identity.npi_shared", "npi")
+        return
+    for system, tables in entity.claims.items():
+        roots = tables.get(entity.kind, {})
+        if len(roots) > 1 and len([1 for claim in roots.values() if not claim.is_deleted]) > 1:
+            yield Found("identity.linked_twice", f"{system}/{entity.kind}")
+
+
+def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
+    """What systems hold against their view, by what became of it, and what waits for a ruling."""
+    for edit in edits:
+        code = _OF_POLICY.get(entity.judged[edit.subject].policy)
+        if code is not None:
+            yield Found(code, edit.subject)
+    for proposal in entity.proposals:
+        yield Found("edit.proposed", proposal.subject)
+
+
+_OF_POLICY = {"revert": "edit.reverted", "conflict": "edit.conflict", "altered": "target.altered"}
 
 _NAME = {"provider": "last_name", "organization": "legal_name", "location": "name"}
 _NEEDS_NPI = frozenset({"provider"})

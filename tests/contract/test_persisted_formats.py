@@ -19,9 +19,23 @@ from msgspec import Raw
 
 from streams.agents import state
 from streams.agents.control import SnapshotComplete, Tick
-from streams.agents.decide import Holder
+from streams.agents.said import Holder
 from streams.core import canonical, entity, view
-from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
+from streams.core.entity import (
+    NIL,
+    Broadcast,
+    Claim,
+    Confirmed,
+    Entity,
+    Judged,
+    Link,
+    Open,
+    Proposal,
+    Sent,
+    Step,
+    Touch,
+)
+from streams.core.rekeyed import Told
 from streams.engine.store import Checkpoint, EntityIndex, decode_index
 
 FOLDER = Path(__file__).parent / "golden"
@@ -33,6 +47,9 @@ CLAIM = Claim(
 TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
 STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
 OPEN = Open((1, 2, 3), "high", "hold", "message", "action")
+CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
+JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
+PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
 ENTITY = Entity(
     kind="provider",
     id="p",
@@ -46,8 +63,29 @@ ENTITY = Entity(
     depends=["location/x"],
     announced="1234567893",
     accepted={"npi": "1234567893"},
-    proposals=[{"any": 1}],
+    proposals=[PROPOSAL],
     due="2026-06-02",
+    confirmed={"directory": CONFIRMED},
+    judged={"directory/provider/7/npi": JUDGED},
+    link=Link("p", 1, "p"),
+)
+TOLD = Told(
+    "directory",
+    "provider",
+    "p",
+    "provider",
+    "7",
+    2,
+    (1, 2, 3, 1),
+    4,
+    5,
+    6,
+    False,
+    ROW,
+    {"a": "b"},
+    ["c"],
+    8,
+    "h",
 )
 STATE = state.PartitionState(
     inputs={"cdc.credentialing": 7},
@@ -95,6 +133,11 @@ SHAPES: dict[str, Shape] = {
     "touch": packed(TOUCH),
     "step": packed(STEP),
     "open_finding": packed(OPEN),
+    "confirmed": packed(CONFIRMED),
+    "judged": packed(JUDGED),
+    "proposal": packed(PROPOSAL),
+    "link": packed(Link("p", 1, "p")),
+    "told": packed(TOLD),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),
     "golden": packed(Broadcast("location", "l", {"location": {"l": ROW}})),
     "partition_state": Shape(STATE, state.encode, state.decode),

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from connectors.envelope import Change as Row
 from connectors.envelope import Message, Source
-from streams.agents.decide import Decide, Holder, encode_json
+from streams.agents.address import Address, encode_json
+from streams.agents.said import Holder
 from streams.core import canonical
 from streams.core import entity as core_entity
 from streams.core.decode import Decoder
 from streams.core.malformed import REASONS
 from streams.core.rules.book import RuleFailed
-from streams.engine.memory import MemoryPartition
 from streams.engine.producer import Output, Refused
 from streams.operate.sandbox import Sandbox
 from tests.fixtures.decider import (
@@ -163,7 +163,7 @@ def test_every_record_ends_in_exactly_one_counted_outcome(
 def test_the_records_of_a_log_table_and_of_our_own_tables_are_counted_as_unmapped(bench: Bench) -> None:
     key, value, headers = bench.source.message(person(), 1, 2)
     control = json.loads(value)
-    control["source"]["table"] = "concord_applied"
+    control["source"]["table"] = "concord_pending"
     bench.feed((key, json.dumps(control).encode(), headers))
     bench.commit(row("malpractice_claim", id="m", provider_id="provider-0"))
     assert bench.state.outcomes == {TOPIC: {"unmapped": 2}}
@@ -281,22 +281,21 @@ def test_a_bad_row_in_the_middle_of_a_transaction_does_not_end_it(known: Bench) 
 # ---- a defect of ours ----
 
 
-class Defective(Decide):
+class Defective(Address):
     """Fails where a real defect could: while encoding what a decision said."""
 
     broken = True
 
-    def _address(self, *args: Any) -> list[Output]:
+    def decision(self, *args: Any) -> list[Output]:
         if self.broken:
             raise RuntimeError("1234567893 must not be told")
-        return super()._address(*args)
+        return super().decision(*args)
 
 
 def test_a_decision_that_raises_is_taken_back_said_once_and_made_when_the_defect_is_gone(
     known: Bench, logs: list[Any]
 ) -> None:
-    handler = Defective(0, known.context)
-    known.partition = MemoryPartition(known.partition.store, handler, known.producer)
+    known.handler.address = defective = Defective(0, known.context)
     known.commit(person(), *belongings())
     outputs = known.settle()
     assert (views(outputs), findings(outputs)) == (
@@ -306,7 +305,7 @@ def test_a_decision_that_raises_is_taken_back_said_once_and_made_when_the_defect
     entity = known.entity()
     assert (entity.revision, entity.sent, entity.dirty) == (0, {}, None)
     assert [entry["error"] for entry in logs] == ["RuntimeError"], "its text may hold a value (Invariant 11)"
-    handler.broken = False
+    defective.broken = False
     known.commit(person(degree="DO"))
     outputs = known.settle()
     assert (views(outputs), findings(outputs)) == (
@@ -316,15 +315,15 @@ def test_a_decision_that_raises_is_taken_back_said_once_and_made_when_the_defect
     assert known.entity().findings == {}
 
 
-class BrokenRule(Decide):
+class BrokenRule(Address):
     """Stands for a rule of ours that raises."""
 
-    def _address(self, *args: Any) -> list[Output]:
+    def decision(self, *args: Any) -> list[Output]:
         raise RuleFailed("licence.lapsed") from ValueError("1234567893 must not be told")
 
 
 def test_a_rule_that_raises_is_named_in_the_log_and_in_the_finding(known: Bench, logs: list[Any]) -> None:
-    known.partition = MemoryPartition(known.partition.store, BrokenRule(0, known.context), known.producer)
+    known.handler.address = BrokenRule(0, known.context)
     known.commit(person(), *belongings())
     outputs = known.settle()
     assert findings(outputs) == ["provider/provider-0 internal.decide_failed rule/licence.lapsed"]

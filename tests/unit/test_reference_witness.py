@@ -14,7 +14,7 @@ from connectors.reference.ledger import Ledger
 from connectors.reference.sources import named
 from connectors.reference.store import Folder
 from connectors.reference.witness import Claim, Witness, claims
-from streams.agents import decide
+from streams.agents.said import NPI_TOPIC
 from tests.fixtures.decider import Bench
 from tests.published import DARK, EXCLUDED, GROUP, LEIE, NPPES, PERSON, take, text, write
 from tests.world import row
@@ -118,7 +118,7 @@ def test_an_announcement_of_decide_is_understood(bench: Bench) -> None:
     assert (found.npi, found.kind, found.id, found.holds, found.place) == (
         "1234567893", "provider", "provider-0", True, 3,
     )  # fmt: skip
-    assert decide.NPI_TOPIC == announcements.TOPIC
+    assert NPI_TOPIC == announcements.TOPIC
 
 
 @pytest.mark.parametrize(
