@@ -35,9 +35,15 @@ WITNESSED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "witness.name_differs": ("nppes", {"last_name": "Sample"}, {"last_name": "EXAMPLE"}),
     "witness.excluded_leie": (
         "leie",
-        {"excluded_on": "2020-01-01"},
-        {"excluded_on": "2020-01-01", "reinstated_on": "2024-01-01"},
+        {"leie_npi": "1234567893", "excluded_on": "2020-01-01"},
+        {"leie_npi": "1234567893", "excluded_on": "2020-01-01", "reinstated_on": "2024-01-01"},
     ),
+    "witness.possible_leie": (
+        "leie",
+        {"excluded_on": "2020-01-01"},
+        {"leie_npi": "1234567893", "excluded_on": "2020-01-01"},
+    ),
+    "witness.dea_expired": ("dea_registry", {"expires": "2026-01-01"}, {"expires": "2027-01-01"}),
     "witness.excluded_sam": (
         "sam",
         {"active_on": "2020-01-01"},

@@ -106,6 +106,8 @@ RULES: tuple[Rule, ...] = (
     Rule("R02", "witness.npi_type", "high", _SAY, "NPPES has the NPI as an organization's", "correct the NPI", "45 CFR 162.404", "credentialing", _P, ("nppes",), witness.npi_type),
     Rule("R02", "witness.name_differs", "medium", _SAY, "NPPES has another last name for the NPI", "verify the identity", "R02", "credentialing", _P, ("nppes",), witness.name_differs),
     Rule("R08", "witness.excluded_leie", "high", _SAY, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie),
+    Rule("R08", "witness.possible_leie", "high", _SAY, "the LEIE has somebody of this name and date of birth", "review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.possible_leie),
+    Rule("R07", "witness.dea_expired", "medium", _SAY, "the DEA's file has a registration on record as expired", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registry",), witness.dea_expired),
     Rule("R08", "witness.excluded_sam", "high", _SAY, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam),
 )  # fmt: skip
 
