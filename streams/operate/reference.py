@@ -17,6 +17,7 @@ from connectors.reference.load import Ask, Loaded, Options, Progress
 from connectors.reference.load import load as load_file
 from connectors.reference.publish import Told
 from connectors.reference.screen import SCREENED, Screened
+from connectors.reference.source import Source
 from connectors.reference.sources import WITNESSES, named
 from connectors.reference.standing import Standing, Statement
 from connectors.reference.store import Folder
@@ -47,18 +48,25 @@ def load(
     """Load a file, then tell everyone who holds an NPI what it says."""
     source, folder = named(name), Folder(settings.reference_dir)
     loaded = load_file(folder, source, path, options, ask, datetime.now(UTC), progress)
-    if name not in WITNESSES and name not in SCREENED:
-        return Outcome(loaded, None, f"{name} is a list of codes: it tells nothing of anybody")
+    if name not in WITNESSES and source.kind is None and name not in SCREENED:
+        return Outcome(loaded, None, f"{name} knows no NPIs")
     if not publish or not settings.kafka:
         why = "CONCORD_KAFKA is not known" if publish else "asked not to"
         return Outcome(loaded, None, f"{why}; the same command again tells what is loaded")
     try:
-        told = following.publish(folder, source, settings.kafka, settings.topic_prefix) if source.by else None
+        told = _tell(settings, folder, source)
         return Outcome(loaded, told, "", screen(settings) if name in SCREENED else None)
     except Unavailable as fault:
         message = f"{name} is loaded as of {loaded.version.as_of}, but nobody was told: {fault.message}"
         step = f"{fault.next_step}; the same command again tells what is loaded"
         raise Unavailable("reference.untold", message, step) from fault
+
+
+def _tell(settings: Settings, folder: Folder, source: Source) -> Told | None:
+    """DEA's file leads to nobody by itself: only a screening does."""
+    if source.by is None and source.kind is None:
+        return None
+    return following.publish(folder, source, settings.kafka, settings.topic_prefix)
 
 
 def screen(settings: Settings) -> Screened:
