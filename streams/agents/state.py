@@ -44,6 +44,10 @@ class PartitionState(Struct, array_like=True):
     """the version of rules, authority and mapping on the way to which entities are decided again; empty: none"""
     reference_topic: str = ""
     """Kafka's id of topic `reference`, of which `references` are offsets"""
+    streamed: dict[str, int] = {}
+    """system -> the epoch of which rows were streamed"""
+    read_again: dict[str, int] = {}
+    """system -> the epoch under which an initial snapshot was taken although rows of it had been streamed"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""

@@ -73,6 +73,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
+        "read_again": {system: epoch for row in rows for system, epoch in row["read_again"].items()},
         "rollout": rollout.progress(rows),
     }
 
@@ -105,6 +106,7 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "dirty": None,
         "due": None,
         "ticked": state.ticked,
+        "read_again": state.read_again,
         "rules": state.rules,
         "toward": state.toward,
         "again": None,

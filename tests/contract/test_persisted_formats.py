@@ -101,6 +101,8 @@ STATE = state.PartitionState(
     ticked="2026-06-01",
     toward="2",
     reference_topic="t",
+    streamed={"credentialing": 1},
+    read_again={"credentialing": 1},
 )
 
 

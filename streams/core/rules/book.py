@@ -141,6 +141,8 @@ RULES: tuple[Rule, ...] = (
     Rule("R08", "screening.sam_old", "medium", _STOP, "SAM was searched more than 30 days ago, or was stale then", "concord reference load sam FILE", "42 CFR 455.436", "operator", _P, ("sam_search",), search.sam_old, until=WITNESSES),
     Rule("R08", "witness.excluded_leie", "high", _STOP, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie, until=WITNESSES),
     Rule("R08", "witness.excluded_sam", "high", _STOP, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam, until=WITNESSES),
+    Rule("R08", "witness.possible_leie", "high", _SAY, "the LEIE has somebody of this name and date of birth", "review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.possible_leie),
+    Rule("R07", "witness.dea_expired", "medium", _SAY, "the DEA's file has a registration on record as expired", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registry",), witness.dea_expired),
     # ---- what enrollment holds ----
     Rule("R15", "enrollment.dates_order", "high", _PACKET, "an enrollment ends before it begins, or is billed back from a day after it", "correct the dates", "seed 15", "enrollment", _P, ("enrollment",), enrolled.dates_order, until=TWO_WAY),
     Rule("R15", "enrollment.retro_window", "low", _SAY, "billed back further than 30 days, which Medicare doesn't allow", "confirm that the payer allows it", "42 CFR 424.521", "enrollment", _P, ("enrollment",), enrolled.retro_window),
