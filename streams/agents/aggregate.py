@@ -12,9 +12,10 @@ from typing import Any
 from streams.agents.address import Address
 from streams.agents.calendar import Calendar
 from streams.agents.context import Context
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
+from streams.agents.state import PartitionState
 from streams.core import canonical
 from streams.core.advance import advance, miss
 from streams.core.change import Change, Control, Malformed, Position
@@ -33,6 +34,7 @@ class Aggregate:
         self,
         number: int,
         context: Context,
+        state: PartitionState,
         pending: Pending,
         calendar: Calendar,
         snapshots: Snapshots,
@@ -40,6 +42,7 @@ class Aggregate:
     ) -> None:
         self._number = number
         self._context = context
+        self._state = state
         self._pending = pending
         self._calendar = calendar
         self._snapshots = snapshots
@@ -57,8 +60,8 @@ class Aggregate:
                 return UNMAPPED
             case SnapshotComplete():
                 return self._snapshots.complete(said)
-            case Tick():
-                return self._calendar.tick(said)
+            case Tick() | TickProposed() | TickCounted():
+                return self._calendar.hear(said, unit.outputs)
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
@@ -80,15 +83,16 @@ class Aggregate:
 
     def _change(self, unit: Unit, record: Any, key: bytes, change: Change, now_ms: float) -> str:
         entity = unit.entities.get(key)
-        if entity is None:
-            if self._context.places(record.key) != self._number:
-                return self._misplaced(unit, record)
-            entity = unit.entities[key] = Entity(change.kind, change.entity_id)
+        if entity is None and self._context.places(record.key) != self._number:
+            return self._misplaced(unit, record)
         if not change.initial:
             self._pending.observe(change.system, change.position[:2], now_ms)
         if change.log:
             return UNMAPPED
         self._calendar.committed(change.committed_us)
+        if entity is None:
+            entity = unit.entities[key] = Entity(change.kind, change.entity_id)
+            self._met(entity)
         outcome = advance(entity, change, record.timestamp * 1000)
         if outcome == SUPERSEDED:
             return outcome
@@ -96,6 +100,10 @@ class Aggregate:
         if entity.dirty is not None:
             self.touch(key, entity.dirty, change.system, change.position, change.initial)
         return outcome
+
+    def _met(self, entity: Entity) -> None:
+        """An entity heard of for the first time: of how many a tick may withdraw a share."""
+        self._state.providers += entity.kind == "provider"
 
     def _misplaced(self, unit: Unit, record: Any) -> str:
         reason = Malformed("change.partition_wrong", "the key belongs to another partition")
@@ -119,6 +127,8 @@ class Aggregate:
         entity = known or Entity(malformed.kind, malformed.entity_id)
         if not miss(entity, malformed, record.timestamp * 1000):
             return
+        if known is None:
+            self._met(entity)
         assert entity.dirty is not None
         unit.entities[key], unit.touched[key] = entity, None
         if malformed.position is None:

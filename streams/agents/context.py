@@ -31,6 +31,10 @@ class Context:
     linger_ms: float = 20.0
     withdraw_linger_ms: float = 2_000.0
     heard: Heard = field(default_factory=Heard)
+    withdraw_share: float = 0.05
+    """a tick that would withdraw more than this share of all providers ..."""
+    withdraw_least: int = 25
+    """... and at least this many stops and asks"""
 
 
 @dataclass(slots=True)
@@ -47,3 +51,5 @@ class Item:
     """the rules' version every entity is decided under once this item is"""
     due: str = ""
     """the date under which the store's index holds it as due by time alone"""
+    proposed: str = ""
+    """the proposed date under which it is only looked at: nothing of the decision is kept"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.operate.explain import Explanation, Row, Value
@@ -58,6 +58,7 @@ def _counts(found: Status) -> Iterator[str]:
     if c:
         yield f"pending   {_number(c['dirty'])} entities wait to be decided"
         yield f"clock     {c['ticked'] or 'no tick yet'}, {_number(c['due'])} entities due by date wait to be decided"
+        yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
     for topic, outcomes in found.decide.outcomes.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
@@ -66,6 +67,17 @@ def _counts(found: Status) -> Iterator[str]:
     codes = ", ".join(f"{code} {count}" for code, count in found.findings.by_code.items())
     yield f"findings  {_number(found.findings.total)} open{f': {codes}' if codes else ''} {found.findings.why}".rstrip()
     yield f"quarantined  {_number(found.quarantined)}"
+
+
+def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:
+    """A date that waits to be told: for answers, or for a person."""
+    if asked is None:
+        return
+    as_of, counts = asked["as_of"], f"{asked['withdrawn']:,} of {asked['providers']:,} providers"
+    if asked["stopped"]:
+        yield f"clock     STOPPED: {as_of} would withdraw {counts}; next: concord clock tick --as-of {as_of} --confirm"
+    else:
+        yield f"clock     {as_of} is proposed: {len(asked['answered'])} partitions have answered"
 
 
 def _number(value: int | None) -> str:

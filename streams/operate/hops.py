@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import to_builtins
+
 from connectors.sink import KINDS
+from streams.agents.proposal import asked
 from streams.operate import reading
 from streams.operate.announced import Answer
 from streams.operate.applied import deferred, target
@@ -66,6 +69,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "dirty": dirty,
         "due": _due(rows),
         "ticked": min((row["ticked"] for row in rows), default=""),
+        "asked": next((row["asked"] for row in rows if row["asked"]), None),
         **summed,
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
@@ -101,6 +105,7 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "dirty": None,
         "due": None,
         "ticked": state.ticked,
+        "asked": to_builtins(asked(state)),
         "decided": state.decided,
         "emitted": state.emitted,
         "late": state.late,

@@ -24,7 +24,7 @@ from schemas.tables import decoders
 from streams import codec
 from streams.agents import control
 from streams.agents.context import Context
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, TickProposed
 from streams.agents.decide import Decide
 from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC
 from streams.core import entity as core_entity
@@ -106,6 +106,7 @@ class Sandbox:
         self.told = Told()
         self._schemas = {topic: fastavro.parse_schema(schema) for topic, schema in contracts()}
         self._now_ms = 0.0
+        self._broker_ms = 0
         self._offsets: dict[str, int] = {}
 
     def snapshot(self, rows: Sequence[Change]) -> None:
@@ -121,11 +122,10 @@ class Sandbox:
         self.settle()
 
     def tick(self, day: int) -> None:
-        """It is this day (since 1970): what time alone changes is decided."""
+        """It would be this day (since 1970): it is proposed, counted and told; what time alone changes is decided."""
+        self._broker_ms = day * DAY_SECONDS * 1_000
         as_of = control.today(day * DAY_SECONDS).isoformat()
-        record = self._record(CLOCK_TOPIC, None, control.encode(Tick(as_of, "sandbox")))
-        record.timestamp = day * DAY_SECONDS * 1_000
-        self._work([record])
+        self._work([self._record(CLOCK_TOPIC, None, control.encode(TickProposed(as_of, "sandbox")))])
         self.settle()
 
     def send(self, messages: Sequence[Message]) -> list[Output]:
@@ -169,9 +169,11 @@ class Sandbox:
         self.references.hear(output for output in outputs if output.topic == "reference")
         for output in outputs:
             self.told.hear(output, self._schemas)
-        holders = [self._record(NPI_TOPIC, o.key, o.value) for o in outputs if o.topic == NPI_TOPIC]
-        if holders:
-            self._work(holders)
+        again = [
+            self._record(o.topic, o.key, o.value) for o in outputs if o.topic in (NPI_TOPIC, CLOCK_TOPIC)
+        ]
+        if again:
+            self._work(again)
         return outputs
 
     def _records(self, topic: str, messages: Sequence[Message]) -> list[Record]:
@@ -182,4 +184,4 @@ class Sandbox:
     ) -> Record:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
-        return Record(topic, 0, offset, key, value, headers or [])
+        return Record(topic, 0, offset, key, value, headers or [], self._broker_ms)

@@ -18,7 +18,7 @@ import pytest
 from msgspec import Raw
 
 from streams.agents import state
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
@@ -61,6 +61,10 @@ STATE = state.PartitionState(
     emitted=9,
     late=1,
     ticked="2026-06-01",
+    providers=7,
+    proposed=("2026-06-02", "holder"),
+    counts={3: state.Count("2026-06-02", "holder", 5, 2, 7)},
+    stopped="2026-06-02",
 )
 
 
@@ -99,6 +103,9 @@ SHAPES: dict[str, Shape] = {
     "holder": text(Holder("1234567893", "provider", "p", True, (1, 2, 3))),
     "snapshot_complete": text(SnapshotComplete("credentialing", 1, 5)),
     "tick": text(Tick("2026-11-22", "operator")),
+    "tick_proposed": text(TickProposed("2026-11-22", "operator 1")),
+    "tick_counted": text(TickCounted("2026-11-22", "operator 1", 3, 5, 2, 7)),
+    "count": packed(state.Count("2026-11-22", "operator 1", 5, 2, 7)),
 }
 
 
