@@ -66,7 +66,10 @@ def _counts(found: Status) -> Iterator[str]:
         yield f"outcomes  {topic}: {outcomes.consumed:,} consumed = {parts} ({verdict})"
     codes = ", ".join(f"{code} {count}" for code, count in found.findings.by_code.items())
     yield f"findings  {_number(found.findings.total)} open{f': {codes}' if codes else ''} {found.findings.why}".rstrip()
-    yield f"quarantined  {_number(found.quarantined)}"
+    waiting = (
+        f"{_number(found.unhandled.count)} wait to be replayed or discarded {found.unhandled.why}".rstrip()
+    )
+    yield f"quarantined  {_number(found.quarantined)} ever, {waiting}"
 
 
 def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:
@@ -105,7 +108,7 @@ def explain_text(found: Explanation) -> str:
         lines.append(f"    {system} {verdict.state}{why}")
     for finding in found.findings:
         lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
-        lines.append(f"    do: {finding.action}")
+        lines.append(f"    {finding.actor}{f' by {finding.due}' if finding.due else ''}: {finding.action}")
     for sink in found.sinks:
         lines += ["", *_sink_lines(sink, found)]
     lines += ["", "claims (what each system says)"]

@@ -113,6 +113,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     was_known = _was_known(entity)
     found = {*finding.of_values(entity), *finding.identity(record)}
     built: dict[str, view.View] = {}
+    facts = None
     if record.root is not None:
         facts = today(record, looked, world.as_of)
         built = view.of(facts)
@@ -124,7 +125,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
-    events = finding.settle(entity, found, position)
+    events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)

@@ -73,6 +73,8 @@ class Told:
 
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: dict[str, set[str]] = field(default_factory=dict)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """'kind/id code subject' -> what was last said of that finding, and as `times` how often"""
     quarantined: list[str] = field(default_factory=list)
 
     def hear(self, output: Output, schemas: dict[str, Any]) -> None:
@@ -92,6 +94,8 @@ class Told:
     def _finding(self, content: dict[str, Any]) -> None:
         known = self.findings.setdefault(f"{content['kind']}/{content['entity_id']}", set())
         name = f"{content['code']} {content['subject']}"
+        identity = f"{content['kind']}/{content['entity_id']} {name}"
+        self.said[identity] = {**content, "times": self.said.get(identity, {}).get("times", 0) + 1}
         known.discard(name) if content["state"] == "closed" else known.add(name)
 
 

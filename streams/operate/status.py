@@ -21,6 +21,7 @@ from streams.operate.announced import Answer
 from streams.operate.capture import captures
 from streams.operate.findings import OpenFindings, open_findings
 from streams.operate.hops import Sample, adapter_hop, decide_hop
+from streams.operate.quarantine.unhandled import Unhandled, unhandled
 from streams.operate.standing import Capture, Hop, hop
 from streams.settings import ADAPTED, Settings, need
 
@@ -38,8 +39,11 @@ class Status:
     adapters: list[Hop]
     findings: OpenFindings
     quarantined: int | None
+    """ever, as the partitions counted them"""
     balanced: bool | None
     notes: list[str] = field(default_factory=list)
+    unhandled: Unhandled = field(default_factory=lambda: Unhandled(None))
+    """quarantined records that are neither replayed nor discarded"""
 
 
 def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
@@ -50,13 +54,18 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
         decide = pool.submit(_decide, settings, before, after, seconds)
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTED]
         capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
-    return _status(
-        decide.result(), [a.result() for a in adapters], capture.result(), findings.result(), fault
-    )
+        waiting = pool.submit(unhandled, settings)
+    hops = decide.result(), [a.result() for a in adapters]
+    return _status(*hops, capture.result(), findings.result(), waiting.result(), fault)
 
 
 def _status(
-    decide: Hop, adapters: list[Hop], capture: list[Capture], findings: OpenFindings, fault: str
+    decide: Hop,
+    adapters: list[Hop],
+    capture: list[Capture],
+    findings: OpenFindings,
+    waiting: Unhandled,
+    fault: str,
 ) -> Status:
     return Status(
         time.time(),
@@ -68,6 +77,7 @@ def _status(
         _quarantined(decide),
         all(o.balanced for o in decide.outcomes.values()) if decide.outcomes else None,
         [fault] if fault else [],
+        waiting,
     )
 
 

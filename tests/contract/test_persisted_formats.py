@@ -21,7 +21,7 @@ from streams.agents import state
 from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.core import canonical, entity, view
-from streams.core.entity import NIL, Broadcast, Claim, Entity, Open, Sent, Step, Touch
+from streams.core.entity import NIL, Broadcast, Claim, Entity, Evidence, Open, Sent, Step, Touch
 from streams.engine.store import Checkpoint, EntityIndex, decode_index
 
 FOLDER = Path(__file__).parent / "golden"
@@ -32,14 +32,15 @@ CLAIM = Claim(
 )
 TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
 STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
-OPEN = Open((1, 2, 3), "high", "hold", "message", "action")
+EVIDENCE = Evidence("credentialing", "license", "l", (1, 2, 3))
+OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-02", [EVIDENCE])
 ENTITY = Entity(
     kind="provider",
     id="p",
     revision=3,
     claims={"credentialing": {"license": {"l": CLAIM, "gone": Claim((1, 2, 4), 5, 6, NIL)}}},
     sent={"directory": Sent(3, Raw(b"\x91\xa6active"))},
-    findings={"capture.gap a/b": OPEN},
+    findings={"capture.gap a/b": Open((1, 2, 3), "high", "hold", "message", "action")},
     gaps={"license/l": "change.type_wrong"},
     trail=[Raw(entity.encode(STEP))],
     dirty=TOUCH,
@@ -95,6 +96,7 @@ SHAPES: dict[str, Shape] = {
     "touch": packed(TOUCH),
     "step": packed(STEP),
     "open_finding": packed(OPEN),
+    "evidence": packed(EVIDENCE),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),
     "golden": packed(Broadcast("location", "l", {"location": {"l": ROW}})),
     "partition_state": Shape(STATE, state.encode, state.decode),
