@@ -30,7 +30,8 @@ class Deadline(Struct, frozen=True):
 
 def _in_its_field(today: Today, subject: str) -> str | None:
     """The date the subject `record/row/field` names."""
-    record, row_id, field = subject.split("/", 2)
+    record, _, rest = subject.partition("/")
+    row_id, _, field = rest.rpartition("/")
     value: str | None = getattr(today.golden.named(record).get(row_id), field, None)
     return value
 

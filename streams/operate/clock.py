@@ -100,7 +100,7 @@ def judge(
     """What became of the date, as the partitions' status says. `name`: an older answer to the date is none."""
     if len(rows) >= partitions and all(row["ticked"] >= as_of for row in rows):
         return Told(as_of, TOLD, due)
-    asked = next((row["asked"] for row in rows if row["asked"]), None)
+    asked = next((row["asked"] for row in rows if row.get("asked")), None)
     if asked is None or asked["as_of"] != as_of or asked["ids"] != [name]:
         return Told(as_of, PENDING, due)
     outcome = STOPPED if asked["stopped"] else PENDING

@@ -69,7 +69,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "dirty": dirty,
         "due": _due(rows),
         "ticked": min((row["ticked"] for row in rows), default=""),
-        "asked": next((row["asked"] for row in rows if row["asked"]), None),
+        "asked": next((row["asked"] for row in rows if row.get("asked")), None),
         **summed,
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
