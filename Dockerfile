@@ -15,7 +15,7 @@ COPY stack stack
 RUN printf '#!/usr/local/bin/python\nfrom streams.cli.main import main\n\nmain()\n' > /usr/local/bin/concord \
     && chmod 755 /usr/local/bin/concord \
     && useradd --system --uid 10001 concord \
-    && install --directory --owner=concord /data
+    && install --directory --owner=concord /data /reference
 
 USER concord
 ENTRYPOINT ["concord"]

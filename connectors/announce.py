@@ -1,6 +1,6 @@
-"""Where an adapter can be asked: GET /status and /metrics on loopback, announced on the topic `workers`.
+"""Where a process of the edge can be asked: GET /status and /metrics on loopback, announced on the topic `workers`.
 
-    Meter --Announced--> http://127.0.0.1:<free port>, workers[adapter/<system>/<id>]
+    Meter --Announced--> http://127.0.0.1:<free port>, workers[adapter/<system>/<id>], workers[witness/<id>]
 
 The announcement is best effort: an adapter that nobody can find still delivers. Leaves a tombstone on stop.
 """
@@ -12,27 +12,35 @@ import os
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from confluent_kafka import KafkaException, Producer
 
-from connectors.metered import Meter
-
 HOST = "127.0.0.1"
 
 
-class Announced:
-    """The status server of one adapter process, from construction until `close`."""
+class Meter(Protocol):
+    """What a process can be asked. Called by the server's threads at any moment; never blocks."""
 
-    def __init__(self, system: str, meter: Meter, producer: Producer, topic: str) -> None:
+    def status(self) -> dict[str, Any]:
+        """As one JSON object."""
+
+    def metrics(self) -> bytes:
+        """As Prometheus text."""
+
+
+class Announced:
+    """The status server of one process, from construction until `close`; `role`: adapter/<system> or witness."""
+
+    def __init__(self, role: str, meter: Meter, producer: Producer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
-        self._key = f"adapter/{system}/{uuid4().hex[:8]}"
+        self._key = f"{role}/{uuid4().hex[:8]}"
         self._server = ThreadingHTTPServer((HOST, 0), _handler(self._status, meter))
         self._meter = meter
         self._about = {
-            "system": system,
+            "system": role.rpartition("/")[2],
             "host": HOST,
             "port": self._server.server_address[1],
             "pid": os.getpid(),

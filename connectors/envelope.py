@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from connectors.source import APPLIED
 from schemas.catalog import Catalog, Table, load_catalog, load_mapping
 
 Row = Mapping[str, Any]
@@ -69,7 +70,7 @@ class Source:
 
     def message(self, change: Change, prior: int | None, lsn: int, snapshot: str = "false") -> Message:
         """One record at a position of the caller's choice."""
-        table = load_mapping(self.system).tables[change.table]
+        table = APPLIED if change.table == APPLIED.name else load_mapping(self.system).tables[change.table]
         image = {column: self._wire(table, column, change.row.get(column)) for column in table.captured}
         return (
             str(change.row[table.entity]).encode(),

@@ -16,7 +16,8 @@ from psycopg import sql
 
 from connectors.source import APPLIED, HEARTBEAT, SIGNAL, captured, message_key
 from connectors.survey import EVENTS, Column, Facts, Survey, survey
-from schemas.catalog import NEVER_CAPTURED, Catalog, Mapping, Table
+from schemas.catalog import Catalog, Mapping, Table
+from schemas.catalog_check import NEVER_CAPTURED
 
 CAPTURE_ROLE = "concord_capture"
 PUBLICATION = "concord"

@@ -8,20 +8,31 @@ same epoch, so both are read here and nowhere else. Never reads rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic, sleep
 from typing import Any, LiteralString
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.errors import EnvironmentFault, Unavailable
 
 EPOCH_HEADER = "concord-epoch"
 TIMEOUT = 30.0
+WRITERS_WITHIN = 15.0
+"""Seconds: most transactions are over by then."""
 
+_LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 _IDENTITY = """
 select system_identifier || '/' || timeline_id from pg_control_system(), pg_control_checkpoint()
 """
@@ -37,6 +48,30 @@ _READERS = """
 select count(*) from pg_stat_activity
 where datname = current_database() and usename = current_user and application_name like 'Debezium%%'
 """  # %% is psycopg's spelling of %
+
+_WRITERS = """
+select pid, backend_xid::text, usename, datname, application_name, xact_start from pg_stat_activity
+where backend_xid is not null and pid <> pg_backend_pid() order by age(backend_xid) desc
+"""
+"""Who has written and not ended, in any database of the server; when it began is only told to its own role and to
+those that may read all statistics (pg_read_all_stats)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A transaction that has written and is open: a new replication slot waits for its end."""
+
+    pid: int
+    xid: str
+    user: str
+    database: str
+    application: str
+    since: datetime | None
+
+    def __str__(self) -> str:
+        since = f"since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else "since an unknown time"
+        name = self.application or "no application_name"
+        return f"pid {self.pid} ({name}, user {self.user}, database {self.database}) {since}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +92,45 @@ class Slot:
 
 def identity(dsn: str) -> str:
     """`<system identifier>/<timeline>` of the server: another one after a restore or a failover."""
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         row = connection.execute(_IDENTITY).fetchone()
         return str(row[0]) if row else ""
 
 
 def slot(dsn: str, name: str) -> Slot | None:
     """The slot, or None where there is none."""
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         row = connection.execute(_SLOT, [name]).fetchone()
         return Slot(*row) if row else None
+
+
+def beat(dsn: str) -> None:
+    """A transaction of our own, as Debezium's heartbeat makes one: what follows it in the log is younger than now."""
+    with connected(dsn) as connection:
+        connection.execute("update public.concord_heartbeat set at = now()")
+
+
+def writers(dsn: str) -> list[Writer]:
+    """The transactions a new slot would have to wait for, the oldest first."""
+    with connected(dsn) as connection:
+        return [Writer(*row) for row in connection.execute(_WRITERS).fetchall()]
+
+
+def wait_for_writers(dsn: str, within: float = WRITERS_WITHIN) -> None:
+    """Let the transactions that are open now end; Unavailable names those that don't."""
+    open_now = {(writer.pid, writer.xid) for writer in writers(dsn)}
+    deadline = monotonic() + within
+    while left := [writer for writer in writers(dsn) if (writer.pid, writer.xid) in open_now]:
+        if monotonic() > deadline:
+            raise blocked(left)
+        sleep(0.1)
+
+
+def blocked(left: Sequence[Writer]) -> Unavailable:
+    """What keeps a new slot waiting, and what to do."""
+    message = f"a new replication slot waits for open write transactions: {'; '.join(map(str, left))}"
+    step = "commit or end them (select pg_terminate_backend(pid)), then repeat"
+    return Unavailable("source.blocked", message, step)
 
 
 def wait_released(dsn: str) -> None:
@@ -75,7 +139,7 @@ def wait_released(dsn: str) -> None:
     Connect reports a connector as stopped, without tasks, while its task is still ending: such a task
     would make the dropped slot anew and write back the offset that was just forgotten (seen on 4.3.1).
     """
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         _until(lambda: _none(connection, _READERS), "Debezium still reads this database")
 
 
@@ -87,7 +151,7 @@ def drop_slot(dsn: str, name: str) -> None:
         connection.execute(_DROP, [name])
         return _none(connection, counted, name)
 
-    with _connected(dsn) as connection:
+    with connected(dsn) as connection:
         _until(dropped, f"replication slot {name} is still read")
 
 
@@ -109,12 +173,24 @@ def last_epoch(kafka: str, topic: str) -> int:
     settings = {"bootstrap.servers": kafka, "group.id": "concord-epoch", "enable.auto.commit": False}
     consumer = Consumer({**settings, "log_level": 0})
     try:
-        return _last_epoch(consumer, topic)
+        return _patiently(consumer, topic)
     except KafkaException as fault:
         message = f"could not read the end of {topic}: {fault.args[0].str()}"
         raise Unavailable("kafka.unavailable", message, "check that the broker runs, then repeat") from None
     finally:
         consumer.close()
+
+
+def _patiently(consumer: Consumer, topic: str) -> int:
+    """A topic made a moment ago may have no leader yet: asked again until it has one."""
+    deadline = monotonic() + TIMEOUT
+    while True:
+        try:
+            return _last_epoch(consumer, topic)
+        except KafkaException as fault:
+            if fault.args[0].code() not in _LEADERLESS or monotonic() > deadline:
+                raise
+        sleep(0.1)
 
 
 def _last_epoch(consumer: Consumer, topic: str) -> int:
@@ -137,7 +213,8 @@ def _epoch_at(consumer: Consumer, end: TopicPartition) -> int:
 
 
 @contextmanager
-def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+def connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a source, by the role that the DSN names; what keeps it away is said clearly."""
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
             yield connection

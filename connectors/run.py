@@ -135,7 +135,7 @@ def run(
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
     topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in KINDS[system]]
     intake = Intake(kafka, group or f"{topic_prefix}concord-{system}", topics, decoder)
-    announced = Announced(system, meter, producer(kafka), f"{topic_prefix}workers")
+    announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")
     try:
         Adapter(intake, Delivery(system, target, receipts), target, meter).run(stop)
     finally:

@@ -21,7 +21,7 @@ from connectors import origin
 from connectors.connect import Connect
 from connectors.source import EPOCH, IDENTITY, Connection, Names, render
 from schemas.catalog import load_mapping
-from streams.errors import EnvironmentFault, InvalidInput
+from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 
 Action = Literal["create", "update", "none", "resnapshot"]
 
@@ -228,7 +228,7 @@ def _create(connect: Connect, source: Source, epoch: int) -> None:
     slot = origin.slot(source.dsn, source.names.slot_name)
     if connect.offset(name) is not None and (slot is None or slot.lost):
         _start_over(connect, source)
-    connect.resume(name)
+    _resume(connect, source)
 
 
 def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | None) -> Plan:
@@ -238,12 +238,24 @@ def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | No
     if raised <= planned.epoch:
         message = f"epoch {raised} is not above {planned.epoch}, the running one"
         raise InvalidInput("source.epoch", message, "leave --epoch out, or name a higher one")
+    origin.wait_for_writers(source.dsn)  # before anything is stopped: the new slot would wait for them
     connect.stop(planned.connector)
     _start_over(connect, source)
     connect.update(planned.connector, wanted(source, raised, origin.identity(source.dsn)))
-    connect.resume(planned.connector)
+    _resume(connect, source)
     settings = {**planned.settings, EPOCH: (str(planned.epoch), str(raised))}
     return replace(planned, action="resnapshot", epoch=raised, settings=settings)
+
+
+def _resume(connect: Connect, source: Source) -> None:
+    """Connect only says that a task doesn't start; a transaction that its new slot waits for is the likely reason."""
+    try:
+        connect.resume(source.names.connector)
+    except Unavailable:
+        left = origin.writers(source.dsn)
+        if left:
+            raise origin.blocked(left) from None
+        raise
 
 
 def _start_over(connect: Connect, source: Source) -> None:

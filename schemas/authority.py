@@ -21,7 +21,6 @@ from schemas import authority_total, strict
 from schemas.authority_check import CHECKS, Holders
 from schemas.authority_file import (
     EDITORS,
-    SYSTEMS,
     AuthorityFile,
     Effective,
     Entry,
@@ -36,8 +35,10 @@ from schemas.authority_file import (
 from schemas.catalog import Catalog, load_catalog, load_mappings
 from schemas.place import Places
 from schemas.problem import Problem, refuse
-from streams.core.authority import Authority, compile_owners
+from streams.core.authority import Authority, compile_authority
+from streams.core.authority import Rule as CoreRule
 from streams.errors import InvalidInput
+from streams.systems import SYSTEMS
 
 V = TypeVar("V")
 NAME = "authority.toml"
@@ -100,22 +101,27 @@ class Matrix:
         return (field for fields in self.records.values() for field in fields.values())
 
     def authority(self) -> Authority:
-        """What the core reads today: one system a field, its first owner that it can hear.
-
-        Several owners of a field count as the record's keeper while it is one of them, and so does the platform:
-        a derived value stands where its record is kept.
-        """
-        owners = {
-            record: {name: _heard(field, self.keepers[record]) for name, field in fields.items()}
+        """What the core reads: the owners it can hear, and what becomes of everybody else's edit."""
+        catalog = load_catalog()
+        rules = {
+            record: {name: _rule(field, catalog) for name, field in fields.items()}
             for record, fields in self.records.items()
         }
-        return compile_owners(self.version, owners, self.keepers)
+        return compile_authority(self.version, rules, self.keepers)
 
 
-def _heard(field: FieldAuthority, keeper: str) -> str:
-    if keeper in field.owners or "platform" in field.owners:
-        return keeper
-    return next((owner for owner in field.owners if owner in SYSTEMS), field.owners[0])
+def _rule(field: FieldAuthority, catalog: Catalog) -> CoreRule:
+    known = catalog.field(field.record, field.field)
+    return CoreRule(
+        field.rule,
+        tuple(owner for owner in field.owners if owner != "platform"),
+        field.others,
+        field.policies,
+        field.write,
+        field.severity,
+        field.source,
+        known is not None and known.cls == "public",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,11 @@ def read(path: Path | None = None, catalog: Catalog | None = None, today: date |
     if today is not None:
         problems += authority_total.overdue(parsed.review_due, places.of(("review_due",)), file, today)
     return Reading(file, matrix, tuple(problems))
+
+
+def shape(path: Path | None = None) -> list[Problem]:
+    """What is wrong with the file by itself, whatever the catalogue says."""
+    return strict.parse(AuthorityFile, _text(path), str(path or NAME), "authority")[2]
 
 
 def _text(path: Path | None) -> str:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
-from schemas.authority_file import SYSTEMS, WITNESSES, Entry, Level
+from schemas.authority_file import WITNESSES, Entry, Level
+from streams.systems import SYSTEMS
 
 Holders: TypeAlias = Mapping[tuple[str, str], Collection[str]]
 """(record, field) -> the systems whose mapping holds it."""

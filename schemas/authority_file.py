@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.place import Path
+from streams.systems import System
 
-System = Literal["credentialing", "enrollment", "directory", "billing", "stewardship"]
 Witness = Literal["nppes", "leie", "sam", "dea", "board"]
 Owner = Literal[System, Witness, "payer", "platform"]
 Editor = Literal["credentialing", "enrollment", "directory", "billing", Witness, "payer", "external"]
@@ -40,7 +40,6 @@ Requirement = Literal["w9_or_irs_letter", "effective_date", "impact_preview"]
 Write = Literal["always", "never", "if_not_claimant"]
 Effective = Literal["immediate", "effective_dated"]
 
-SYSTEMS: tuple[str, ...] = get_args(System)
 WITNESSES: tuple[str, ...] = get_args(Witness)
 EDITORS: tuple[str, ...] = tuple(name for name in get_args(Editor) if name != "external")
 """Who may say another value than the owner. Not stewardship: what it says is a ruling, never an edit."""

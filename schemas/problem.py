@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from streams.errors import InvalidInput
 
-TOLD = 10
+TOLD = 50
 """Problems an error names; the check command names all of them."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -73,7 +73,11 @@ def connect(url: str) -> SchemaRegistryClient:
 def schema_files(directory: Path | None = None, prefix: str = "") -> list[SchemaFile]:
     """Every schema of `directory` (or of the package), oldest first; `prefix` is that of the topics."""
     folder: Traversable = directory if directory else files("schemas")
-    found = [_schema_file(file, topic, prefix) for file, topic in _avsc(folder)]
+    found = [
+        made
+        for file, topic in _avsc(folder)
+        for made in _by_system(_schema_file(file, topic, prefix), prefix)
+    ]
     return sorted(found, key=lambda file: (file.topic, file.version))
 
 
@@ -112,6 +116,19 @@ def _schema_file(file: Traversable, kind: str, prefix: str) -> SchemaFile:
         step = "name it view/<system>.<kind>.v<N>.avsc or <topic>.v<N>.avsc"
         raise InvalidInput("registry.file", f"{file}: not the name of a schema", step)
     return SchemaFile(f"{prefix}{kind}{match['stem']}", int(match["version"]), _text(file), file.name)
+
+
+def _by_system(file: SchemaFile, prefix: str) -> list[SchemaFile]:
+    """A schema that one topic a system has."""
+    if file.topic.removeprefix(prefix) not in BY_SYSTEM:
+        return [file]
+    return [
+        replace(file, topic=f"{file.topic}.{system}") for system in BY_SYSTEM[file.topic.removeprefix(prefix)]
+    ]
+
+
+BY_SYSTEM = {"rejection": ("billing", "directory", "enrollment")}
+"""schema -> the systems that have a topic of it: `rejection.<system>`"""
 
 
 def _text(file: Traversable) -> str:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from schemas.place import Path, Places
 from schemas.problem import Problem, nearest
@@ -101,6 +101,8 @@ def _meaning(shape: type[BaseModel], error: dict[str, Any], path: Path) -> tuple
 
 def _keys(shape: type[BaseModel], path: Path) -> list[str]:
     """The keys known where the path leads: through models, and through lists and tables of them."""
+    if issubclass(shape, RootModel):
+        shape = _model(shape.model_fields["root"].annotation) or shape
     for step in path:
         if isinstance(step, str) and step in shape.model_fields:
             inner = _model(shape.model_fields[step].annotation)

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from stack import layout, state
-from stack.settings import ADAPTER_ROLES, CAPTURE_PASSWORD_REF, CAPTURE_ROLE, SYSTEMS
+from stack.settings import ADAPTER_ROLES, CAPTURE_PASSWORD_REF, CAPTURE_ROLE
+from streams.systems import SYSTEMS
 
 HOST = "127.0.0.1"
 REGISTRY_API = "/apis/ccompat/v7"

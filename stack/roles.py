@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from stack.settings import ADAPTER_ROLES, CAPTURE_ROLE, REGISTRY_DATABASE, REGISTRY_ROLE, SYSTEMS
+from stack.settings import ADAPTER_ROLES, CAPTURE_ROLE, REGISTRY_DATABASE, REGISTRY_ROLE
+from streams.systems import SYSTEMS
 
 
 def create(dsn: str, passwords: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ Addresses, ports and passwords are no settings: they differ per start and come f
 
 from __future__ import annotations
 
-SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
+from streams.systems import SYSTEMS
 
 CAPTURE_ROLE = "concord_capture"
 ADAPTER_ROLES = {system: f"concord_adapter_{system}" for system in SYSTEMS}

@@ -24,10 +24,12 @@ import structlog
 from confluent_kafka import Producer
 from msgspec import Raw, to_builtins
 
-from schemas import registry
+from connectors import origin
+from schemas import contracts, registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
 from streams import codec, telemetry, web
+from streams.agents import rollout
 from streams.agents.clock import ClockHolder
 from streams.agents.context import Context
 from streams.agents.decide import Decide
@@ -39,12 +41,11 @@ from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
 from streams.placing import partition_of
 from streams.settings import Settings, need
+from streams.systems import REKEYED
 
 log = structlog.get_logger(__name__)
 
 EXIT_CRASHED = 71
-RULES_VERSION = "2"
-"""Raised with every change of rules, mapping or authority: entities are then decided again, paced."""
 
 
 def encoders(settings: Settings) -> codec.Encoders:
@@ -67,12 +68,13 @@ def context(settings: Settings, references: References) -> Context:
         authority=load_authority(),
         encoders=encoders(settings),
         references=references,
-        rules=RULES_VERSION,
+        rules=str(rollout.installed()),
         places=partial(partition_of, partitions=settings.partitions),
         linger_ms=settings.transaction_linger_ms,
         withdraw_linger_ms=settings.withdraw_linger_ms,
         withdraw_share=settings.tick_withdraw_share,
         withdraw_least=settings.tick_withdraw_least,
+        accept=settings.accept,
     )
 
 
@@ -103,9 +105,15 @@ class Worker:
             settings.partitions,
             settings.sources,
             lambda: self.partitions.ready(0),
+            self._beat,
         )
         self.id = f"{socket.gethostname()}-{os.getpid()}"
         self.started_at = time.time()
+
+    def _beat(self, system: str) -> None:
+        """An idle source streams nothing until its next heartbeat: don't wait for it."""
+        if dsn := self.settings.capture.get(system):
+            origin.beat(dsn)
 
     def _faust(self) -> faust.App:
         settings = self.settings
@@ -127,7 +135,11 @@ class Worker:
             web_enabled=False,
             datadir=str(settings.data_dir / "faust"),
         )
-        inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "claims.witness", "clock"]
+        inputs = [
+            *(f"cdc.{system}" for system in settings.sources),
+            *(f"claims.{system}" for system in settings.sources if system in REKEYED),
+            *("claims.npi", "claims.witness", "clock"),
+        ]
         topic = app.topic(
             *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"
         )
@@ -235,6 +247,12 @@ class Worker:
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},
+            "largest": handler.largest,
+            "rules": handler.state.rules,
+            "toward": handler.state.toward,
+            "again": {"done": handler.again.done, "total": handler.again.total}
+            if handler.state.toward
+            else None,
             "retries": partition.retries,
             "last_error": partition.last_error,
             "restored": {"records": restored.records, "seconds": restored.seconds} if restored else None,
@@ -315,6 +333,7 @@ async def collect_garbage() -> None:
 
 
 def run(settings: Settings) -> int:
-    """Run a worker in this process; the exit code."""
+    """Run a worker in this process; the exit code. InvalidInput when a file it decides by is wrong."""
+    contracts.require()
     asyncio.run(Worker(settings).run())
     return 0

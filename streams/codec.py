@@ -12,11 +12,15 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec.structs import astuple
 
 from streams import avro
 from streams.core.advance import Emission
+from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT
 from streams.core.change import Position
+from streams.core.edit import Edit
+from streams.core.entity import Entity
 from streams.core.finding import Event
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -64,6 +68,39 @@ class Encoders:
             event.due or None,
             [(e.system, e.record, e.row_id, position_text(e.position)) for e in event.evidence],
         )
+
+    def rejection(self, entity: Entity, edit: Edit) -> bytes:
+        """The wire bytes of what an edit's author is told."""
+        confirmed = entity.confirmed[edit.system]
+        return self._encoders[f"rejection.{edit.system}"].encode(
+            edit.system,
+            entity.kind,
+            entity.id,
+            confirmed.local_id,
+            edit.record,
+            edit.row_id,
+            edit.field,
+            OUTCOMES[entity.judged[edit.subject].policy],
+            edit.rule.source,
+            ", ".join(edit.rule.owners) or "platform",
+            _shown(edit.current, edit.rule.public),
+            _shown(edit.offered, edit.rule.public),
+            position_text(edit.position),
+        )
+
+
+OUTCOMES = {
+    REVERT: "rejected",
+    PROPOSE: "pending_approval",
+    AUTO_ACCEPT: "pending_approval",
+    CONFLICT: "conflict",
+}
+"""What became of an edit -> the word of the authority matrix (section 2)."""
+
+
+def _shown(value: Any, public: bool) -> str | None:
+    """Invariant 11: a restricted value stays where it is."""
+    return msgspec.json.encode(value).decode() if public and value is not None else None
 
 
 def position_text(position: Position) -> str:

@@ -15,9 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import EnvironmentFault, InvalidInput
-
-SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
-ADAPTED = ("directory", "enrollment", "billing")
+from streams.systems import SYSTEMS
 
 
 class Settings(BaseSettings):
@@ -41,6 +39,9 @@ class Settings(BaseSettings):
     transaction_linger_ms: float = Field(default=20.0, ge=1.0)
     withdraw_linger_ms: float = Field(default=2_000.0, ge=1.0)
     session_timeout_s: float = Field(default=10.0, ge=6.0)
+    accept: bool = Field(
+        default=False, description="decide under this worker's files whatever a partition was decided under"
+    )
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = "credentialing"
     capture_address: str = Field(

@@ -46,6 +46,16 @@ class _Partitions(Collector):
         stopped = GaugeMetricFamily(
             "concord_clock_stopped", "1: a tick would withdraw too much, and asks.", labels=["partition"]
         )
+        largest = GaugeMetricFamily(
+            "concord_decide_entity_bytes_max",
+            "The largest entity record written since the worker started.",
+            labels=["partition"],
+        )
+        again = GaugeMetricFamily(
+            "concord_rollout_left",
+            "Entities still to be decided again under other rules, authority or mapping.",
+            labels=["partition"],
+        )
         for status in self._partitions:
             number = str(status["partition"])
             due.add_metric([number], status["due"])
@@ -53,6 +63,8 @@ class _Partitions(Collector):
             if status["ticked"]:
                 day = datetime.fromisoformat(status["ticked"]).replace(tzinfo=UTC)
                 ticked.add_metric([number], day.timestamp())
+            largest.add_metric([number], status["largest"])
+            again.add_metric([number], _left(status["again"]))
             dirty.add_metric([number], status["dirty"])
             for topic, outcomes in status["outcomes"].items():
                 for outcome, count in outcomes.items():
@@ -62,11 +74,17 @@ class _Partitions(Collector):
         yield due
         yield ticked
         yield stopped
+        yield largest
+        yield again
         for key, (name, text) in COUNTERS.items():
             counter = CounterMetricFamily(name, text, labels=["partition"])
             for status in self._partitions:
                 counter.add_metric([str(status["partition"])], status[key])
             yield counter
+
+
+def _left(again: Mapping[str, int] | None) -> int:
+    return max(again["total"] - again["done"], 0) if again else 0
 
 
 def render(partitions: list[Mapping[str, Any]]) -> str:

@@ -26,9 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import InvalidInput, Unavailable
-
-SYSTEMS = ("credentialing", "enrollment", "directory", "billing", "stewardship")
-REKEYED = ("enrollment", "directory", "billing")
+from streams.systems import REKEYED, SYSTEMS
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -95,6 +93,10 @@ CATALOGUE: tuple[Topic, ...] = (
         "quarantine",
         {**_log(days=90), "max.message.bytes": str(QUARANTINE_BYTES)},
         why="bad records: original bytes, headers, reason",
+    ),
+    *(
+        Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
+        for system in REKEYED
     ),
     Topic("receipt", _REPLAY, why="what adapters could not apply"),
     Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),

@@ -11,11 +11,16 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from connectors import stop as stop_signals
+from connectors.announce import Announced
+from connectors.receipt import producer
 from connectors.reference.announcements import Announcements, Heard
 from connectors.reference.ledger import Ledger
 from connectors.reference.publish import Publisher, Told, tell, tell_all
@@ -33,12 +38,59 @@ STALL = 30.0
 log = structlog.get_logger("concord.reference")
 
 
+class Meter:
+    """What was told, and how far the announcements are read. Written by one thread, read by the status server's."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._told = Counter(
+            "concord_witness_told", "Holders and claims told.", ["what"], registry=self.registry
+        )
+        self._counts = {"holders": 0, "claims": 0}
+        self._circuit: dict[str, Any] = {"state": "closed"}
+        self._positions: dict[tuple[str, int], int] = {}
+
+    def told(self, told: Told) -> None:
+        for what, count in (("holders", told.holders), ("claims", told.claims)):
+            self._counts[what] += count
+            self._told.labels(what).inc(count)
+
+    def placed(self, topic: str, positions: Mapping[int, int]) -> None:
+        """All that is read by this process, and from where on."""
+        self._positions = {(topic, partition): offset for partition, offset in positions.items()}
+
+    def read(self, topic: str, positions: Mapping[int, int]) -> None:
+        found = {(topic, partition): offset for partition, offset in positions.items()}
+        self._positions = {**self._positions, **found}
+
+    def circuit(self, circuit: Circuit) -> None:
+        fault = circuit.fault
+        told = {"code": fault.code, "message": fault.message, "next_step": fault.next_step} if fault else None
+        self._circuit = {"state": circuit.state, "failures": circuit.failures, "fault": told}
+
+    def metrics(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def status(self) -> dict[str, Any]:
+        places = [
+            {"topic": topic, "partition": partition, "next_offset": offset}
+            for (topic, partition), offset in sorted(self._positions.items())
+        ]
+        return {"circuit": self._circuit, "told": dict(self._counts), "partitions": places}
+
+
 class Hearing:
     """Announcements become claims, then the ledger's. One thread."""
 
     def __init__(
-        self, folder: Folder, ledger: Ledger, announcements: Announcements, publisher: Publisher
+        self,
+        folder: Folder,
+        ledger: Ledger,
+        announcements: Announcements,
+        publisher: Publisher,
+        meter: Meter | None = None,
     ) -> None:
+        self.meter = meter or Meter()
         self._folder = folder
         self._ledger = ledger
         self._announcements = announcements
@@ -48,6 +100,9 @@ class Hearing:
         """Begin where the ledger says."""
         topic_id = self._announcements.identify()
         known = self._ledger.read_until(self._announcements.topic, topic_id)
+        self.meter.placed(
+            self._announcements.topic, {p: known.get(p, 0) for p in self._announcements.assigned}
+        )
         for missed in self._announcements.place(known):
             self._learn(missed)
 
@@ -61,10 +116,12 @@ class Hearing:
 
     def _learn(self, heard: Heard) -> None:
         holders = self._ledger.newer(heard.holders)
-        tell(self._folder, list(WITNESSES.values()), holders, self._publisher)
+        told = tell(self._folder, list(WITNESSES.values()), holders, self._publisher)
         topic, topic_id = self._announcements.topic, self._announcements.topic_id
         # Invariant 2: remembered only after the claims are confirmed.
         self._ledger.remember(holders, topic, topic_id, heard.read)
+        self.meter.told(told)
+        self.meter.read(topic, heard.read)
 
 
 def publish(folder: Folder, source: Source, kafka: str, prefix: str = "") -> Told:
@@ -124,6 +181,7 @@ class Follow:
         if self._circuit.state != "closed":
             log.info("goes on", failures=self._circuit.failures)
             self._circuit.succeeded()
+            self._hearing.meter.circuit(self._circuit)
 
     def _pause(self, fault: Unavailable | EnvironmentFault) -> None:
         if self._circuit.fault is None:  # once an outage
@@ -131,17 +189,21 @@ class Follow:
             tell_person("paused", code=fault.code, fault=fault.message, next_step=fault.next_step)
         self._circuit.failed(fault, time.monotonic(), random.random())  # noqa: S311
         self._announcements.unplace()
+        self._hearing.meter.circuit(self._circuit)
 
 
 def run(folder: Folder, kafka: str, prefix: str = "") -> int:
     """Follow until SIGTERM or SIGINT; the exit code."""
     stop = stop_signals.on_signals()
     announcements = Announcements(kafka, prefix, f"{prefix}{GROUP}")
+    meter = Meter()
+    announced = Announced("witness", meter, producer(kafka), f"{prefix}workers")
     log.info("following", since=datetime.now(UTC).isoformat())
     try:
         with Ledger(folder) as ledger:
-            hearing = Hearing(folder, ledger, announcements, Publisher(kafka, prefix))
+            hearing = Hearing(folder, ledger, announcements, Publisher(kafka, prefix), meter)
             Follow(hearing, announcements).run(stop)
     finally:
         announcements.close()
+        announced.close()
     return 0

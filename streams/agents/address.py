@@ -45,6 +45,7 @@ class Address:
                 decision.emissions[0], position, committed_us, _time_of(decided_us // 1_000)
             )
             outputs += [self._view(emission, shared) for emission in decision.emissions]
+        outputs += self._rejections(entity, decision)
         if decision.reference is not None:
             outputs.append(Output(self._prefix + "reference", key, decision.reference, [], self._number))
         for npi, holds in decision.announcements:
@@ -56,6 +57,19 @@ class Address:
         topic = f"{self._prefix}sink.{emission.sink}.{emission.kind}"
         headers = codec.view_headers(shared, emission)
         return Output(topic, emission.entity_id.encode(), self._encoders.view(emission), headers)
+
+    def _rejections(self, entity: Entity, decision: Decision) -> list[Output]:
+        """Whoever was overruled can read why, beside the system's own topics."""
+        return [
+            Output(
+                f"{self._prefix}rejection.{edit.system}",
+                entity.id.encode(),
+                self._encoders.rejection(entity, edit),
+                [],
+            )
+            for edit in decision.overruled
+            if entity.judged[edit.subject].policy in codec.OUTCOMES
+        ]
 
     def findings(self, events: list[finding.Event]) -> list[Output]:
         """What happened to findings."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.agents import rekey
 from streams.agents.address import Address
 from streams.agents.calendar import Calendar
 from streams.agents.context import Context
@@ -17,8 +18,8 @@ from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
 from streams.agents.state import PartitionState
 from streams.core import canonical
-from streams.core.advance import advance, miss
-from streams.core.change import Change, Control, Malformed, Position
+from streams.core.advance import advance, hold, mark, miss
+from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
 from streams.core.entity import SUPERSEDED, Entity, Touch
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
@@ -51,9 +52,11 @@ class Aggregate:
     def take(self, unit: Unit, record: Any, key: bytes | None, said: Any, now_ms: float) -> str:
         """Take in one record; its outcome."""
         match said:
-            case Change():
+            case Change() | Confirmation():
                 assert key is not None
-                return self._change(unit, record, key, said, now_ms)
+                if said.system in rekey.REKEYED_SYSTEMS and rekey.is_local(said):
+                    return self._local(unit, record, key, said, now_ms)
+                return self._claim(unit, record, key, said, now_ms)
             case Malformed():
                 return self._malformed(unit, record, key, said, now_ms)
             case Control():
@@ -81,29 +84,68 @@ class Aggregate:
         else:
             self._pending.touch(system, position[:2], key)
 
-    def _change(self, unit: Unit, record: Any, key: bytes, change: Change, now_ms: float) -> str:
+    def _claim(self, unit: Unit, record: Any, key: bytes, said: Change | Confirmation, now_ms: float) -> str:
         entity = unit.entities.get(key)
         if entity is None and self._context.places(record.key) != self._number:
             return self._misplaced(unit, record)
-        if not change.initial:
-            self._pending.observe(change.system, change.position[:2], now_ms)
-        if change.log:
+        stream = said.system if said.origin == CAPTURED else f"{said.system}#{said.origin}"
+        initial = isinstance(said, Change) and said.initial
+        if not initial:
+            self._pending.observe(stream, said.position[:2], now_ms)
+        if isinstance(said, Change) and said.log:
             return UNMAPPED
-        self._calendar.committed(change.committed_us)
+        self._calendar.committed(said.committed_us)
         if entity is None:
-            entity = unit.entities[key] = Entity(change.kind, change.entity_id)
+            entity = unit.entities[key] = Entity(said.kind, said.entity_id)
             self._met(entity)
-        outcome = advance(entity, change, record.timestamp * 1000)
+        received_us = record.timestamp * 1000
+        take = advance if isinstance(said, Change) else hold
+        outcome = take(entity, said, received_us)  # type: ignore[arg-type]
         if outcome == SUPERSEDED:
             return outcome
         unit.touched[key] = None
-        if entity.dirty is not None:
-            self.touch(key, entity.dirty, change.system, change.position, change.initial)
+        if entity.dirty is None:
+            return outcome
+        if said.origin != CAPTURED and self._master_unread(entity):
+            self._pending.touch_snapshot(rekey.MASTER, key)
+        else:
+            self.touch(key, entity.dirty, stream, said.position, initial)
         return outcome
 
     def _met(self, entity: Entity) -> None:
         """An entity heard of for the first time: of how many a tick may withdraw a share."""
         self._state.providers += entity.kind == "provider"
+
+    def _master_unread(self, entity: Entity) -> bool:
+        """Whether the master may yet say who this is: its snapshot goes on, and nothing of it is here."""
+        known = rekey.MASTER in entity.claims or rekey.MASTER not in self._context.decoders
+        return not known and self._snapshots.waits(rekey.MASTER, 0)
+
+    def _local(self, unit: Unit, record: Any, key: bytes, said: Change | Confirmation, now_ms: float) -> str:
+        local = unit.entities.get(key)
+        if local is None:
+            if self._context.places(record.key) != self._number:
+                return self._misplaced(unit, record)
+            local = unit.entities[key] = Entity(f"{said.system}.{said.kind}", rekey.local_id(said))
+        if isinstance(said, Change) and said.log:
+            return UNMAPPED
+        topic = f"{self._context.prefix}claims.{said.system}"
+        outcome, outputs = rekey.take(local, said, topic, self._number)
+        if outcome == SUPERSEDED:
+            return outcome
+        unit.touched[key] = None
+        unit.outputs += outputs
+        if outcome == rekey.PARKED or local.findings:
+            # Whose it is may be said a moment later: what nobody knows is a finding only then.
+            mark(local, said, record.timestamp * 1000)
+            self._wait(key, now_ms)
+        return outcome
+
+    def _wait(self, key: bytes, now_ms: float) -> None:
+        if rekey.MASTER in self._context.decoders and self._snapshots.waits(rekey.MASTER, 0):
+            self._pending.touch_snapshot(rekey.MASTER, key)
+        else:
+            self._pending.wait_to_withdraw(key, now_ms)
 
     def _misplaced(self, unit: Unit, record: Any) -> str:
         reason = Malformed("change.partition_wrong", "the key belongs to another partition")
@@ -152,7 +194,7 @@ class Aggregate:
             False, False, 0, 0, 0, False,
         )  # fmt: skip
         outcome = advance(entity, change, record.timestamp * 1000)
-        entity.dirty = None  # nothing follows from it yet
         if outcome != SUPERSEDED:
             unit.touched[key] = None
+            self._pending.restore(key)
         return outcome

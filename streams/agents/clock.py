@@ -3,8 +3,9 @@
 Runs where `clock` partition 0 is. Once Connect's committed offsets show a snapshot finished, all its rows are in
 Kafka. A snapshot that was interrupted is taken again table by table, each at a moment of its own (Debezium 3.7 has
 no exported snapshot for a slot that exists already), and what was committed meanwhile is streamed after it. So the
-end of each partition is the bound once a transaction has been streamed that is younger than the reading; Connect's
-heartbeat brings one. Duplicates are harmless; a notice that comes before the rows is kept by its partition.
+end of each partition is the bound once a transaction has been streamed that is younger than the reading: the holder
+writes one into the source's heartbeat where it knows the capture role, else Connect's own brings one. Duplicates are
+harmless; a notice that comes before the rows is kept by its partition.
 
 A date is proposed when the UTC date has changed, and once after every start: the last one may not have been. What it
 would withdraw is counted first, and partition 0 tells it or stops and asks (`proposal`).
@@ -87,6 +88,7 @@ class ClockHolder:
         partitions: int,
         systems: Iterable[str],
         holds: Callable[[], bool],
+        beat: Callable[[str], None] = lambda system: None,
     ) -> None:
         self._bootstrap = bootstrap
         self._connect = connect
@@ -94,6 +96,7 @@ class ClockHolder:
         self._partitions = partitions
         self._systems = tuple(systems)
         self._holds = holds
+        self._beat = beat
         self._announced: set[tuple[str, int]] = set()
         self._finished_us: dict[tuple[str, int], int] = {}
         """when a snapshot was first seen finished: nothing of it was read later"""
@@ -122,7 +125,10 @@ class ClockHolder:
             found = snapshot(connect, self._prefix + system)
         if found is not None and found.finished and (system, found.epoch) not in self._announced:
             name = system, found.epoch
-            if found.streamed_us > self._finished_us.setdefault(name, time.time_ns() // 1000):
+            if name not in self._finished_us:
+                self._finished_us[name] = time.time_ns() // 1000
+                self._beat(system)
+            if found.streamed_us > self._finished_us[name]:
                 self._announce(*name)
                 self._announced.add(name)
 

@@ -30,6 +30,8 @@ class Context:
     """key -> the partition Connect would give it"""
     linger_ms: float = 20.0
     withdraw_linger_ms: float = 2_000.0
+    accept: bool = False
+    """decide under `rules` whatever a partition was decided under: a roll-back, or edited files while developing"""
     heard: Heard = field(default_factory=Heard)
     withdraw_share: float = 0.05
     """a tick that would withdraw more than this share of all providers ..."""
@@ -49,6 +51,10 @@ class Item:
     """(reference partition, offset) that is dealt with once this item is decided"""
     rules: str | None = None
     """the rules' version every entity is decided under once this item is"""
+    anew: bool = False
+    """topic `reference` has lost what it was told of this entity"""
+    topic: str = ""
+    """the id of topic `reference`, which knows every entity again once this item is decided"""
     due: str = ""
     """the date under which the store's index holds it as due by time alone"""
     proposed: str = ""

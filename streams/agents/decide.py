@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from streams.agents import rollout
 from streams.agents import said as saying
 from streams.agents.address import Address
 from streams.agents.aggregate import Aggregate
@@ -29,7 +30,7 @@ from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
 from streams.core import finding
-from streams.core.advance import Decision, World, decide
+from streams.core.advance import REFERENCE, Decision, World, decide
 from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.rules.book import RuleFailed
 from streams.core.view import WITHDRAWN
@@ -55,13 +56,20 @@ class Decide:
         self._recent: dict[bytes, Entity] = {}
         self._moved = False
         """the state changed without touching an entity"""
+        self.again = rollout.Again()
+        self.largest = 0
+        """bytes of the largest entity record written by this process"""
 
     # ---- the engine's calls ----
 
     def load(self, store: Store) -> None:
         """Everything in memory from the store; what was left dirty is due once its transaction is over."""
         raw, context = store.state(), self.context
-        self.state = decode_state(raw) if raw is not None else PartitionState(rules=context.rules)
+        self.state = (
+            decode_state(raw)
+            if raw is not None
+            else PartitionState(rules=context.rules, reference_topic=context.references.topic_id)
+        )
         behind = self.pending.behind
         self.pending = Pending(context.linger_ms, context.withdraw_linger_ms, context.heard)
         self.pending.behind = behind
@@ -74,6 +82,20 @@ class Decide:
         self._recent.clear()  # a failed unit may have changed them
         for key in store.dirty():
             self._load_dirty(key, store.get(key))
+        self._roll_out(store)
+
+    def _roll_out(self, store: Store) -> None:
+        """Other rules, authority or mapping: every entity is decided again, paced. What is on the way is noted with
+        the first decision, so that no older worker decides here any more; that it is done with the last one: a
+        restart in between begins again, and skips nothing."""
+        own, state = self.context.rules, self.state
+        if not self.context.accept:
+            rollout.check(self.number, own, state.toward or state.rules)
+        if {state.rules, state.toward} <= {own, ""}:
+            self.again = rollout.Again()
+            return
+        self.again = rollout.Again(store)
+        state.toward, self._moved = own, True
 
     def _load_dirty(self, key: bytes, value: bytes | None) -> None:
         touch = decode_index(value).dirty if value is not None else None
@@ -86,11 +108,17 @@ class Decide:
 
     def reading(self, topic: str, behind: bool) -> None:
         """Whether more of a system's topic can be read at once: a transaction may go on there."""
-        system = topic.removeprefix(self.context.prefix).removeprefix("cdc.")
+        name = topic.removeprefix(self.context.prefix)
+        system = name.removeprefix("cdc.").removeprefix("claims.")
+        streams = (
+            [system]
+            if name.startswith("cdc.")
+            else [f"{system}#{number}" for number in range(self.context.partitions)]
+        )
         if behind:
-            self.pending.behind.add(system)
+            self.pending.behind.update(streams)
         else:
-            self.pending.behind.discard(system)
+            self.pending.behind.difference_update(streams)
 
     def decode(self, record: Any) -> tuple[bytes | None, Any]:
         """What a record says, by its topic."""
@@ -131,8 +159,18 @@ class Decide:
             self._moved = True
         items = [Item(key, proven) for key, proven in self.pending.due(now_ms, limit)]
         items += self.dependents.due(limit - len(items))
+        items += self._due_again(unit, limit - len(items))
         items += self.calendar.due(limit - len(items))
         self.prepare(unit, [item.key for item in items if item.key])
+        return items
+
+    def _due_again(self, unit: Unit, room: int) -> list[Item]:
+        """The next entities to decide under other rules; the last one is followed by the note that it is done."""
+        if not self.again.running or room <= 0:
+            return []
+        items = [Item(key, True, True) for key in self.again.take(unit.store, room)]
+        if not self.again.running:
+            items.append(Item(b"", True, True, rules=self.context.rules))
         return items
 
     def decide(self, unit: Unit, item: Item, now_ms: float) -> None:
@@ -148,6 +186,8 @@ class Decide:
             self._moved = True
         if entity is None or (item.sweep and entity.dirty is not None):
             return  # a dirty entity is decided when its own transaction is over
+        if item.anew and entity.sent.pop(REFERENCE, None) is not None:
+            unit.touched[item.key] = None
         before, decided_us = standing(entity), time.time_ns() // 1000
         try:
             decision = decide(entity, self._world(self.state.as_of), decided_us)
@@ -218,6 +258,7 @@ class Decide:
 
     def _close(self, unit: Unit, key: bytes, entity: Entity) -> None:
         value, dirty = core_entity.encode(entity), entity.dirty is not None
+        self.largest = max(self.largest, len(value))
         unit.outputs.append(self.address.entity(key, value))
         unit.batch.put_entity(key, value, dirty=dirty)
         if dirty:
@@ -227,7 +268,7 @@ class Decide:
 
     def next_ms(self, now_ms: float) -> float | None:
         """When to look again."""
-        if self.calendar.waiting or self.dependents.waiting:
+        if self.calendar.waiting or self.dependents.waiting or self.again.running:
             return now_ms
         times = (self.pending.next_ms(now_ms), self.snapshots.next_ms())
         return min((at for at in times if at is not None), default=None)

@@ -1,6 +1,6 @@
-"""Who must be decided again though nothing of its own changed: dependents of a reference, or all under other rules.
+"""Who must be decided again though nothing of its own changed: dependents of a changed reference.
 
-    references changed --reverse index of the store--> decisions to make <--every entity-- other rules
+    references changed --reverse index of the store--> decisions to make
 
 Paced: the handler takes as many as a unit holds. What is dealt with is marked in the partition's state with the last
 decision of it, so a crash in between only repeats decisions.
@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections import deque
 
+import structlog
+
 from streams.agents.context import Context, Item
 from streams.agents.state import PartitionState
+from streams.core.advance import REFERENCE_KINDS
 from streams.engine.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 class Dependents:
-    """The sweeps of one partition."""
+    """The dependents in one partition."""
 
     def __init__(self, context: Context, state: PartitionState, store: Store) -> None:
         self._context = context
@@ -24,11 +29,7 @@ class Dependents:
         self._store = store
         self._sequence = 0
         self._queue: deque[Item] = deque()
-        if state.rules != context.rules:
-            # Other rules, authority or mapping: every entity is decided again, paced by the sweep. The version is
-            # noted with the last of them: a restart in between begins again, and skips nothing.
-            self._queue.extend(Item(key, True, True) for key in store.entity_keys())
-            self._queue.append(Item(b"", True, True, rules=context.rules))
+        self._look_at_topic()
 
     @property
     def waiting(self) -> bool:
@@ -48,8 +49,26 @@ class Dependents:
             partition, offset = item.mark
             self._state.references[partition] = max(self._state.references.get(partition, -1), offset)
         if item.rules is not None:
-            self._state.rules = item.rules
-        return item.rules is not None
+            self._state.rules, self._state.toward = item.rules, ""
+        if item.topic:
+            self._state.reference_topic = item.topic
+        return item.rules is not None or bool(item.topic)
+
+    def _look_at_topic(self) -> None:
+        """A topic `reference` that was made anew knows nothing, and the offsets noted are another one's."""
+        known, now = self._state.reference_topic, self._context.references.topic_id
+        if known == now:
+            return
+        if known:
+            log.warning("references.anew", topic=now)
+            self._state.references = {}
+            for snapshot in self._state.snapshots.values():
+                snapshot.references_done = snapshot.done
+            keys = self._store.entity_keys()
+            mine = (key for key in keys if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS)
+            self._queue.extend(Item(key, True, True, anew=True) for key in mine)
+        # Noted with the last of them: a restart in between begins again.
+        self._queue.append(Item(b"", True, True, topic=now))
 
     def _find(self) -> None:
         self._sequence, changes = self._context.references.since(self._sequence)

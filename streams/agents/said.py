@@ -11,17 +11,21 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from streams.agents import control
 from streams.agents.context import Context
-from streams.core import witness
+from streams.agents.rekey import REKEYED_KINDS, REKEYED_SYSTEMS, local_key
+from streams.core import rekeyed, witness
 from streams.core.change import Change, Control, Decoded, Malformed, Position
+from streams.core.decode import Decoder
 
 log = structlog.get_logger(__name__)
 
 NPI_TOPIC = "claims.npi"
 WITNESS_TOPIC = "claims.witness"
 CLOCK_TOPIC = "clock"
+CLAIMS = "claims."
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -43,7 +47,7 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
         topic = record.topic.removeprefix(context.prefix)
         decoder = context.decoders.get(topic.removeprefix("cdc."))
         if decoder is not None:
-            return _named(decoder.decode(record.key, record.value, record.headers))
+            return _captured(decoder, topic.removeprefix("cdc."), record)
         return _beside_capture(topic, record)
     except Exception as error:  # a bug must neither lose the record nor stop the partition
         log.error("decide.decode_failed", topic=record.topic, offset=record.offset, error=error_name(error))
@@ -57,7 +61,20 @@ def _beside_capture(topic: str, record: Any) -> tuple[bytes | None, Any]:
         return _holder(record.value)
     if topic == WITNESS_TOPIC:
         return _named(witness.claim(record.key, record.value))
+    if topic.startswith(CLAIMS):
+        return _named(rekeyed.decode(record.key, record.value))
     return None, Malformed("change.topic_unknown", f"no mapping for topic {topic}")
+
+
+def _captured(decoder: Decoder, system: str, record: Any) -> tuple[bytes | None, Decoded]:
+    """A row under the id its system gave it: the master's, or one of the system's own."""
+    said = decoder.decode(record.key, record.value, record.headers)
+    if system not in REKEYED_SYSTEMS or isinstance(said, Control) or said.kind not in REKEYED_KINDS:
+        return _named(said)
+    if isinstance(said, Malformed):
+        local = replace(said, kind=f"{system}.{said.kind}")
+        return _named(local)
+    return local_key(said), said
 
 
 def _named(said: Decoded) -> tuple[bytes | None, Decoded]:

@@ -50,6 +50,10 @@ class PartitionState(Struct, array_like=True):
     """views that turned out to be of half a transaction"""
     ticked: str = ""
     """the newest date a tick of `clock` has named"""
+    toward: str = ""
+    """the version of rules, authority and mapping on the way to which entities are decided again; empty: none"""
+    reference_topic: str = ""
+    """Kafka's id of topic `reference`, of which `references` are offsets"""
     providers: int = -1
     """providers known here; -1: written by a version that didn't count them"""
     proposed: tuple[str, str] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,6 +130,35 @@ def _source_plans(plans: Any) -> str:
         lines += [f"           because {reason}" for reason in plan.reasons]
         lines += [f"           {key}: {now} -> {new}" for key, (now, new) in plan.settings.items()]
     return "\n".join(lines)
+
+
+@sources.command("backfill", epilog="Example: concord sources backfill credentialing.license --apply")
+def sources_backfill(
+    table: Annotated[str, typer.Argument(help="SYSTEM.TABLE, as the mapping names it.")],
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Do it; without, only say what would be read.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Who asks for it; the login name without one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Read every row of one table anew beside the stream: for a newly mapped column. Exit code 3 when capture can't."""
+
+    def work() -> Any:
+        from streams.operate import preparing
+
+        output.log_to_stderr()
+        who = by or getpass.getuser()
+        return preparing.backfill(configuration.load(), table, who, output.say, apply=apply)
+
+    output.answer("sources backfill", as_json, work, _backfilled)
+
+
+def _backfilled(found: Any) -> str:
+    head = f"{found.system} {found.table}: {len(found.columns)} columns of "
+    if found.applied:
+        return f"{head}{found.scanned:,} rows were read, signal {found.signal}"
+    rows = "an unknown number of" if found.rows is None else f"about {found.rows:,}"
+    return f"{head}{rows} rows would be read; --apply does it"
 
 
 @sources.command("status", epilog="Example: concord sources status --json")

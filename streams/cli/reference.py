@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
+from streams.cli.run import Supervised
 from streams.errors import ConcordError, InvalidInput
 
 app = typer.Typer(rich_markup_mode=None)
@@ -173,11 +174,14 @@ def _statement(said: Any) -> str:
 
 
 @reference.command(epilog="Example: concord reference follow")
-def follow() -> None:
+def follow(supervised: Supervised = True) -> None:
     """Tell what the witnesses say to whoever comes to hold an NPI, until told to stop."""
+    from streams.engine import supervisor
     from streams.operate import reference as operate
 
     output.log_to_stderr()
+    if supervised:
+        raise typer.Exit(supervisor.run(["reference", "follow", "--no-supervised"]))
     try:
         code = operate.follow(configuration.load())
     except ConcordError as error:

@@ -11,9 +11,14 @@ from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
 from streams.errors import ConcordError, InvalidInput
-from streams.settings import ADAPTED, need
+from streams.settings import need
+from streams.systems import ADAPTED
 
 app = typer.Typer(rich_markup_mode=None)
+
+Supervised = Annotated[
+    bool, typer.Option(help="Start the process again, with backoff, when it has to exit or was killed.")
+]
 
 
 @app.command(epilog="Example: concord worker --data-dir .concord/worker-1")
@@ -21,31 +26,50 @@ def worker(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where this worker keeps its stores; one folder a worker.")
     ] = None,
-    supervised: Annotated[
-        bool, typer.Option(help="Start the process again, with backoff, when it has to exit.")
-    ] = True,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Decide everybody again under this worker's files, also after newer ones (a roll-back) or edited "
+            "ones of the same version (while developing). No other worker may run meanwhile.",
+        ),
+    ] = False,
+    supervised: Supervised = True,
 ) -> None:
-    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 70 fenced by a successor."""
+    """Run a decide worker until it is told to stop. Exit codes: 0 stopped, 2 a wrong file, 70 fenced by a successor."""
     from streams.engine import supervisor
 
     output.log_to_stderr()
     if supervised:
-        folder = ["--data-dir", str(data_dir)] if data_dir else []
-        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *folder]))
+        options = [*(["--data-dir", str(data_dir)] if data_dir else []), *(["--accept"] if accept else [])]
+        raise typer.Exit(supervisor.run(["worker", "--no-supervised", *options]))
     from streams import app as worker_app
 
-    known = configuration.load()
-    if data_dir is not None:
-        known = known.model_copy(update={"data_dir": data_dir})
-    raise typer.Exit(worker_app.run(known))
+    try:
+        known = configuration.load()
+        if data_dir is not None:
+            known = known.model_copy(update={"data_dir": data_dir})
+        if accept:
+            known = known.model_copy(update={"accept": True})
+        code = worker_app.run(known)
+    except ConcordError as error:
+        # With its own exit code: the supervisor doesn't start again what a person must correct first.
+        output.refuse("worker", False, error)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: concord adapter directory")
-def adapter(system: Annotated[str, typer.Argument(help="directory, enrollment or billing")]) -> None:
-    """Apply a system's views to its database until told to stop."""
+def adapter(
+    system: Annotated[str, typer.Argument(help="directory, enrollment or billing")],
+    supervised: Supervised = True,
+) -> None:
+    """Apply a system's views to its database until told to stop. Exit codes: 0 stopped, 2 unknown, 3 no address."""
     from connectors import run as adapters
+    from streams.engine import supervisor
 
     output.log_to_stderr()
+    if supervised:
+        raise typer.Exit(supervisor.run(["adapter", system, "--no-supervised"]))
     try:
         if system not in ADAPTED:
             raise InvalidInput(

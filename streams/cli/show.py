@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.operate.explain import Explanation, Row, Value
+from streams.operate.rollout import Rollout
 from streams.operate.standing import Hop
 from streams.operate.status import Status
 from streams.operate.told import Origin, Sink, Told
@@ -34,6 +35,7 @@ def status_text(found: Status) -> str:
         lag = f"{_number(c.lag_bytes)} B of log"
         rows.append((f"capture {c.system}", c.state, lag, _seconds(c.lag_seconds), "", c.why))
     rows += [_hop_row("decide", found.decide), *(_hop_row(f"adapter {h.name}", h) for h in found.adapters)]
+    rows.append(_hop_row("reference follow", found.reference))
     return "\n".join([*table(rows, ""), "", *_inputs(found), *_counts(found), *found.notes])
 
 
@@ -60,6 +62,7 @@ def _counts(found: Status) -> Iterator[str]:
         yield f"clock     {c['ticked'] or 'no tick yet'}, {_number(c['due'])} entities due by date wait to be decided"
         yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
+        yield from _rollout(c["rollout"])
     for topic, outcomes in found.decide.outcomes.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
         verdict = "balanced" if outcomes.balanced else "NOT BALANCED"
@@ -81,6 +84,17 @@ def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"clock     STOPPED: {as_of} would withdraw {counts}; next: concord clock tick --as-of {as_of} --confirm"
     else:
         yield f"clock     {as_of} is proposed: {len(asked['answered'])} partitions have answered"
+
+
+def _rollout(found: Rollout) -> Iterator[str]:
+    if found.running:
+        yield f"rollout   {_number(found.done)} of {_number(found.total)} entities decided again"
+    for part in found.partitions if found.running else ():
+        if part.toward:
+            counted = f"{_number(part.done)} of {_number(part.total)}"
+            yield f"          partition {part.partition}: {counted}, to {part.toward}"
+    if found.why:
+        yield f"rollout   {found.why}"
 
 
 def _number(value: int | None) -> str:

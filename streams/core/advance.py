@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from streams.core import finding, gate, view
+from streams.core import edit, finding, gate, view
 from streams.core.authority import Authority
-from streams.core.change import Change, Malformed, Position
+from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
 from streams.core.entity import (
     APPLIED,
@@ -27,13 +27,17 @@ from streams.core.entity import (
     Step,
     Touch,
     aggregate,
+    confirm,
     encode_golden,
     golden,
     note_gap,
 )
 from streams.core.today import today
 
-__all__ = ["APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "miss"]
+__all__ = [
+    "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "hold",
+    "mark", "miss",
+]  # fmt: skip
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network"})
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
@@ -73,13 +77,23 @@ class Decision(Struct, frozen=True, gc=False):
     verdict: gate.Verdict
     """what holds for every sink"""
     sinks: gate.Verdicts
+    overruled: list[edit.Edit] = []
+    """edits answered now that are not taken over: their authors are told why"""
 
 
 def advance(entity: Entity, change: Change, received_us: int) -> str:
     """Aggregate one change and mark the entity dirty when it says something new. Returns the outcome."""
     outcome = aggregate(entity, change)
     if outcome == APPLIED:
-        _touch(entity, change, change.position, received_us)
+        mark(entity, change, received_us)
+    return outcome
+
+
+def hold(entity: Entity, said: Confirmation, received_us: int) -> str:
+    """A system holds a revision of the entity's view. Returns the outcome."""
+    outcome = confirm(entity, said)
+    if outcome == APPLIED:
+        mark(entity, said, received_us)
     return outcome
 
 
@@ -87,15 +101,17 @@ def miss(entity: Entity, malformed: Malformed, received_us: int) -> bool:
     """A change of one of the entity's rows was quarantined: dirty, so that its gap becomes a finding."""
     if not note_gap(entity, malformed):
         return False
-    _touch(entity, malformed, malformed.position or (0, 0, 0), received_us)
+    mark(entity, malformed, received_us)
     return True
 
 
-def _touch(entity: Entity, change: Change | Malformed, position: Position, received_us: int) -> None:
-    waits = change.initial or (entity.dirty is not None and entity.dirty.initial)
+def mark(entity: Entity, change: Change | Confirmation | Malformed, received_us: int) -> None:
+    """Dirty: to be decided once this change's transaction is over."""
+    initial = not isinstance(change, Confirmation) and change.initial
+    waits = initial or (entity.dirty is not None and entity.dirty.initial)
     entity.dirty = Touch(
         change.system,
-        position,
+        change.position or (0, 0, 0),
         change.txid,
         change.committed_us,
         change.captured_us,
@@ -111,7 +127,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     touch = entity.dirty
     position = touch.position if touch else (0, 0, 0)
     was_known = _was_known(entity)
-    found = {*finding.of_values(entity), *finding.identity(record)}
+    found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
     built: dict[str, view.View] = {}
     facts = None
     if record.root is not None:
@@ -122,18 +138,31 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
             found.update(finding.by_rules(facts))
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
+    fresh: list[edit.Edit] = []
+    again: set[str] = set()
+    if entity.confirmed or entity.proposals:
+        wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
+        edits = edit.standing(entity, wanted, world.authority)
+        fresh = edit.judge(entity, edits, world.as_of)
+        again = edit.asserted_again(fresh, entity)
+        edit.propose(entity, fresh, world.as_of)
+        edit.void(entity, record.root)
+        disputed = {*finding.of_edits(entity, edits)}
+        if disputed:
+            found |= disputed
+            sinks = gate.by_sink(record, found, verdict, sinks)
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
-    emissions = _emit(entity, record, built, sinks)
+    emissions = _emit(entity, record, built, sinks, again)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
     entity.due = next_date(record, world.as_of) or ""
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
-    return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks)
+    return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
 
 
 class _Looked:
@@ -161,9 +190,10 @@ def _was_known(entity: Entity) -> bool:
 
 
 def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts
+    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, again: set[str]
 ) -> list[Emission]:
-    """The views that differ from what each sink last got, all under one new revision; a sink on hold keeps its own."""
+    """The views that differ from what each sink last got or must be asserted again, all under one new revision; a
+    sink on hold keeps its own."""
     emissions: list[Emission] = []
     for sink, verdict in verdicts.items():
         if isinstance(verdict, gate.Hold):
@@ -172,7 +202,7 @@ def _emit(
         content = _content(record, built, sink, verdict)
         encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)
-        if last is not None and last.content == encoded:
+        if last is not None and last.content == encoded and sink not in again:
             continue
         if not emissions:
             entity.revision += 1

@@ -1,7 +1,7 @@
-"""Who may say what: the owner of each canonical field, compiled from `schemas/authority.toml`.
+"""Who may say what, and what becomes of everybody else's edit: compiled from `schemas/authority.toml`.
 
-Read by `entity.golden`. A golden value depends only on the claims its authority row admits (invariant 4).
-Today's only rule type is `source_of_truth`; the file names the others' places.
+Read by `entity.golden` (whose claims a value depends on: invariant 4) and by `edit` (what an edit of a non-owner
+comes to). Holds no value and looks at no claim.
 """
 
 from __future__ import annotations
@@ -10,27 +10,82 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+REVERT, PROPOSE, AUTO_ACCEPT, OBSERVE, CONFLICT, IGNORE = (
+    "revert", "propose", "auto_accept", "observe", "conflict", "ignore",
+)  # fmt: skip
+
+
+class Rule(Struct, frozen=True):
+    """What holds for one canonical field.
+
+    kind      the rule type: how several owners' words are combined (`combine`)
+    owners    the systems that have a say, in order of precedence
+    others    what becomes of an edit by a system that `policies` doesn't name
+    write     system -> may its adapter write it: always, never, if_not_claimant
+    source    section and row of the authority matrix
+    """
+
+    kind: str
+    owners: tuple[str, ...]
+    others: str = OBSERVE
+    policies: Mapping[str, str] = {}
+    write: Mapping[str, str] = {}
+    severity: str = "medium"
+    source: str = ""
+    public: bool = True
+
+    def policy(self, system: str) -> str:
+        """What becomes of an edit by this system, which doesn't own the field."""
+        return self.policies.get(system, self.others)
+
+
+Rules = Mapping[str, Mapping[str, Rule]]
+"""record -> field -> its rule"""
+
 
 class Authority(Struct, frozen=True):
     """Who owns what.
 
-    owners    record -> field -> the system whose claims are admitted
+    owners    record -> field -> the system whose claims are admitted first
     admitted  record -> system -> the fields it owns; None means every field of the record
     keepers   record -> the system that says which rows there are; others only add their fields to them
+    rules     record -> field -> all that holds for it
+    shared    the part of `rules` on which others than the record's keeper have a say
+    heard     record -> those others
     """
 
     version: int
     owners: Mapping[str, Mapping[str, str]]
     admitted: Mapping[str, Mapping[str, frozenset[str] | None]]
     keepers: Mapping[str, str]
+    rules: Rules = {}
+    shared: Rules = {}
+    heard: Mapping[str, tuple[str, ...]] = {}
 
 
-def compile_owners(
-    version: int, owners: Mapping[str, Mapping[str, str]], keepers: Mapping[str, str]
-) -> Authority:
-    """The authority of an owners table (record -> field -> system)."""
+def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) -> Authority:
+    """The authority of these rules."""
+    owners = {
+        record: {field: _first(rule, keepers[record]) for field, rule in fields.items()}
+        for record, fields in rules.items()
+    }
+    shared = {
+        record: {f: rule for f, rule in fields.items() if set(rule.owners) - {keepers[record]}}
+        for record, fields in rules.items()
+    }
+    heard = {
+        record: tuple(
+            sorted({owner for rule in fields.values() for owner in rule.owners} - {keepers[record]})
+        )
+        for record, fields in shared.items()
+    }
     admitted = {record: _admitted(fields) for record, fields in owners.items()}
-    return Authority(version, owners, admitted, keepers)
+    return Authority(version, owners, admitted, keepers, rules, shared, heard)
+
+
+def _first(rule: Rule, keeper: str) -> str:
+    """Whose claim stands where nobody else speaks; what the platform computes stands where its record is kept."""
+    return keeper if keeper in rule.owners or not rule.owners else rule.owners[0]
 
 
 def _admitted(fields: Mapping[str, str]) -> dict[str, frozenset[str] | None]:
@@ -38,6 +93,17 @@ def _admitted(fields: Mapping[str, str]) -> dict[str, frozenset[str] | None]:
     if len(systems) == 1:
         return {systems.pop(): None}
     return {system: frozenset(f for f, owner in fields.items() if owner == system) for system in systems}
+
+
+def compile_owners(
+    version: int, owners: Mapping[str, Mapping[str, str]], keepers: Mapping[str, str]
+) -> Authority:
+    """The authority of an owners table (record -> field -> system)."""
+    rules = {
+        record: {field: Rule("source_of_truth", (owner,)) for field, owner in fields.items()}
+        for record, fields in owners.items()
+    }
+    return compile_authority(version, rules, keepers)
 
 
 def owned_by(system: str, records: Mapping[str, list[str]], version: int = 0) -> Authority:

@@ -13,8 +13,12 @@ from msgspec import Struct
 
 from streams.core.canonical import Row
 
-Position = tuple[int, int, int]
-"""(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1)."""
+Position = tuple[int, ...]
+"""(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
+re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
+
+CAPTURED = -1
+"""The origin of what stands as captured, under the key its system gave it."""
 
 Values = dict[str, Any]
 """Canonical field -> value, where only some fields of a row are meant."""
@@ -45,6 +49,30 @@ class Change(Struct, frozen=True, gc=False):
     """The table is a log (claims, denials, events): not aggregated row by row."""
     unavailable: tuple[str, ...] = ()
     beside: Mapping[str, Any] = {}
+    origin: int = CAPTURED
+    """the partition a re-keyed row was read from"""
+
+
+class Confirmation(Struct, frozen=True, gc=False):
+    """A row of `concord_applied`: the system holds this revision since the transaction `txid`, whose rows of the
+    entity are the platform's own write and never an edit (invariant 8).
+
+    local_id   the system's own id of the entity
+    view_hash  of the view the adapter applied
+    """
+
+    system: str
+    kind: str
+    entity_id: str
+    local_id: str
+    revision: int
+    view_hash: str
+    position: Position
+    read: bool
+    txid: int
+    committed_us: int
+    captured_us: int
+    origin: int = CAPTURED
 
 
 class Control(Struct, frozen=True):
@@ -74,4 +102,4 @@ class Malformed(Struct, frozen=True):
     captured_us: int = 0
 
 
-Decoded = Change | Control | Malformed
+Decoded = Change | Confirmation | Control | Malformed

@@ -13,11 +13,14 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from streams.core.change import Change, Control, Decoded, Malformed, Position
+from streams.core.change import Change, Confirmation, Control, Decoded, Malformed, Position
 from streams.core.columns import PLACEHOLDER, OutOfRange, Table, TableDecoder
 
-CONTROL_TABLES = frozenset({"concord_applied", "concord_pending", "concord_request"})
-"""The platform's own tables in a system: confirmations, not provider data."""
+CONTROL_TABLES = frozenset({"concord_pending", "concord_request"})
+"""The platform's own tables in a system: its adapter's books, not provider data."""
+
+APPLIED_TABLE = "concord_applied"
+"""What an adapter wrote last, the first row of each of its transactions."""
 
 MAX_ROW_BYTES = 2 * 1024 * 1024
 """Larger rows are quarantined: an entity must stay well under the topics' message limit."""
@@ -46,6 +49,17 @@ class Envelope(Struct, frozen=True, gc=False):
     ts_us: int | None = None
 
 
+class AppliedRow(Struct, frozen=True, gc=False):
+    """A row of concord_applied."""
+
+    kind: str
+    entity_id: str
+    local_id: str
+    revision: int
+    view_hash: str = ""
+
+
+_decode_applied = msgspec.json.Decoder(AppliedRow).decode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _READ = "r"
@@ -91,6 +105,8 @@ class Decoder:
         source = envelope.source
         decoder = self._tables.get(source.table)
         if decoder is None:
+            if source.table == APPLIED_TABLE:
+                return self._applied(key, headers, envelope)
             if source.table in CONTROL_TABLES:
                 return Control(self.system, source.table)
             return Malformed(
@@ -119,6 +135,33 @@ class Decoder:
                 entity_id,
             )
         return self._row(decoder, entity_id, value, envelope, position)
+
+    def _applied(
+        self, key: bytes | None, headers: Iterable[tuple[str, bytes]], envelope: Envelope
+    ) -> Decoded:
+        if envelope.op in (_DELETE, _TRUNCATE):
+            return Control(self.system, APPLIED_TABLE)  # forgotten by hand: what was confirmed stays so
+        source = envelope.source
+        try:
+            position = _position(headers, source, read=envelope.op == _READ)
+            row = _decode_applied(envelope.after)
+        except (ValueError, TypeError, AttributeError, msgspec.DecodeError):
+            return Malformed("change.type_wrong", f"{APPLIED_TABLE}: a column is missing or of a wrong type")
+        if _text(key) != row.local_id:
+            return Malformed("change.key_mismatch", f"{APPLIED_TABLE}: the key is not the row's local_id")
+        return Confirmation(
+            self.system,
+            row.kind,
+            row.entity_id,
+            row.local_id,
+            row.revision,
+            row.view_hash,
+            position,
+            envelope.op == _READ,
+            source.txId or 0,
+            source.ts_us or 0,
+            envelope.ts_us or 0,
+        )
 
     def _row(
         self, decoder: TableDecoder, entity_id: str, value: bytes, envelope: Envelope, position: Position

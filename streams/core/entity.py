@@ -22,7 +22,8 @@ from msgspec.structs import replace
 from streams.core.authority import Authority
 from streams.core.canonical import DECODE, RECORDS, Row
 from streams.core.canonical import encode as encode_row
-from streams.core.change import Change, Malformed, Position, Values
+from streams.core.change import CAPTURED, Change, Confirmation, Malformed, Position, Values
+from streams.core.combine import combine
 from streams.core.formats import KEPT, covers_no_day, kept_fields, refused_fields
 
 APPLIED = "applied"
@@ -37,7 +38,8 @@ class Claim(Struct, array_like=True, gc=False):
     """What one system says of one row.
 
     held     the last image of the row, encoded, whoever wrote it: parity and verification read it; NIL = deleted
-    claimed  the last values the system's own users wrote, where they differ from `held`: authority reads it
+    claimed  the last values the system's own users wrote, where they differ from `held` (None = they never wrote
+             one): authority reads it
     refused  fields whose claimed value failed its own check -> the last value that passed (None = none yet)
     gaps     fields whose value was never delivered (unchanged TOAST with nothing to keep)
     beside   `record.field` -> value: what the row says of other records
@@ -72,6 +74,58 @@ class Claim(Struct, array_like=True, gc=False):
         if image is None or not (self.claimed or self.refused):
             return image
         return replace(image, **{**self.claimed, **self.refused})
+
+
+class Confirmed(Struct, array_like=True, gc=False):
+    """What a system is known to hold: the revision its adapter applied last, and the transaction it did that in."""
+
+    revision: int
+    position: Position
+    txid: int
+    committed_us: int
+    local_id: str = ""
+    view_hash: str = ""
+
+
+class Link(Struct, array_like=True, gc=False):
+    """Whose rows the rows of a system's own id are: the master's id (empty: nobody's yet), how often that was said
+    anew, and whose view the adapter wrote to them last."""
+
+    entity_id: str = ""
+    number: int = 0
+    applied: str = ""
+
+
+class Judged(Struct, array_like=True, gc=False):
+    """A non-owner's edit that was judged: where it stood, what became of it, and how often that day."""
+
+    position: Position
+    policy: str
+    day: str
+    times: int
+
+
+class Proposal(Struct, array_like=True, gc=False):
+    """What a non-owner would have the owner say, until it is ruled on, comes true or is made moot.
+
+    against   the value it was made against: another one voids it
+    day       the date it was opened on
+    """
+
+    id: str
+    system: str
+    record: str
+    row_id: str
+    field: str
+    value: Any
+    against: Any
+    position: Position
+    day: str
+
+    @property
+    def subject(self) -> str:
+        """`system/record/row/field`"""
+        return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
 NIL = Raw(b"\xc0")
@@ -159,10 +213,16 @@ class Entity(Struct, array_like=True, gc=False):
     """the NPI last announced on claims.npi"""
     accepted: dict[str, str] = {}
     """guarded field -> value once accepted"""
-    proposals: list[Any] = []
+    proposals: list[Proposal] = []
     """open proposals of non-owners"""
     due: str = ""
     """the date on which time alone may change something, as of the last decision; empty: never"""
+    confirmed: dict[str, Confirmed] = {}
+    """system -> what it holds"""
+    judged: dict[str, Judged] = {}
+    """'system/record/row/field' -> what became of the edit"""
+    link: Link | None = None
+    """of rows under a system's own id: the entity they belong to"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -231,8 +291,32 @@ def aggregate(entity: Entity, change: Change) -> str:
     return APPLIED
 
 
+def confirm(entity: Entity, said: Confirmation) -> str:
+    """The system holds a revision: `applied`, or `superseded` when a newer confirmation is known."""
+    known = entity.confirmed.get(said.system)
+    if known is not None and said.position <= known.position:
+        return SUPERSEDED
+    # What a snapshot reads says which revision is held, not which transaction wrote the rows.
+    txid = 0 if said.read else said.txid
+    entity.confirmed[said.system] = Confirmed(
+        said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash
+    )
+    return APPLIED
+
+
+def _is_own(entity: Entity, change: Change) -> bool:
+    """Whether the platform wrote the row itself: in the transaction of its last confirmation (invariant 8)."""
+    known = entity.confirmed.get(change.system)
+    return known is not None and known.txid == change.txid and not change.read
+
+
 def _same(before: Claim, after: Claim) -> bool:
-    return before.held == after.held and before.gaps == after.gaps and before.beside == after.beside
+    return (
+        before.held == after.held
+        and before.gaps == after.gaps
+        and before.beside == after.beside
+        and before.claimed == after.claimed
+    )
 
 
 def note_gap(entity: Entity, malformed: Malformed) -> bool:
@@ -257,18 +341,35 @@ def _next_claim(entity: Entity, before: Claim | None, change: Change) -> Claim:
     held, gaps = _merge(entity, before, change) if change.unavailable else (change.values, _NONE)
     if not gaps:
         _close_gap(entity, change)
-    refused = _refused(change.record, held, before)
-    # Every captured row of credentialing is its users' own write: what it holds is what it claims.
+    own = bool(entity.confirmed) and _is_own(entity, change)
     return Claim(
         change.position,
         change.txid,
         change.committed_us,
         Raw(encode_row(held)),
-        {},
-        refused,
+        _claimed(change.record, held, before, own) if own or (before is not None and before.claimed) else {},
+        {} if own else _refused(change, held, before),
         gaps,
         dict(change.beside) if change.beside else {},
     )
+
+
+def _claimed(record: str, held: Row, before: Claim | None, own: bool) -> Values:
+    """What its users say where they hold something else: their write says what it holds, ours changes no claim."""
+    if own:
+        said = before.claims(record) if before is not None else None
+        return {
+            field: value
+            for field in held.__struct_fields__
+            if (value := getattr(said, field, None)) != getattr(held, field)
+        }
+    assert before is not None
+    was = before.image(record)
+    return {
+        field: value
+        for field, value in before.claimed.items()
+        if was is not None and getattr(was, field) == getattr(held, field)
+    }
 
 
 _NONE: list[str] = []
@@ -293,12 +394,15 @@ def _close_gap(entity: Entity, change: Change) -> None:
             entity.gaps.pop(change.record, None)
 
 
-def _refused(record: str, held: Row, before: Claim | None) -> Values:
+def _refused(change: Change, held: Row, before: Claim | None) -> Values:
+    record = change.record
     failing = refused_fields(record, held)
-    if not failing and record not in KEPT:
+    guarded = record in KEPT and change.origin == CAPTURED  # whose identity it is says the master alone
+    if not failing and not guarded:
         return {}
     good = before.row(record) if before is not None else None
-    failing += [field for field in kept_fields(record, held, good) if field not in failing]
+    if guarded:
+        failing += [field for field in kept_fields(record, held, good) if field not in failing]
     return {field: getattr(good, field, None) for field in failing}
 
 
@@ -340,13 +444,39 @@ def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | Non
 def _with_fields(
     rows: dict[str, Row], record: str, keeper: str, entity: Entity, authority: Authority
 ) -> dict[str, Row]:
-    """What others own of rows that their keeper says exist: a deleted row is not kept alive by them."""
-    for system in sorted(entity.claims.keys() - {keeper}):
-        fields = authority.admitted.get(record, _NOTHING).get(system)
-        for row_id, row in _rows(record, entity.claims[system].get(record, _NOTHING), None).items():
-            if fields is not None and row_id in rows:
-                rows[row_id] = replace(rows[row_id], **{f: getattr(row, f) for f in fields})
-    return rows
+    """What others say of rows that their keeper says exist: a deleted row is not kept alive by them."""
+    heard = authority.heard.get(record, _NOTHING)
+    theirs = {
+        system: _rows(record, entity.claims[system].get(record, _NOTHING), None)
+        for system in heard
+        if system in entity.claims
+    }
+    if not any(theirs.values()):
+        return rows
+    theirs[keeper] = rows
+    return {
+        row_id: replace(row, **_said(record, _counterparts(entity, record, row_id, theirs), authority))
+        for row_id, row in rows.items()
+    }
+
+
+def _counterparts(
+    entity: Entity, record: str, row_id: str, theirs: Mapping[str, Mapping[str, Row]]
+) -> dict[str, Row]:
+    """Each system's row of the same thing. Ids differ between systems, but an entity has one row of its own; of two
+    that claim to be it the smaller id speaks (a finding says that there are two)."""
+    if record == entity.kind:
+        return {system: rows[min(rows)] for system, rows in theirs.items() if rows}
+    return {system: rows[row_id] for system, rows in theirs.items() if row_id in rows}
+
+
+def _said(record: str, rows: Mapping[str, Row], authority: Authority) -> Values:
+    """The fields on which anybody but the keeper has a say, by the rule of each."""
+    return {
+        field: combine(rule.kind, field, [(s, getattr(rows[s], field)) for s in rule.owners if s in rows])
+        for field, rule in authority.shared[record].items()
+        if any(system in rows for system in rule.owners)
+    }
 
 
 _NOTHING: dict[str, Any] = {}
@@ -363,6 +493,8 @@ class Standing(Struct, frozen=True, gc=False):
     depends: list[str]
     announced: str | None
     due: str
+    judged: dict[str, Judged]
+    proposals: list[Proposal]
 
 
 def standing(entity: Entity) -> Standing:
@@ -376,6 +508,8 @@ def standing(entity: Entity) -> Standing:
         entity.depends,
         entity.announced,
         entity.due,
+        entity.judged,
+        entity.proposals,
     )
 
 

@@ -8,12 +8,13 @@ rules/book.py, days in deadline.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from streams.core import deadline
 from streams.core.change import Position
+from streams.core.edit import Edit
 from streams.core.entity import Claim, Entity, Evidence, Golden, Open
 from streams.core.formats import refusal_code
 from streams.core.rules import book
@@ -51,6 +52,8 @@ def of_values(entity: Entity) -> Iterator[Found]:
     """What single values give: refused ones, and those that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
+    if _size(entity) > LARGE_BYTES:
+        yield Found("entity.too_large", entity.kind)
     for record, row_id, claim in _troubled(entity):
         for field in claim.gaps:
             yield Found("capture.gap", f"{record}/{row_id}/{field}")
@@ -59,6 +62,20 @@ def of_values(entity: Entity) -> Iterator[Found]:
         if now is not None:
             for field in claim.refused:
                 yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
+
+
+LARGE_BYTES = 1024 * 1024
+"""Mostly an entity has 10 to 50 kB; every change of it is written, restored and held in memory whole."""
+
+
+def _size(entity: Entity) -> int:
+    """Bytes of the rows that systems hold of it: nearly all of its record."""
+    return sum(
+        len(claim.held)
+        for tables in entity.claims.values()
+        for rows in tables.values()
+        for claim in rows.values()
+    )
 
 
 def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
@@ -70,6 +87,39 @@ def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
         if claim.refused or claim.gaps
     ]
 
+
+def of_links(entity: Entity) -> Iterator[Found]:
+    """What is wrong between an entity and its counterparts in other systems."""
+    if "." in entity.kind:
+        system, _, kind = entity.kind.partition(".")
+        rows = entity.claims.get(system, {}).get(kind, {})
+        if (entity.link is None or not entity.link.entity_id) and any(
+            not claim.is_deleted for claim in rows.values()
+        ):
+            yield Found("identity.unlinked", entity.kind)
+        return
+    if entity.kind == "npi":
+        holders = entity.claims.get("platform", {}).get("holder", {})
+        if len([1 for i, c in holders.items() if not c.is_deleted and i.startswith("provider/")]) > 1:
+            yield Found("identity.npi_shared", "npi")
+        return
+    for system, tables in entity.claims.items():
+        roots = tables.get(entity.kind, {})
+        if len(roots) > 1 and len([1 for claim in roots.values() if not claim.is_deleted]) > 1:
+            yield Found("identity.linked_twice", f"{system}/{entity.kind}")
+
+
+def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
+    """What systems hold against their view, by what became of it, and what waits for a ruling."""
+    for edit in edits:
+        code = _OF_POLICY.get(entity.judged[edit.subject].policy)
+        if code is not None:
+            yield Found(code, edit.subject)
+    for proposal in entity.proposals:
+        yield Found("edit.proposed", proposal.subject)
+
+
+_OF_POLICY = {"revert": "edit.reverted", "conflict": "edit.conflict", "altered": "target.altered"}
 
 _NAME = {"provider": "last_name", "organization": "legal_name", "location": "name"}
 _NEEDS_NPI = frozenset({"provider"})

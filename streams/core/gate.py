@@ -64,7 +64,7 @@ def judge(golden: Golden, found: Collection[Found], *, was_known: bool, sink: st
 
 
 def _by_findings(found: Collection[Found], sink: str) -> Verdict:
-    codes = sorted({f.code for f in found})
+    codes = sorted({f.code for f in found if not CODES[f.code].local or f.subject.startswith(f"{sink}/")})
     effects = {code: CODES[code].effect_on(sink) for code in codes}
     for code in codes:
         if effects[code] == WITHDRAW:

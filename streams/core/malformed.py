@@ -23,6 +23,8 @@ REASONS: dict[str, Reason] = {
     "change.envelope_unknown": Reason("JSON, but no Debezium envelope, or its row image is no object", "check the connector's converters and transforms"),
     "change.operation_unknown": Reason("the operation is none of create, update, delete, read, truncate", "check the connector's version"),
     "change.topic_unknown": Reason("no mapping belongs to the topic", "add the system's mapping, or unsubscribe"),
+    "claim.undecodable": Reason("not a claim of the rekey hop", "report it: only the platform writes there"),
+    "claim.record_unknown": Reason("a re-keyed row of no known record", "report it: only the platform writes there"),
     "change.table_unknown": Reason("the table is in no mapping", "map the table or take it out of the capture"),
     "change.truncated": Reason("the table was truncated at its source; its rows stay as they were", "re-snapshot the table"),
     "change.key_missing": Reason("a row without key", "check message.key.columns of the connector"),

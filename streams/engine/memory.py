@@ -66,9 +66,10 @@ class MemoryProducer:
 class MemoryReferences(References):
     """References that are told what topic `reference` holds instead of reading it."""
 
-    def __init__(self, partitions: int = 1) -> None:
+    def __init__(self, partitions: int = 1, topic_id: str = "memory") -> None:
         super().__init__("", "reference", partitions)
         self._offset = 0
+        self.topic_id = topic_id
         self.ready.set()
 
     def hear(self, outputs: Iterable[Output]) -> None:

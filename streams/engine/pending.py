@@ -28,14 +28,14 @@ class Heard:
     """
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[tuple[int, int], float]] = {}
+        self._last: dict[str, tuple[tuple[int, ...], float]] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call back whenever a newer transaction is heard for the first time."""
         self._listeners.append(callback)
 
-    def note(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
+    def note(self, system: str, prior: tuple[int, ...], now_ms: float) -> None:
         """A streamed record of this transaction arrived."""
         known = self._last.get(system)
         if known is None or prior >= known[0]:
@@ -44,12 +44,12 @@ class Heard:
             for callback in self._listeners:
                 callback()
 
-    def last_ms(self, system: str, prior: tuple[int, int], otherwise: float) -> float:
+    def last_ms(self, system: str, prior: tuple[int, ...], otherwise: float) -> float:
         """When this transaction was last heard anywhere; `otherwise` when another one is newer."""
         known = self._last.get(system)
         return max(known[1], otherwise) if known is not None and known[0] == prior else otherwise
 
-    def is_newer(self, system: str, prior: tuple[int, int]) -> bool:
+    def is_newer(self, system: str, prior: tuple[int, ...]) -> bool:
         """Whether a newer transaction was heard in any partition."""
         known = self._last.get(system)
         return known is not None and known[0] > prior
@@ -60,7 +60,7 @@ class Transaction:
 
     __slots__ = ("last_ms", "newer_ms", "prior", "touched")
 
-    def __init__(self, prior: tuple[int, int], now_ms: float | None) -> None:
+    def __init__(self, prior: tuple[int, ...], now_ms: float | None) -> None:
         self.prior = prior
         self.last_ms = now_ms
         """when a record of it was last heard; None after a restart, until somebody looks"""
@@ -94,12 +94,12 @@ class Pending:
         self._released: deque[bytes] = deque()
         self.late = 0
         """entities touched by a transaction that was thought to be over: views of half a transaction"""
-        self._lingered: dict[str, tuple[tuple[int, int], set[bytes]]] = {}
+        self._lingered: dict[str, tuple[tuple[int, ...], set[bytes]]] = {}
         self._since: dict[bytes, float] = {}
         """key -> when it was touched first since its last decision, oldest first"""
         self._now_ms = 0.0
 
-    def observe(self, system: str, prior: tuple[int, int], now_ms: float) -> None:
+    def observe(self, system: str, prior: tuple[int, ...], now_ms: float) -> None:
         """A streamed record of this transaction arrived, whatever it touched."""
         self._now_ms = now_ms
         self._heard.note(system, prior, now_ms)
@@ -112,7 +112,7 @@ class Pending:
         elif prior == current.prior:
             current.last_ms = now_ms
 
-    def touch(self, system: str, prior: tuple[int, int], key: bytes) -> None:
+    def touch(self, system: str, prior: tuple[int, ...], key: bytes) -> None:
         """The transaction made this entity dirty; call after `observe`."""
         current = self._open[system]
         if prior < current.prior:
@@ -136,7 +136,7 @@ class Pending:
         """Entities that wait for this system's snapshot-complete."""
         return list(self._snapshot.get(system, ()))
 
-    def reopen(self, system: str, prior: tuple[int, int], key: bytes) -> None:
+    def reopen(self, system: str, prior: tuple[int, ...], key: bytes) -> None:
         """After a restart: left dirty by this transaction, which may go on if it is the newest of all."""
         current = self._open.get(system)
         if current is None or prior > current.prior:

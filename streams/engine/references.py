@@ -11,9 +11,13 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.core.entity import Golden, decode_golden
+from streams.engine.topic import topic_id
+
+log = structlog.get_logger(__name__)
 
 DONE = "done/"
 _BATCH = 500
@@ -41,6 +45,8 @@ class References:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.ready = asyncio.Event()
+        self.topic_id = ""
+        """set before `ready`: offsets of a topic made anew are another one's"""
 
     def get(self, kind: str, entity_id: str) -> Golden | None:
         """The golden record of a reference, or None while it is unknown."""
@@ -90,6 +96,7 @@ class References:
                 "enable.partition.eof": True,
             }
         )
+        self._identify()
         ends = dict.fromkeys(range(self._partitions), False)
         consumer.assign([TopicPartition(self._topic, p, 0) for p in ends])
         try:
@@ -106,6 +113,15 @@ class References:
             pass  # the event loop closed while the process stops
         finally:
             consumer.close()
+
+    def _identify(self) -> None:
+        """Which topic it is; asked until the broker answers."""
+        while not self.topic_id and not self._stop.wait(_POLL_SECONDS):
+            try:
+                self.topic_id = topic_id(self._bootstrap, self._topic)
+            except KafkaException as error:
+                log.warning("references.unknown_topic", topic=self._topic, error=str(error.args[0]))
+                self._stop.wait(1.0)
 
     def _take(self, records: list[Message], at_end: bool) -> None:
         for record in records:

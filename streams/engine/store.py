@@ -170,9 +170,9 @@ class Store:
         """How many are due by time alone up to and with that date."""
         return sum(1 for _ in self._range(TIMED, TIMED + until.encode() + _BEHIND_KEYS))
 
-    def entity_keys(self) -> Iterator[bytes]:
-        """Keys of every entity."""
-        return self._suffixes(ENTITY)
+    def entity_keys(self, after: bytes = b"") -> Iterator[bytes]:
+        """Keys of every entity, in order; those behind `after`."""
+        return self._suffixes(ENTITY, after)
 
     def state(self) -> bytes | None:
         """The partition's own state."""
@@ -197,9 +197,10 @@ class Store:
         self._db.flush()
         self._db.close()
 
-    def _suffixes(self, prefix: bytes) -> Iterator[bytes]:
+    def _suffixes(self, prefix: bytes, after: bytes = b"") -> Iterator[bytes]:
         cut = len(prefix)
-        for key in self._range(prefix, prefix[:-1] + bytes([prefix[-1] + 1])):
+        start = prefix + after + b"\0" if after else prefix
+        for key in self._range(start, prefix[:-1] + bytes([prefix[-1] + 1])):
             yield key[cut:]
 
     def _range(self, start: bytes, end: bytes) -> Iterator[bytes]:

@@ -11,18 +11,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import structlog
-from confluent_kafka import TopicCollection
-from confluent_kafka.admin import AdminClient
 
 from streams.engine.partition import BACKOFF_SECONDS, Handler, Partition
 from streams.engine.producer import Fenced, TransactionalProducer
 from streams.engine.references import References
 from streams.engine.restore import Restored, Restorer
 from streams.engine.store import Shared, Store, destroy
+from streams.engine.topic import topic_id
 from streams.engine.transport import Gap
+from streams.errors import InvalidInput
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +99,8 @@ class Partitions:
                 partition = await asyncio.to_thread(self._build, number)
             except Fenced as error:
                 await die(str(error))
+            except InvalidInput as error:
+                refuse(error)
             except Exception as error:
                 log.warning(
                     "partition.open_failed", partition=number, error=f"{type(error).__name__}: {error}"
@@ -124,11 +126,9 @@ class Partitions:
         stores: list[Store] = []
         try:
             producer.init()
-            topic_id = self._topic_id = self._topic_id or entity_topic_id(
-                places.bootstrap, places.entity_topic
-            )
-            store = self._restore(number, topic_id, stores)
-            return Partition(number, store, producer, self._handler(number), topic_id, die)
+            known = self._topic_id = self._topic_id or topic_id(places.bootstrap, places.entity_topic)
+            store = self._restore(number, known, stores)
+            return Partition(number, store, producer, self._handler(number), known, die)
         except BaseException:
             # Whatever is left open here would keep the next attempt from opening it.
             for store in stores[-1:]:
@@ -136,7 +136,7 @@ class Partitions:
             producer.close()
             raise
 
-    def _restore(self, number: int, topic_id: str, stores: list[Store]) -> Store:
+    def _restore(self, number: int, known: str, stores: list[Store]) -> Store:
         """The restored store, the last of `stores`: the one that is open."""
         places, path = self._places, self._places.data_dir / str(number)
         stores.append(Store(path, self._shared))
@@ -147,7 +147,7 @@ class Partitions:
             stores.append(Store(path, self._shared))
             return stores[-1]
 
-        restorer = Restorer(places.bootstrap, places.entity_topic, topic_id, number, KEEP_MS)
+        restorer = Restorer(places.bootstrap, places.entity_topic, known, number, KEEP_MS)
         store, self.restored[number] = restorer.run(stores[-1], empty)
         return store
 
@@ -161,14 +161,14 @@ class Partitions:
         return self.open.get(number)
 
 
-def entity_topic_id(bootstrap: str, topic: str) -> str:
-    """Kafka's id of the topic: a topic made anew under the same name is another one."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    described: Any = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
-    return str(described.topic_id)
-
-
 async def die(reason: str) -> None:
     """Leave without committing anything; the supervisor starts the process again."""
     log.critical("worker.fenced", reason=reason)
     os._exit(EXIT_FENCED)
+
+
+def refuse(error: InvalidInput) -> NoReturn:
+    """Leave without committing anything, and for good: trying again cannot help, so the supervisor doesn't. The
+    partitions go to the workers that are left."""
+    log.error("worker.refused", code=error.code, reason=error.message, next_step=error.next_step)
+    os._exit(error.exit_code)

@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 
-from streams.settings import ADAPTED, Settings
+from streams.settings import Settings
+from streams.systems import ADAPTED
 
 _APPLIED = "select local_id, revision, extract(epoch from applied_at) * 1e6 from concord_applied"
 _WAITS = "select revision, waits_for from concord_pending"

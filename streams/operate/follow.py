@@ -22,7 +22,8 @@ from connectors.wire import HEAD, reader_schema
 from streams.operate import reading
 from streams.operate.applied import target
 from streams.operate.masking import mask, restricted_paths
-from streams.settings import ADAPTED, Settings, need
+from streams.settings import Settings, need
+from streams.systems import ADAPTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from msgspec import to_builtins
 
 from connectors.sink import KINDS
 from streams.agents.proposal import asked
-from streams.operate import reading
+from streams.operate import reading, rollout
 from streams.operate.announced import Answer
 from streams.operate.applied import deferred, target
 from streams.operate.find import last_state
@@ -25,6 +25,7 @@ from streams.operate.standing import Hop, Input, balance, hop, judge_input, rate
 from streams.settings import Settings
 
 NO_WORKER = "no worker answers: concord up, or concord worker"
+NO_FOLLOWER = "no follower answers: concord up, or concord reference follow"
 NO_ADAPTER = "no adapter answers: concord up, or concord adapter "
 
 
@@ -74,6 +75,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
+        "rollout": rollout.progress(rows),
     }
 
 
@@ -106,6 +108,9 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "due": None,
         "ticked": state.ticked,
         "asked": to_builtins(asked(state)),
+        "rules": state.rules,
+        "toward": state.toward,
+        "again": None,
         "decided": state.decided,
         "emitted": state.emitted,
         "late": state.late,
@@ -190,6 +195,25 @@ def _adapter_counters(settings: Settings, system: str, answers: Iterable[Answer]
         "deferred": deferred(settings, system),
         "circuit": sorted(circuits),
     }
+
+
+# ---- reference ----
+
+
+def reference_hop(settings: Settings, after: Sample) -> Hop:
+    """Who tells what the witnesses say to new holders of an NPI; without one, nobody is told before the next load."""
+    answers = [a for a in after.answers if a.party.role == "witness"]
+    faults = [a.status["circuit"]["fault"]["message"] for a in answers if a.status["circuit"].get("fault")]
+    topic = settings.topic("claims.npi")
+    places = [(topic, number) for number in range(settings.partitions)]
+    why = faults[0] if faults else "" if answers else NO_FOLLOWER
+    stopped = {} if answers else dict.fromkeys(range(settings.partitions), why)
+    inputs = _inputs(settings, _adapter_positions(answers), {}, stopped, places)
+    told: Counter[str] = Counter()
+    for answer in answers:
+        told.update(answer.status["told"])
+    processes = [f"{a.party.key} pid {a.party.pid} {a.party.url}" for a in answers]
+    return hop("reference", inputs, processes, why=why, counters=dict(told))
 
 
 # ---- inputs ----

@@ -14,7 +14,8 @@ import psycopg
 from streams.core.rules.book import CODES
 from streams.core.rules.rule import HOLD, WITHDRAW
 from streams.operate.findings import read_open
-from streams.settings import ADAPTED, Settings, need
+from streams.settings import Settings, need
+from streams.systems import ADAPTED
 
 MASTER = "credentialing"
 PEOPLE: Mapping[str, tuple[str, str]] = {

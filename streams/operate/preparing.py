@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka.admin import AdminClient
 
+from connectors import backfill as backfilling
 from connectors import sources
 from connectors import systems as reference_systems
+from connectors.backfill import Backfill
 from connectors.connect import Connect
 from connectors.mapping_check import Problem, check
 from connectors.source import Names
@@ -20,7 +22,8 @@ from schemas import registry
 from schemas.catalog import load_catalog, load_mapping
 from streams import topics
 from streams.errors import InvalidInput
-from streams.settings import SYSTEMS, Settings, need
+from streams.settings import Settings, need
+from streams.systems import SYSTEMS
 
 Say = Callable[[str], None]
 
@@ -60,6 +63,16 @@ def apply_sources(
     wanted = chosen_sources(settings, names)
     with connect(settings) as client:
         return sources.apply(client, settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch)
+
+
+def backfill(settings: Settings, name: str, by: str, say: Say, *, apply: bool) -> Backfill:
+    """Read one table (`system.table`) anew, or say what would be read."""
+    system, _, table = name.partition(".")
+    [source] = chosen_sources(settings, [system])
+    with connect(settings) as client:
+        if not apply:
+            return backfilling.plan(client, settings.kafka, source, table)
+        return backfilling.apply(client, settings.kafka, source, table, by, say)
 
 
 def status_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.Status]:

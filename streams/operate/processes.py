@@ -24,7 +24,8 @@ from streams import settings as configuration
 from streams.errors import ConcordError, EnvironmentFault, Unavailable
 from streams.operate import announced, preparing
 from streams.operate.preparing import Say
-from streams.settings import ADAPTED, Settings
+from streams.settings import Settings
+from streams.systems import ADAPTED
 
 READY_WITHIN = 120.0
 STOP_WITHIN = 20.0
@@ -69,10 +70,13 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker and the adapters."""
+    """The worker, the adapters and who tells what the witnesses say. On a stack of its own the worker is the only
+    one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
+    alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTED]
-    return [Part("worker", ("worker", "--data-dir", str(data))), *adapters]
+    worker = Part("worker", ("worker", "--data-dir", str(data), *alone))
+    return [worker, *adapters, Part("reference", ("reference", "follow"))]
 
 
 def up(say: Say) -> Settings:
@@ -81,7 +85,7 @@ def up(say: Say) -> Settings:
     known = configuration.load()
     preparing.prepare_targets(known, say)
     start_processes(say)
-    _patiently(lambda: preparing.prepare_sources(known, say))
+    preparing.prepare_sources(known, say)
     await_ready(known, say)
     return known
 
@@ -156,7 +160,9 @@ def start_processes(say: Say) -> None:
 def _start(part: Part) -> process.Process:
     for folder in (part.record.parent, part.log.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    command = process.Command([sys.executable, "-m", "streams.cli", *part.arguments], os.environ)
+    # The folder that the commands of this shell use: the process runs in another one.
+    own = {"CONCORD_REFERENCE_DIR": str(configuration.load().reference_dir.resolve())}
+    command = process.Command([sys.executable, "-m", "streams.cli", *part.arguments], {**os.environ, **own})
     started = process.start(command, part.log, layout.PROJECT)
     process.remember(started, part.record)
     return started
@@ -194,23 +200,12 @@ def await_ready(known: Settings, say: Say, within: float = READY_WITHIN) -> None
     conditions: Sequence[tuple[str, Callable[[Settings], bool]]] = (
         ("worker    every partition is open", worker_ready),
         ("adapters  placed", adapters_ready),
+        ("reference follows", reference_ready),
         ("capture   runs, the snapshot is finished", capture_ready),
     )
     for what, condition in conditions:
         _until(lambda condition=condition: condition(known), what, within)  # type: ignore[misc]
         say(what)
-
-
-def _patiently(work: Callable[[], None], within: float = 30.0) -> None:
-    """Again while it is only unavailable: a topic made a moment ago may have no leader yet."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            return work()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL)
 
 
 def worker_ready(known: Settings) -> bool:
@@ -228,6 +223,12 @@ def adapters_ready(known: Settings) -> bool:
         if answer.status["partitions"] and answer.status["circuit"]["state"] == "closed"
     }
     return ready >= set(ADAPTED)
+
+
+def reference_ready(known: Settings) -> bool:
+    """Who tells what the witnesses say has its partitions."""
+    answers = announced.answering(known, "witness")
+    return any(a.status["partitions"] and a.status["circuit"]["state"] == "closed" for a in answers)
 
 
 def capture_ready(known: Settings) -> bool:

@@ -26,7 +26,7 @@ from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete, TickProposed
 from streams.agents.decide import Decide
-from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC
+from streams.agents.said import CLOCK_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity
@@ -34,6 +34,7 @@ from streams.core.gate import Verdict, Verdicts
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.producer import Output
 from streams.engine.store import Shared, Store
+from streams.operate import rehearsal
 
 SYSTEM = "credentialing"
 TOPIC = f"cdc.{SYSTEM}"
@@ -53,12 +54,12 @@ def contracts() -> list[tuple[str, Any]]:
     )
 
 
-def context(references: MemoryReferences, rules: str = "1") -> Context:
+def context(references: MemoryReferences, rules: str = "1", systems: Sequence[str] = (SYSTEM,)) -> Context:
     """What a worker of one partition would share."""
     return Context(
         prefix="",
         partitions=1,
-        decoders=decoders([SYSTEM]),
+        decoders=decoders(systems),
         authority=load_authority(),
         encoders=encoders(),
         references=references,
@@ -76,6 +77,7 @@ class Told:
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
     """'kind/id code subject' -> what was last said of that finding, and as `times` how often"""
     quarantined: list[str] = field(default_factory=list)
+    rejections: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, output: Output, schemas: dict[str, Any]) -> None:
         """Take in what was written to a topic."""
@@ -87,6 +89,8 @@ class Told:
         content: Any = fastavro.schemaless_reader(body, schemas[output.topic], None)
         if output.topic == "finding":
             self._finding(content)
+        elif output.topic.startswith("rejection."):
+            self.rejections.append(content)
         else:
             _, system, kind = output.topic.split(".")
             self.views[f"{system}/{kind}/{(output.key or b'').decode()}"] = content
@@ -102,10 +106,13 @@ class Told:
 class Sandbox:
     """One partition that holds everything."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, targets: Sequence[str] = ()) -> None:
         self.source = Source(SYSTEM)
+        self.targets = {name: rehearsal.target(name) for name in targets}
+        self.delivering = True
+        """whether the targets' adapters run"""
         self.references = MemoryReferences()
-        self.handler = Decide(0, context(self.references))
+        self.handler = Decide(0, context(self.references, systems=(SYSTEM, *targets)))
         self.partition = MemoryPartition(Store(folder, Shared()), self.handler)
         self.told = Told()
         self._schemas = {topic: fastavro.parse_schema(schema) for topic, schema in contracts()}
@@ -125,6 +132,27 @@ class Sandbox:
         self.send(self.source.transaction(changes))
         self.settle()
 
+    def at(self, day: int) -> None:
+        """What is committed from now on is committed on this day (since 1970)."""
+        self.source.day = day
+        for target in self.targets.values():
+            target.source.day = day
+
+    def edit(self, system: str, table: str, row: dict[str, Any], *, delete: bool = False) -> None:
+        """Somebody edits a row in a target, and it is decided on."""
+        target = self.targets[system]
+        messages = target.source.transaction([target.edit(table, row, delete=delete)])
+        self._work(self._records(f"cdc.{system}", messages))
+        self.settle()
+
+    def deliver(self) -> None:
+        """The adapters apply what was sent."""
+        for name, content in list(self.told.views.items()):
+            system, kind, entity_id = name.split("/", 2)
+            if system in self.targets:
+                messages = self.targets[system].apply(kind, entity_id, content)
+                self._work(self._records(f"cdc.{system}", messages))
+
     def tick(self, day: int) -> None:
         """It would be this day (since 1970): it is proposed, counted and told; what time alone changes is decided."""
         self._broker_ms = day * DAY_SECONDS * 1_000
@@ -137,10 +165,15 @@ class Sandbox:
         return self._work(self._records(TOPIC, messages))
 
     def settle(self) -> None:
-        """Let time pass until nothing is due."""
-        while (due := self.handler.next_ms(self._now_ms)) is not None:
-            self._now_ms = max(self._now_ms, due)
-            self._work([])
+        """Let time pass until nothing is due and every target has what it was sent."""
+        while True:
+            while (due := self.handler.next_ms(self._now_ms)) is not None:
+                self._now_ms = max(self._now_ms, due)
+                self._work([])
+            if self.delivering:
+                self.deliver()
+            if self.handler.next_ms(self._now_ms) is None:
+                return
 
     def entity(self, name: str) -> Entity | None:
         """The stored entity `kind/id`."""
@@ -173,11 +206,13 @@ class Sandbox:
         self.references.hear(output for output in outputs if output.topic == "reference")
         for output in outputs:
             self.told.hear(output, self._schemas)
-        again = [
-            self._record(o.topic, o.key, o.value) for o in outputs if o.topic in (NPI_TOPIC, CLOCK_TOPIC)
+        back = [
+            self._record(o.topic, o.key, o.value)
+            for o in outputs
+            if o.topic == CLOCK_TOPIC or o.topic.startswith("claims.")
         ]
-        if again:
-            self._work(again)
+        if back:
+            self._work(back)
         return outputs
 
     def _records(self, topic: str, messages: Sequence[Message]) -> list[Record]:

@@ -15,14 +15,21 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     then = { ... }                           # optional: as below, right after this transaction
     [[when]]                                 # or no transaction: the clock says that it is this day
     tick = 2026-09-01
+    [[when]]                                 # or somebody edits another system (needs `targets`), named by its own
+    on = 2026-06-02                          # id or by its cross reference to the master
+    system = "directory"
+    change = [{ table = "dir_provider", row = { cred_provider_ref = "p1", last_name = "Roe" } }]
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
+    [then.held."directory/provider/p1"]      # the columns of a target's root row; needs `targets`
+    last_name = "Example"
+    # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
-A changed row keeps the columns that are not named. `delete = true` deletes it.
+A changed row keeps the columns that are not named; "(none)" is null. `delete = true` deletes it.
 """
 
 from __future__ import annotations
@@ -70,12 +77,15 @@ class Then(Outside):
     view: dict[str, dict[str, Any]] = Field(default_factory=dict)
     absent: list[str] = Field(default_factory=list)
     quarantined: list[str] | None = None
+    held: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    told: list[str] | None = None
 
 
 class When(Outside):
     """One transaction on a day, or a tick of the clock."""
 
     on: date | None = None
+    system: str = SYSTEM
     change: list[RowFile] = Field(default_factory=list)
     tick: date | None = None
     then: Then = Then()
@@ -100,6 +110,7 @@ class Scenario(Outside):
     title: str
     why: str = ""
     use: list[str] = Field(default_factory=list)
+    targets: list[str] = Field(default_factory=list)
     given: list[RowFile] = Field(default_factory=list)
     when: list[When]
     then: Then = Then()
@@ -133,7 +144,7 @@ def run_one(path: Path) -> Result:
     """Run one scenario in a store of its own."""
     scenario = load(path)
     with tempfile.TemporaryDirectory() as folder:
-        sandbox = Sandbox(Path(folder) / "store")
+        sandbox = Sandbox(Path(folder) / "store", scenario.targets)
         try:
             return Result(path, scenario.title, list(_play(scenario, sandbox)))
         finally:
@@ -162,7 +173,7 @@ def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
 
 def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
     rows = Rows()
-    sandbox.source.day = scenario.when[0].day if scenario.when else 0
+    sandbox.at(scenario.when[0].day if scenario.when else 0)
     sandbox.snapshot([rows.change(row) for row in scenario.given])
     for number, when in enumerate(scenario.when, 1):
         _step(when, rows, sandbox)
@@ -174,8 +185,27 @@ def _step(when: When, rows: Rows, sandbox: Sandbox) -> None:
     if when.tick is not None:
         sandbox.tick(when.day)
         return
-    sandbox.source.day = when.day
-    sandbox.commit([rows.change(row) for row in when.change])
+    sandbox.at(when.day)
+    if when.system == SYSTEM:
+        sandbox.commit([rows.change(row) for row in when.change])
+        return
+    for row in when.change:
+        _edit(when.system, row, sandbox)
+
+
+def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
+    if system not in sandbox.targets:
+        step = f'write targets = ["{system}"] at the top of the file'
+        raise InvalidInput("scenario.system", f"{system} takes no part in this scenario", step)
+    _require_columns(system, row)
+    sandbox.edit(system, row.table, {c: _null(_plain(v)) for c, v in row.row.items()}, delete=row.delete)
+
+
+def _require_columns(system: str, row: RowFile) -> None:
+    table = load_mapping(system).tables.get(row.table)
+    unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
+    if unknown:
+        raise InvalidInput("scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping")
 
 
 class Rows:
@@ -185,15 +215,11 @@ class Rows:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def change(self, row: RowFile) -> Change:
-        table = load_mapping(SYSTEM).tables.get(row.table)
-        unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
-        if table is None or unknown:
-            raise InvalidInput(
-                "scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping"
-            )
+        _require_columns(SYSTEM, row)
+        table = load_mapping(SYSTEM).tables[row.table]
         name = (row.table, str(row.row.get(table.row)))
         before = self._known.get(name)
-        merged = self._known[name] = {**(before or {}), **{c: _plain(v) for c, v in row.row.items()}}
+        merged = self._known[name] = {**(before or {}), **{c: _null(_plain(v)) for c, v in row.row.items()}}
         op: Op = "d" if row.delete else "c" if before is None else "u"
         return Change(row.table, merged, op)
 
@@ -216,14 +242,21 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         if open_now != sorted(codes):
             yield f"findings {name}: {open_now}, wanted {sorted(codes)}"
     for name, wanted in then.finding.items():
-        told = sandbox.told.said.get(name)
+        last = sandbox.told.said.get(name)
         yield from (
-            [f"finding {name}: none"] if told is None else _differences(wanted, told, f"finding {name}")
+            [f"finding {name}: none"] if last is None else _differences(wanted, last, f"finding {name}")
         )
     for name, words in then.verdict.items():
         said = _said(sandbox.verdicts(name))
         if said != words:
             yield f"verdict {name}: {said!r}, wanted {words!r}"
+    for name, columns in then.held.items():
+        system, _, entity = name.partition("/")
+        yield from _differences(columns, sandbox.targets[system].held(entity), f"held {name}")
+    if then.told is not None:
+        told = [f"{r['system']}/{r['record']}.{r['field']} {r['outcome']}" for r in sandbox.told.rejections]
+        if told != then.told:
+            yield f"told: {told}, wanted {then.told}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
 

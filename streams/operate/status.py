@@ -20,10 +20,11 @@ from streams.operate import announced, standing
 from streams.operate.announced import Answer
 from streams.operate.capture import captures
 from streams.operate.findings import OpenFindings, open_findings
-from streams.operate.hops import Sample, adapter_hop, decide_hop
+from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
 from streams.operate.quarantine.unhandled import Unhandled, unhandled
 from streams.operate.standing import Capture, Hop, hop
-from streams.settings import ADAPTED, Settings, need
+from streams.settings import Settings, need
+from streams.systems import ADAPTED
 
 SAMPLE_SECONDS = 0.5
 
@@ -41,6 +42,8 @@ class Status:
     quarantined: int | None
     """ever, as the partitions counted them"""
     balanced: bool | None
+    reference: Hop
+    """`concord reference follow`: what the witnesses say, to who comes to hold an NPI"""
     notes: list[str] = field(default_factory=list)
     unhandled: Unhandled = field(default_factory=lambda: Unhandled(None))
     """quarantined records that are neither replayed nor discarded"""
@@ -52,11 +55,19 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
     seconds = after.at - before.at
     with ThreadPoolExecutor(max_workers=8) as pool:
         decide = pool.submit(_decide, settings, before, after, seconds)
+        reference = pool.submit(_reference, settings, after)
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTED]
         capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
         waiting = pool.submit(unhandled, settings)
-    hops = decide.result(), [a.result() for a in adapters]
-    return _status(*hops, capture.result(), findings.result(), waiting.result(), fault)
+    return _status(
+        decide.result(),
+        [a.result() for a in adapters],
+        capture.result(),
+        findings.result(),
+        reference.result(),
+        waiting.result(),
+        fault,
+    )
 
 
 def _status(
@@ -64,6 +75,7 @@ def _status(
     adapters: list[Hop],
     capture: list[Capture],
     findings: OpenFindings,
+    reference: Hop,
     waiting: Unhandled,
     fault: str,
 ) -> Status:
@@ -76,6 +88,7 @@ def _status(
         findings,
         _quarantined(decide),
         all(o.balanced for o in decide.outcomes.values()) if decide.outcomes else None,
+        reference,
         [fault] if fault else [],
         waiting,
     )
@@ -102,6 +115,10 @@ def _decide(settings: Settings, before: Sample, after: Sample, seconds: float) -
 
 def _adapter(settings: Settings, system: str, before: Sample, after: Sample, seconds: float) -> Hop:
     return _guarded(system, lambda: adapter_hop(settings, system, before, after, seconds))
+
+
+def _reference(settings: Settings, after: Sample) -> Hop:
+    return _guarded("reference", lambda: reference_hop(settings, after))
 
 
 def _workers(sample: Sample) -> list[Answer]:

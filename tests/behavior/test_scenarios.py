@@ -10,7 +10,7 @@ from streams.errors import InvalidInput
 from streams.operate import scenario
 
 HERE = Path(__file__).parent
-FILES = sorted([*HERE.glob("*.toml"), *HERE.glob("rules/*.toml")])
+FILES = sorted([*HERE.glob("*.toml"), *HERE.glob("rules/*.toml"), *HERE.glob("two_way/*.toml")])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -31,7 +31,8 @@ from stack.environment import Environment
 from stack.progress import Progress
 from stack.service import Site
 from streams.operate import preparing
-from streams.settings import ADAPTED, Settings
+from streams.settings import Settings
+from streams.systems import ADAPTED
 from tests.bench import machine
 
 T = TypeVar("T")

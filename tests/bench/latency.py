@@ -16,7 +16,7 @@ from confluent_kafka import Message, TopicPartition
 
 from connectors.credentialing.load import load_generated
 from streams.operate import reading
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.bench import arrivals, bed, load, path, processes
 from tests.bench.bed import Bed, Place
 from tests.bench.machine import Sampler

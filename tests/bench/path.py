@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from connectors.credentialing.load import load_generated
 from streams.operate import reading
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.bench import arrivals, bed, load, processes
 from tests.bench.bed import Bed, Failed, Place
 from tests.bench.machine import Sample, Sampler

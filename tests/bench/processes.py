@@ -18,7 +18,7 @@ import httpx
 
 from stack import layout, lifecycle
 from stack.service import HOST
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.bench.bed import Failed, Place, wait
 
 START_WITHIN = 60.0
@@ -140,7 +140,9 @@ def adapters(place: Place) -> Iterator[list[Running]]:
     """The three adapters."""
     with ExitStack() as running:
         yield [
-            running.enter_context(run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s]))
+            running.enter_context(
+                run(place, f"adapter-{s}", ["-m", "streams.cli", "adapter", s, "--no-supervised"])
+            )
             for s in ADAPTED
         ]
 

@@ -9,9 +9,11 @@ import pytest
 
 from connectors.envelope import UNAVAILABLE, Source
 from streams.core import finding
-from streams.core.advance import advance, decide, miss
-from streams.core.change import Malformed
-from streams.core.entity import Entity
+from streams.core.advance import advance, decide, hold, miss
+from streams.core.canonical import Enrollment, Holder, Provider
+from streams.core.change import Change, Confirmation, Malformed
+from streams.core.entity import Entity, aggregate
+from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
@@ -78,6 +80,71 @@ def again(before: dict[str, object], **after: object) -> Entity:
     return entity_of(decoded(rows), "provider", "e")
 
 
+def edited(policy: str) -> Entity:
+    """A provider whose view a system has confirmed, and who holds something else there."""
+    entity = provider()
+    decide(entity, WORLD, 0)
+    held = {"propose": Provider("p", degree="DO"), "conflict": Provider("p", npi="1407071236")}
+    hold(
+        entity,
+        Confirmation("directory", "provider", "provider-0", "7", 1, "", (1, 5, 5, 1), False, 9, 0, 0, 0),
+        0,
+    )
+    later, txid = ((1, 6, 6, 1), 10) if policy != "altered" else ((1, 5, 6, 1), 9)
+    change = Change(
+        "directory", "provider", "provider-0", "provider", "7", later, held.get(policy, Provider("p", npi="1407071236")),
+        False, False, txid, 0, 0, False, origin=0,
+    )  # fmt: skip
+    advance(entity, change, 0)
+    return entity
+
+
+def group_edited() -> Entity:
+    """Enrollment has changed the group of an enrollment at a place of practice."""
+    entity = provider()
+    decide(entity, WORLD, 0)
+    hold(
+        entity,
+        Confirmation("enrollment", "provider", "provider-0", "7", 1, "", (1, 5, 5, 1), False, 9, 0, 0, 0),
+        0,
+    )
+    change = Change(
+        "enrollment", "provider", "provider-0", "enrollment", "3", (1, 6, 6, 1),
+        Enrollment(location_id="location-0", group_npi="1407071236", group_tin="120000001"),
+        False, False, 10, 0, 0, False, origin=0,
+    )  # fmt: skip
+    advance(entity, change, 0)
+    return entity
+
+
+def twice() -> Entity:
+    entity = edited("propose")
+    [row_id] = entity.claims["directory"]["provider"]
+    entity.claims["directory"]["provider"]["8"] = entity.claims["directory"]["provider"][row_id]
+    return entity
+
+
+def local() -> Entity:
+    change = Change(
+        "directory", "provider", "7", "provider", "7", (1, 6, 6), Provider(npi="1407071236"),
+        False, False, 9, 0, 0, False,
+    )  # fmt: skip
+    entity = Entity("directory.provider", "7")
+    aggregate(entity, change)
+    return entity
+
+
+def shared() -> Entity:
+    entity = Entity("npi", "1234567893")
+    for holder in ("a", "b"):
+        change = Change(
+            "platform", "npi", "1234567893", "holder", f"provider/{holder}", (1, 1, 1), Holder("provider", holder),
+            False, False, 0, 0, 0, False,
+        )  # fmt: skip
+        aggregate(entity, change)
+    return entity
+
+
 REACHED: dict[str, Callable[[], Entity]] = {
     "format.npi_shape": lambda: of("provider", npi="1"),
     "format.npi_check_digit": lambda: of("provider", npi="1234567890"),
@@ -96,6 +163,14 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "reference.unknown": elsewhere,
     "capture.gap": lambda: of("provider", languages=UNAVAILABLE),
     "capture.quarantined": quarantined,
+    "edit.reverted": group_edited,
+    "edit.proposed": lambda: edited("propose"),
+    "edit.conflict": lambda: edited("conflict"),
+    "target.altered": lambda: edited("altered"),
+    "identity.unlinked": local,
+    "identity.linked_twice": twice,
+    "identity.npi_shared": shared,
+    "entity.too_large": lambda: of("education", institution="x" * (LARGE_BYTES + 1)),
 }
 
 

@@ -8,9 +8,10 @@ from typing import get_args
 import pytest
 
 from schemas.authority import FieldAuthority, load_rules
-from schemas.authority_file import EDITORS, SYSTEMS, Level, Policy, Rule, Write
+from schemas.authority_file import EDITORS, Level, Policy, Rule, Write
 from schemas.catalog import load_catalog, load_mappings
 from streams.operate import matrix
+from streams.systems import SYSTEMS
 
 FIELDS = [(record.name, field) for record in load_catalog().records.values() for field in record.fields]
 MATRIX = load_rules()

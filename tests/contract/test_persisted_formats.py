@@ -21,7 +21,22 @@ from streams.agents import state
 from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.core import canonical, entity, view
-from streams.core.entity import NIL, Broadcast, Claim, Entity, Evidence, Open, Sent, Step, Touch
+from streams.core.entity import (
+    NIL,
+    Broadcast,
+    Claim,
+    Confirmed,
+    Entity,
+    Evidence,
+    Judged,
+    Link,
+    Open,
+    Proposal,
+    Sent,
+    Step,
+    Touch,
+)
+from streams.core.rekeyed import Told
 from streams.engine.store import Checkpoint, EntityIndex, decode_index
 
 FOLDER = Path(__file__).parent / "golden"
@@ -34,6 +49,9 @@ TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
 STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
 EVIDENCE = Evidence("credentialing", "license", "l", (1, 2, 3))
 OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-02", [EVIDENCE])
+CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
+JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
+PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
 ENTITY = Entity(
     kind="provider",
     id="p",
@@ -47,8 +65,29 @@ ENTITY = Entity(
     depends=["location/x"],
     announced="1234567893",
     accepted={"npi": "1234567893"},
-    proposals=[{"any": 1}],
+    proposals=[PROPOSAL],
     due="2026-06-02",
+    confirmed={"directory": CONFIRMED},
+    judged={"directory/provider/7/npi": JUDGED},
+    link=Link("p", 1, "p"),
+)
+TOLD = Told(
+    "directory",
+    "provider",
+    "p",
+    "provider",
+    "7",
+    2,
+    (1, 2, 3, 1),
+    4,
+    5,
+    6,
+    False,
+    ROW,
+    {"a": "b"},
+    ["c"],
+    8,
+    "h",
 )
 STATE = state.PartitionState(
     inputs={"cdc.credentialing": 7},
@@ -62,6 +101,8 @@ STATE = state.PartitionState(
     emitted=9,
     late=1,
     ticked="2026-06-01",
+    toward="2",
+    reference_topic="t",
     providers=7,
     proposed=("2026-06-02", "holder"),
     counts={3: state.Count("2026-06-02", "holder", 5, 2, 7)},
@@ -97,6 +138,11 @@ SHAPES: dict[str, Shape] = {
     "step": packed(STEP),
     "open_finding": packed(OPEN),
     "evidence": packed(EVIDENCE),
+    "confirmed": packed(CONFIRMED),
+    "judged": packed(JUDGED),
+    "proposal": packed(PROPOSAL),
+    "link": packed(Link("p", 1, "p")),
+    "told": packed(TOLD),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),
     "golden": packed(Broadcast("location", "l", {"location": {"l": ROW}})),
     "partition_state": Shape(STATE, state.encode, state.decode),

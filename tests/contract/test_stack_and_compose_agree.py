@@ -18,7 +18,7 @@ from stack.versions import pinned
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 CONNECT_IMAGE = (PROJECT / "stack" / "connect.Dockerfile").read_text()
-PLATFORM = {"init", "worker", "adapter-directory", "adapter-enrollment", "adapter-billing"}
+PLATFORM = {"reference", "init", "worker", "adapter-directory", "adapter-enrollment", "adapter-billing"}
 
 
 def service(name: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def test_both_have_the_same_services() -> None:
     assert core - {"databases"} == {native.name for native in SERVICES}
 
 
-def test_the_platform_profile_holds_the_init_job_the_worker_and_the_adapters() -> None:
+def test_the_platform_profile_holds_the_init_job_and_what_concord_up_starts() -> None:
     assert {
         name for name, found in COMPOSE["services"].items() if found.get("profiles") == ["platform"]
     } == PLATFORM

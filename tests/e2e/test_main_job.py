@@ -5,6 +5,7 @@ The tests share one platform and go in order: they build on each other's rows an
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
 
 COUNT = 50
-PARTS = ("worker", "adapter-directory", "adapter-enrollment", "adapter-billing")
+PARTS = ("worker", "adapter-directory", "adapter-enrollment", "adapter-billing", "reference")
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 pytestmark = pytest.mark.timeout(600)
 
@@ -250,6 +251,29 @@ def test_a_stopped_adapter_is_stopped_and_not_behind_by_zero(loaded: Platform) -
     loaded.ask("up")
     query = "select first_nm from bil_rendering where cred_ref = %s"
     becomes(loaded, "billing", query, who, "ORRIN")
+
+
+def test_who_tells_what_the_witnesses_say_has_a_line_in_status(loaded: Platform) -> None:
+    eventually(loaded, lambda: loaded.ask("status")["reference"]["state"] == "caught_up", "it to catch up")
+    found = loaded.ask("status")["reference"]
+    assert (found["lag_records"], len(found["processes"])) == (0, 1)
+    assert found["counters"]["holders"] > 0
+    assert "reference follow" in loaded.concord("status").text
+
+
+@pytest.mark.parametrize(("name", "role"), [("adapter-billing", "adapter/billing"), ("reference", "witness")])
+def test_what_is_killed_comes_back_by_itself(loaded: Platform, name: str, role: str) -> None:
+    """As the worker does: its supervisor starts it again."""
+    (answer,) = announced.answering(loaded.settings, role)
+    os.kill(answer.party.pid, signal.SIGKILL)
+
+    def another() -> bool:
+        found = announced.answering(loaded.settings, role)
+        return [a.party.pid for a in found] not in ([], [answer.party.pid])
+
+    eventually(loaded, another, f"another {name}")
+    everywhere(loaded)
+    assert process.recall(record(loaded, name)), "its supervisor is still the same"
 
 
 def test_without_a_worker_the_topics_answer(loaded: Platform) -> None:

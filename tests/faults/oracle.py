@@ -12,7 +12,7 @@ from random import Random
 
 import psycopg
 
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.adapters import records
 from tests.faults import marks, targets
 from tests.faults.expected import Expected, expected

@@ -34,7 +34,7 @@ from stack import roles
 from stack.environment import Environment
 from stack.layout import PROJECT
 from streams import topics
-from streams.settings import ADAPTED
+from streams.systems import ADAPTED
 from tests.fixtures.databases import Database, drop, with_database
 from tests.fixtures.stack import NativeServices
 from tests.fixtures.waiting import wait_until
@@ -200,15 +200,21 @@ class Platform:
         Between the two a transaction can begin that the slot will stream and the snapshot cannot see:
         Debezium's own slot would wait for it to end.
         """
+        begin = self.snapshot_from_new_slot()
+        make = "select pg_create_logical_replication_slot(%s, 'pgoutput')"
+        with self.master.connect() as connection:
+            connection.execute(make, [self.source.names.slot_name])
+        return begin
+
+    def snapshot_from_new_slot(self) -> Callable[[], None]:
+        """Stop capture and drop its slot; the returned step is the rest of `apply --resnapshot`, which asks before
+        the stop whether a transaction is open: one that begins in between is what Debezium's new slot waits for."""
         source, name = self.source, self.source.names.connector
         with Connect(self.stack.connect) as connect:
             config = connect.config(name) or {}
             connect.stop(name)
             connect.forget_offset(name)
             origin.drop_slot(source.dsn, source.names.slot_name)
-        make = "select pg_create_logical_replication_slot(%s, 'pgoutput')"
-        with self.master.connect() as connection:
-            connection.execute(make, [source.names.slot_name])
 
         def begin() -> None:
             with Connect(self.stack.connect) as connect:

@@ -102,10 +102,11 @@ def wait_for_another(scene: Scene, process: Process, first: int) -> None:
 
 
 def adapter_killed(scene: Scene) -> None:
-    for system in scene.platform.adapters:
-        scene.platform.adapters[system].signal(signal.SIGKILL)
+    for adapter in scene.platform.adapters.values():
+        first = adapter.pid
+        adapter.signal(signal.SIGKILL)
         scene.transactions(5)
-        scene.platform.start_adapter(system)  # as a service manager would
+        wait_for_another(scene, adapter, first)
 
 
 def adapter_paused(scene: Scene) -> None:

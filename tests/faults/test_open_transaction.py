@@ -34,13 +34,14 @@ def test_a_transaction_that_was_open_across_the_snapshot_wins_everywhere(
 
 def test_a_new_slot_waits_for_the_open_transaction(platform: Platform, oracle: Oracle) -> None:
     """`concord sources apply --resnapshot` makes the slot anew: it starts where no transaction is open across it."""
+    begin = platform.snapshot_from_new_slot()
     with platform.master.connect() as early:
         who = early.execute(MARKABLE).fetchall()[2][0]
         with early.transaction():
             early.execute(LOCK, {"who": [who]})
             token = oracle.ledger.draw(who)
             mark(early, Random(token), who, token)
-            apply = threading.Thread(target=platform.capture, kwargs={"resnapshot": True})
+            apply = threading.Thread(target=begin)
             apply.start()
             with platform.master.connect() as other:
                 platform.wait(lambda: other.execute(WAITING).fetchone(), "the new slot to wait")

@@ -31,7 +31,8 @@ from streams.engine.producer import Fenced, Output, Refused, TransactionalProduc
 from streams.engine.references import References, done_key
 from streams.engine.restore import Restored, Restorer
 from streams.engine.store import Batch, Checkpoint, Shared, Store, destroy
-from streams.engine.worker import EXIT_FENCED, Partitions, Places, entity_topic_id
+from streams.engine.topic import topic_id
+from streams.engine.worker import EXIT_FENCED, Partitions, Places
 from streams.operate.sandbox import context
 from tests.fixtures.decider import Chunk
 from tests.fixtures.faust_apps import until
@@ -66,7 +67,7 @@ class Site:
 
     @property
     def topic_id(self) -> str:
-        return entity_topic_id(self.bootstrap, self.entity)
+        return topic_id(self.bootstrap, self.entity)
 
     def producer(self) -> TransactionalProducer:
         return TransactionalProducer(self.bootstrap, self.transactional_id)

@@ -10,7 +10,7 @@ import pytest
 from connectors.mapping_check import Problem, check
 from schemas.catalog import load_catalog, load_mapping
 from streams.errors import Unavailable
-from streams.topics import SYSTEMS
+from streams.systems import SYSTEMS
 from tests.fixtures.databases import Database, NewDatabase
 
 BREAKS = (

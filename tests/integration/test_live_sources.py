@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from connectors.source import IDENTITY, Names
 from connectors.sources import Source
 from stack.environment import Environment
 from streams import topics
-from streams.errors import EnvironmentFault
+from streams.errors import EnvironmentFault, Unavailable
+from streams.systems import SYSTEMS
 from tests.fixtures.databases import Database, NewDatabase
 from tests.fixtures.waiting import wait_until
 
@@ -243,7 +245,7 @@ def test_every_system_passes_debeziums_own_validation(
     stack: Environment, database: NewDatabase, topic_prefix: str
 ) -> None:
     with Connect(stack.connect) as connect:
-        for system in topics.SYSTEMS:
+        for system in SYSTEMS:
             source = Source(Names(system, topic_prefix), database(system).capture, stack.capture_address)
             config = sources.wanted(source, 1, origin.identity(source.dsn))
             assert connect.faults(config) == []
@@ -253,3 +255,50 @@ def test_debezium_itself_finds_a_wrong_role(stack: Environment, database: NewDat
     source = Source(Names("billing"), database("billing").capture, stack.capture_address)
     with Connect(stack.connect) as connect:
         assert connect.faults({**sources.wanted(source, 1, ""), "database.user": "nobody"})
+
+
+def test_a_transaction_left_open_is_named_before_a_new_snapshot_stops_anything(capture: Capture) -> None:
+    capture.apply()
+    capture.wait_for_snapshot()
+    with psycopg.connect(capture.database.dsn, application_name="night batch") as writer:
+        writer.execute(INSERT, [PERSON])
+        with pytest.raises(Unavailable) as caught:
+            capture.apply(resnapshot=True)
+        said = caught.value
+        assert said.code == "source.blocked"
+        assert f"pid {writer.info.backend_pid}" in said.message
+        assert "night batch" in said.message
+        assert capture.status().state == "RUNNING", "nothing was stopped for it"
+        writer.commit()
+    assert capture.apply(resnapshot=True).epoch == 2
+    capture.wait_for_snapshot()
+
+
+def test_capture_can_be_applied_the_moment_its_topics_are_made(
+    stack: Environment, kafka_admin: AdminClient, topic_prefix: str
+) -> None:
+    """A new partition has no leader for a moment: asked again, not refused."""
+    layout = topics.Layout(partitions=32, prefix=topic_prefix)
+    mine = [topic for topic in topics.CATALOGUE if topic.name == "cdc.billing"]
+    for _ in range(3):
+        topics.apply(kafka_admin, layout, mine)
+        assert origin.last_epoch(stack.kafka, f"{topic_prefix}cdc.billing") == 0
+        kafka_admin.delete_topics([f"{topic_prefix}cdc.billing"], operation_timeout=30)[
+            f"{topic_prefix}cdc.billing"
+        ].result()
+
+
+def test_a_heartbeat_of_our_own_is_streamed_and_proves_an_idle_snapshot_over(capture: Capture) -> None:
+    """By the capture role's own right; the holder of the clock needs a transaction younger than the snapshot."""
+    capture.apply()
+    capture.wait_for_snapshot()
+    config = capture.connect.config(capture.name) or {}
+    capture.connect.update(capture.name, {**config, "heartbeat.interval.ms": "600000"})
+    now_us = time.time_ns() // 1000
+    origin.beat(capture.source.dsn)
+
+    def streamed() -> bool:
+        found = sources.snapshot(capture.connect, capture.name)
+        return found is not None and found.streamed_us > now_us
+
+    wait_until(streamed, 60, what="our own heartbeat in the committed offset")

@@ -21,7 +21,8 @@ from confluent_kafka.admin import AdminClient
 from stack import process
 from stack.environment import Environment, of_state
 from stack.layout import PROJECT, Layout
-from stack.settings import LARGEST_RECORD, POSTGRES, SYSTEMS
+from stack.settings import LARGEST_RECORD, POSTGRES
+from streams.systems import SYSTEMS
 from tests.fixtures.databases import NewDatabase
 from tests.fixtures.kafka import CreateTopic
 from tests.fixtures.stack import NativeServices, prepare, temporary_layout

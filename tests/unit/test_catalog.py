@@ -102,10 +102,10 @@ def test_a_loaded_catalogue_cannot_be_changed(tmp_path: Path) -> None:
         (('kind = "provider"', 'kind = "location"'), "mapping.kind", "table permit"),
         (('st = "state"', 'st = "state"\nst2 = "state"'), "mapping.duplicate", "column st2"),
         (('st = "state"', 'ssn = "state"'), "schema.restricted", "column ssn"),
-        (('mode = "state"', 'mode = "journal"'), "schema.invalid", "table.permit.mode"),
-        (("version = 3", "version = 3\nowner = 1"), "schema.invalid", "owner"),
-        (('mode = "state"', 'mode = "state"\nshard = 1'), "schema.invalid", "table.permit.shard"),
-        (("version = 3", "version = = 3"), "schema.syntax", "line 3"),
+        (('mode = "state"', 'mode = "journal"'), "mapping.name_unknown", "table.permit.mode"),
+        (("version = 3", "version = 3\nowner = 1"), "mapping.key_unknown", "owner"),
+        (('mode = "state"', 'mode = "state"\nshard = 1'), "mapping.key_unknown", "table.permit.shard"),
+        (("version = 3", "version = = 3"), "mapping.syntax", "clinic.toml:3"),
         (('system = "clinic"', 'system = "other"'), "mapping.system", "other"),
     ],
 )
@@ -126,6 +126,43 @@ def test_a_catalogue_may_not_even_name_a_social_security_number(tmp_path: Path) 
 def test_an_unknown_type_is_refused_with_its_field(tmp_path: Path) -> None:
     error = refusal(tmp_path, canonical=CANONICAL.replace('"date"', '"day"'))
     assert "license.fields.expires.type" in error.message
+    assert "did you mean 'date'?" in error.message
+
+
+def test_every_problem_of_a_mapping_is_told_at_once_with_its_line_and_the_nearest_name(
+    tmp_path: Path,
+) -> None:
+    wrong = MAPPING.replace('mode = "state"', 'mod = "state"').replace('row = "permit_no"', "row = 7")
+    error = refusal(tmp_path, wrong)
+    assert "clinic.toml:10: table.permit.mod: unknown key 'mod'; did you mean 'mode'?" in error.message
+    assert "clinic.toml:9: table.permit.row: a value of type int" in error.message
+    assert "table.permit.mode is missing" in error.message
+
+
+def test_an_unknown_field_is_answered_with_the_nearest_one(tmp_path: Path) -> None:
+    wrong = MAPPING.replace('st = "state"', 'st = "stat"\nuntil = "expired"')
+    folder(tmp_path, mapping=wrong)
+    with pytest.raises(InvalidInput) as caught:
+        load_mapping("clinic", directory=tmp_path)
+    assert "clinic.toml:12: table permit: column st: record 'license' has no field 'stat'; " in str(
+        caught.value
+    )
+    assert "did you mean 'state'?" in str(caught.value)
+    assert "clinic.toml:13: table permit: column until" in str(caught.value)
+
+
+def test_a_key_said_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    error = refusal(tmp_path, MAPPING.replace('st = "state"', 'st = "state"\nst = "expires"'))
+    assert error.code == "mapping.duplicate"
+    assert "on line 12 and on line 13" in error.message
+
+
+def test_an_unknown_key_of_a_field_is_answered_with_the_nearest_one(tmp_path: Path) -> None:
+    error = refusal(tmp_path, canonical=CANONICAL.replace('class = "public"', 'clas = "public"', 1))
+    assert (
+        "canonical.toml:5: provider.fields.npi.clas: unknown key 'clas'; did you mean 'class'?"
+        in error.message
+    )
 
 
 def test_a_missing_file_is_a_fault_of_the_surroundings(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_each_encoding_of_an_unchanged_toast_value_is_unavailable(table: str, co
 
 
 def test_the_platforms_own_tables_are_control_records() -> None:
-    assert decode(*with_source(table="concord_applied")) == Control("credentialing", "concord_applied")
+    assert decode(*with_source(table="concord_request")) == Control("credentialing", "concord_request")
 
 
 @given(documents)
@@ -322,8 +322,8 @@ def test_no_json_makes_the_decoder_raise(document: Any) -> None:
 
 RECORDINGS = {path.stem: json.loads(path.read_text()) for path in sorted(RECORDED.glob("*.json"))}
 EXPECTED = {
-    "applied_mark_again": ["Control"],
-    "applied_mark_then_row": ["Control", "Change"],
+    "applied_mark_again": ["Confirmation"],
+    "applied_mark_then_row": ["Confirmation", "Change"],
     "date_before_christ": ["change.value_out_of_range"],
     "incremental_snapshot": ["change.value_out_of_range", "Change"],
     "infinite_and_ancient_dates": ["change.value_out_of_range"],

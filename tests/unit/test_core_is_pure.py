@@ -16,6 +16,7 @@ ALLOWED = {
     "collections.abc",
     "datetime",
     "functools",
+    "hashlib",
     "msgspec",
     "msgspec.structs",
     "operator",

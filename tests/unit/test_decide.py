@@ -163,7 +163,7 @@ def test_every_record_ends_in_exactly_one_counted_outcome(
 def test_the_records_of_a_log_table_and_of_our_own_tables_are_counted_as_unmapped(bench: Bench) -> None:
     key, value, headers = bench.source.message(person(), 1, 2)
     control = json.loads(value)
-    control["source"]["table"] = "concord_applied"
+    control["source"]["table"] = "concord_pending"
     bench.feed((key, json.dumps(control).encode(), headers))
     bench.commit(row("malpractice_claim", id="m", provider_id="provider-0"))
     assert bench.state.outcomes == {TOPIC: {"unmapped": 2}}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from connectors.envelope import Change as Row
 from connectors.envelope import Message
 from streams.core import entity as core_entity
+from streams.engine.memory import MemoryReferences
 from tests.fixtures.decider import ALL_THREE, LINGER, PROVIDER, Bench, bench_at, findings, person, views
 from tests.strategies import transactions
 from tests.world import belongings, golden, row
@@ -204,3 +205,39 @@ def test_a_fresh_store_is_born_with_the_rules_of_today(bench: Bench) -> None:
     assert bench.handler.next_ms(0) is None
     bench.commit(person())
     assert bench.state.rules == "1"
+
+
+# ---- topic `reference` made anew ----
+
+
+def test_a_topic_reference_made_anew_is_told_everything_again_and_heard_from_its_start(bench: Bench) -> None:
+    """Its offsets begin at 0 again: compared with those of the old one, its changes would be passed over."""
+    bench.references.topic_id = "one"
+    bench.restart()
+    bench.commit(row("practice_location", location_id="location-0", org_id="organization-0"))
+    bench.commit(row("organization", org_id="organization-0"))
+    bench.settle()
+    bench.commit(person(), *belongings())
+    bench.settle()
+    assert bench.state.reference_topic == "one"
+    assert bench.state.references[0] > 0
+
+    bench.references = MemoryReferences(topic_id="two")
+    bench.restart(references=bench.references)
+    told = [(o.key or b"").decode() for o in bench.settle() if o.topic == "reference"]
+    assert sorted(told) == ["location/location-0", "organization/organization-0"]
+    assert bench.state.reference_topic == "two"
+    assert bench.references.get("location", "location-0") is not None
+    revision = bench.entity().revision
+    bench.commit(
+        row("practice_location", location_id="location-0", org_id="organization-0", line1="9 Elm St")
+    )
+    assert views(bench.settle())
+    assert bench.entity().revision > revision, "a low offset of the new topic is a change all the same"
+
+
+def test_a_restart_with_the_same_topic_reference_tells_it_nothing(bench: Bench) -> None:
+    bench.commit(row("organization", org_id="organization-0"))
+    bench.settle()
+    bench.restart()
+    assert [o for o in bench.settle() if o.topic == "reference"] == []

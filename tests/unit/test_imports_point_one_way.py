@@ -21,7 +21,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"streams.engine", "connectors", "streams.codec", "streams.topics"}),
     frozenset({"schemas", "stack", "streams.settings"}),
     frozenset({"streams.core"}),
-    frozenset({"streams.errors", "streams.placing", "streams.avro", "streams.telemetry", "streams.web"}),
+    frozenset(
+        {
+            "streams.errors",
+            "streams.placing",
+            "streams.avro",
+            "streams.telemetry",
+            "streams.web",
+            "streams.systems",
+        }
+    ),
 )
 """From the outside in: a module imports its own layer and those below it."""
 

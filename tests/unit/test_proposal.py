@@ -19,6 +19,7 @@ from streams.engine.partition import DECISIONS
 from streams.engine.producer import Output
 from streams.operate.clock import judge
 from streams.operate.findings import OpenFindings
+from streams.operate.rollout import Rollout
 from streams.operate.standing import hop
 from streams.operate.status import Status
 from tests.fixtures.decider import Bench, bench_at, views
@@ -207,8 +208,9 @@ def test_the_command_waits_for_the_answer_to_its_own_proposal(
 def test_status_says_where_the_clock_has_stopped_and_what_to_do() -> None:
     counters: Any = {
         "dirty": 0, "due": 0, "ticked": "", "asked": rows()[1]["asked"], "decided": 0, "emitted": 0, "late": 0,
+        "rollout": Rollout("", False, None, None, [], ""),
     }  # fmt: skip
     decide = hop("decide", [], counters=counters)
-    text = status_text(Status(0, True, [], decide, [], OpenFindings(0), 0, True))
+    text = status_text(Status(0, True, [], decide, [], OpenFindings(0), 0, True, hop("reference", [])))
     assert f"STOPPED: {LAPSE} would withdraw 2 of 3 providers" in text
     assert f"concord clock tick --as-of {LAPSE} --confirm" in text

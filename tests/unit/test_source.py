@@ -12,7 +12,7 @@ from connectors.source import APPLIED, EPOCH, Connection, Names, captured, rende
 from connectors.sources import Source
 from schemas.catalog import load_mapping, load_mappings
 from streams.errors import InvalidInput
-from streams.topics import SYSTEMS
+from streams.systems import SYSTEMS
 
 GOLDEN = Path(__file__).parent / "golden" / "credentialing-source.json"
 CONNECTION = Connection("db.example.org", 5432, "concord_capture", "credentialing")

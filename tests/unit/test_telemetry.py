@@ -14,6 +14,8 @@ PARTITION = {
     "due": 4,
     "ticked": "1970-01-02",
     "asked": None,
+    "largest": 512,
+    "again": None,
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
 }
 

@@ -46,6 +46,8 @@ class Rule(Struct, frozen=True):
     finds: Finds | None = None
     told: str = ""
     """the reason sinks are given where it withdraws, when the code would say too much"""
+    local: bool = False
+    """it meets only the sink that its subject names first: `directory/provider/7/npi`"""
 
     def effect_on(self, sink: str) -> str:
         """What it does to one sink; to EVERY: what it does whoever the sink is."""

@@ -17,7 +17,8 @@ from streams.errors import InvalidInput
 from streams.operate.find import Finder, holders, names
 from streams.operate.quarantine.record import Origin
 from streams.operate.quarantine.register import OPEN, STATES, Item
-from streams.settings import SYSTEMS, Settings
+from streams.settings import Settings
+from streams.systems import SYSTEMS
 
 OTHERS = ("npi", "clock")
 """Topics that belong to no system can hold bad records too."""

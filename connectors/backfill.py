@@ -1,0 +1,167 @@
+"""Reads one captured table anew, while capture goes on: a newly mapped column gets its values this way.
+
+    signal in the source's concord_signal --Debezium, chunk by chunk--> rows (op r) in cdc.<system> --> decide
+
+A row that was read stands at (epoch, last commit before the read, 0): newer than what was known, older than any
+change streamed after it, so nothing is undone (invariant 1). `plan` changes nothing. Never stops capture or raises the
+epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from psycopg import sql
+
+from connectors import origin, sources
+from connectors.connect import Connect
+from connectors.source import SIGNAL
+from connectors.sources import Source
+from schemas.catalog import Table, load_mapping
+from schemas.problem import nearest
+from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+
+log = structlog.get_logger(__name__)
+
+POLL = 0.5
+SCANNED = "TABLE_SCAN_COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What is read anew. `rows` is the source's own estimate; `scanned` what Debezium has read, once it is over."""
+
+    system: str
+    table: str
+    columns: tuple[str, ...]
+    rows: int | None
+    applied: bool = False
+    signal: str = ""
+    by: str = ""
+    scanned: int | None = None
+
+
+def plan(connect: Connect, kafka: str, source: Source, name: str) -> Backfill:
+    """What would be read; refused while capture could not do it, or would not send every mapped column."""
+    table = _table(source.names.system, name)
+    _ready(connect, kafka, source)
+    return Backfill(source.names.system, table.qualified, table.captured, _estimate(source.dsn, table))
+
+
+def apply(
+    connect: Connect, kafka: str, source: Source, name: str, by: str, say: Callable[[str], None]
+) -> Backfill:
+    """Signal it, and wait until the table is read. Whoever stops waiting doesn't stop the reading."""
+    planned = plan(connect, kafka, source, name)
+    signal = f"concord-backfill-{uuid.uuid4().hex[:12]}"
+    with closing(_heard(kafka, f"{source.names.connector}.notification")) as notices:
+        _signal(source.dsn, signal, planned.table)
+        # The audit: who had which table read, and when. The row in concord_signal says the same in the source.
+        log.info("sources.backfill", system=planned.system, table=planned.table, signal=signal, by=by)
+        say(f"{planned.table}: signal {signal} is written; Debezium reads beside its stream")
+        scanned = _await(connect, source, notices, planned.table, say)
+    return Backfill(planned.system, planned.table, planned.columns, planned.rows, True, signal, by, scanned)
+
+
+def _table(system: str, name: str) -> Table:
+    tables = load_mapping(system).tables
+    if name not in tables:
+        what = f"no table '{name}' in the mapping of {system}"
+        raise InvalidInput("backfill.table_unknown", what, nearest(name, tables))
+    return tables[name]
+
+
+def _ready(connect: Connect, kafka: str, source: Source) -> None:
+    [planned] = sources.plan(connect, kafka, [source])
+    if planned.action != "none":
+        what = f"{planned.connector} does not capture what the mapping says: {', '.join(planned.settings)}"
+        raise EnvironmentFault("backfill.not_captured", what, f"concord sources apply {planned.system}")
+    [found] = sources.status(connect, [source])
+    if found.state != "RUNNING" or any(task.state != "RUNNING" for task in found.tasks):
+        what = f"{found.connector} is {found.state}, its tasks {[task.state for task in found.tasks]}"
+        raise EnvironmentFault("backfill.not_running", what, "concord sources status")
+    if not found.snapshot_finished:
+        what = f"the initial snapshot of {found.connector} is not finished: it reads every row anyway"
+        raise EnvironmentFault("backfill.snapshot_running", what, "wait for it: concord sources status")
+
+
+def _estimate(dsn: str, table: Table) -> int | None:
+    """As the source's statistics have it: None before they were ever taken."""
+    with origin.connected(dsn) as connection:
+        row = connection.execute(
+            "select reltuples::bigint from pg_class where oid = to_regclass(%s)", [table.qualified]
+        ).fetchone()
+    return int(row[0]) if row and row[0] >= 0 else None
+
+
+def _signal(dsn: str, signal: str, table: str) -> None:
+    data = json.dumps({"data-collections": [table], "type": "incremental"})
+    insert = sql.SQL("insert into {} (id, type, data) values (%s, 'execute-snapshot', %s)")
+    with origin.connected(dsn) as connection:
+        try:
+            connection.execute(insert.format(sql.Identifier(*SIGNAL.split("."))), [signal, data])
+        except psycopg.errors.InsufficientPrivilege as fault:
+            step = f"grant insert on {SIGNAL} to the capture role (concord mapping check)"
+            raise EnvironmentFault("backfill.refused", str(fault).splitlines()[0], step) from None
+
+
+# ---- until it is read ----
+
+
+def _heard(kafka: str, topic: str) -> Consumer:
+    """A reader of Debezium's notifications from now on."""
+    consumer = Consumer(
+        {"bootstrap.servers": kafka, "group.id": "concord-backfill", "enable.auto.commit": False}
+    )
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    ends = []
+    for number in partitions:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+        ends.append(TopicPartition(topic, number, end if end >= 0 else OFFSET_END))
+    consumer.assign(ends)
+    return consumer
+
+
+def _await(
+    connect: Connect, source: Source, notices: Consumer, table: str, say: Callable[[str], None]
+) -> int:
+    """Rows read. A failed connector ends the waiting; a connector that was only restarted goes on reading."""
+    asked = time.monotonic()
+    while True:
+        for kind, told in _notices(notices):
+            if kind == SCANNED and told.get("scanned_collection") == table:
+                return int(told.get("total_rows_scanned", 0))
+            if told.get("current_collection_in_progress") == table:
+                say(f"{table}: read up to {told.get('last_processed_key', '?')}")
+        if time.monotonic() - asked > 5:
+            asked = time.monotonic()
+            _still_running(connect, source)
+
+
+def _notices(notices: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Debezium's notifications of incremental snapshots."""
+    for message in notices.consume(100, POLL):
+        if message.error() is None and message.value():
+            told = json.loads(message.value() or b"{}")
+            if told.get("aggregate_type") == "Incremental Snapshot":
+                yield str(told["type"]), dict(told.get("additional_data") or {})
+
+
+def _still_running(connect: Connect, source: Source) -> None:
+    [found] = sources.status(connect, [source])
+    failed = [task for task in found.tasks if task.state == "FAILED"]
+    if failed or found.state in ("MISSING", "STOPPED", "PAUSED"):
+        first = failed[0].trace.splitlines()[0] if failed and failed[0].trace else ""
+        what = f"{found.connector} is {found.state}: {first}".rstrip(": ")
+        raise Unavailable(
+            "backfill.interrupted", what, "concord sources status; then start the backfill anew"
+        )
