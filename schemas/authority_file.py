@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from schemas.place import Path
 from streams.systems import System
 
-Witness = Literal["nppes", "leie", "sam", "dea", "board"]
+Witness = Literal["nppes", "leie", "sam", "nucc", "dea", "board"]
 Owner = Literal[System, Witness, "payer", "platform"]
 Editor = Literal["credentialing", "enrollment", "directory", "billing", Witness, "payer", "external"]
 Evidence = Literal[

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         default=False, description="decide under this worker's files whatever a partition was decided under"
     )
     web_port: int = Field(default=0, description="0 picks a free port")
-    running_sources: str = "credentialing"
+    running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(
         default="", description="host:port where Connect reaches the sources, if elsewhere"
     )

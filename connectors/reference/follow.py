@@ -23,7 +23,7 @@ from connectors.announce import Announced
 from connectors.receipt import producer
 from connectors.reference.announcements import Announcements, Heard
 from connectors.reference.ledger import Ledger
-from connectors.reference.publish import Publisher, Told, tell, tell_all
+from connectors.reference.publish import Publisher, Told, tell, tell_all, tell_entities
 from connectors.reference.source import Source
 from connectors.reference.sources import WITNESSES
 from connectors.reference.store import Folder
@@ -127,6 +127,8 @@ class Hearing:
 def publish(folder: Folder, source: Source, kafka: str, prefix: str = "") -> Told:
     """After a load: learn who holds an NPI by now, then tell all of them what this source says."""
     publisher = Publisher(kafka, prefix)
+    if source.kind is not None:
+        return tell_entities(folder, source, publisher)
     announcements = Announcements(kafka, prefix)
     try:
         with Ledger(folder) as ledger:

@@ -113,6 +113,7 @@ SOURCE = Source(
     stale=limits(Limit(40)),
     record="leie",
     by="npi",
+    search="leie_search",
     modes=("full", "increment", "reinstated"),
     merge={"reinstated": _reinstate},
 )

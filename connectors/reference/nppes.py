@@ -232,6 +232,7 @@ SOURCE = Source(
     stale=limits(Limit(14), Limit(45, ("full",))),
     record="nppes",
     by="key",
+    search="nppes_search",
     modes=("full", "increment", "deactivated"),
     merge={"deactivated": _merge_list},
 )

@@ -1,5 +1,5 @@
 """NUCC: the provider taxonomy, a list of codes. Loaded at run time for its licence's sake: definitions and notes are
-never kept. No witness: nothing is claimed from it, `codes` is what others read.
+never kept. Each code is an entity of its own that providers point at; `list` stands for the whole.
 
 Released on 1 January (x.0, usable from 1 April) and 1 July (x.1, usable from 1 October). A code that a version no
 longer has is kept with the day from which it may not be used.
@@ -127,5 +127,7 @@ SOURCE = Source(
     member=r"nucc_taxonomy.*\.csv$",
     read=read,
     stale=_stale,
+    record="nucc",
+    kind="nucc",
     merge={"full": _merge},
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -22,7 +23,7 @@ from connectors.reference.holder import Holder
 from connectors.reference.ledger import Ledger
 from connectors.reference.source import Source
 from connectors.reference.store import Folder
-from connectors.reference.witness import Claim, claims, open_all
+from connectors.reference.witness import Claim, Witness, claims, entities, open_all
 from streams.errors import Unavailable
 
 TOPIC = "claims.witness"
@@ -87,7 +88,7 @@ class Publisher:
 
 def tell(folder: Folder, sources: Sequence[Source], holders: Iterable[Holder], publisher: Publisher) -> Told:
     """What the sources say, to these holders."""
-    count = 0
+    count, today = 0, datetime.now(UTC).date()
     with ExitStack() as stack:
         witnesses = [stack.enter_context(witness) for witness in open_all(folder, sources)]
 
@@ -96,7 +97,7 @@ def tell(folder: Folder, sources: Sequence[Source], holders: Iterable[Holder], p
             for holder in holders:
                 count += 1
                 for witness in witnesses:
-                    yield from claims(witness, holder)
+                    yield from claims(witness, holder, today)
 
         sent = publisher.send(every())
     return Told(count, sent)
@@ -106,6 +107,12 @@ def tell_all(folder: Folder, source: Source, publisher: Publisher) -> Told:
     """What a source says, to everyone who holds an NPI."""
     with Ledger(folder) as ledger:
         return tell(folder, [source], ledger.holding(), publisher)
+
+
+def tell_entities(folder: Folder, source: Source, publisher: Publisher) -> Told:
+    """A source's rows as entities of their own: nobody has to hold anything."""
+    with Witness(source, folder) as witness:
+        return Told(0, publisher.send(entities(witness)))
 
 
 def _settings(kafka: str) -> dict[str, Any]:

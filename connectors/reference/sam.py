@@ -138,4 +138,5 @@ SOURCE = Source(
     stale=limits(Limit(3)),
     record="sam",
     by="npi",
+    search="sam_search",
 )

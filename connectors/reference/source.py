@@ -156,5 +156,9 @@ class Source:
     stale: Stale
     record: str | None = None
     by: Literal["key", "npi"] | None = None
+    search: str | None = None
+    """the record that says what a search for an NPI gave"""
+    kind: str | None = None
+    """the kind of entity that each of its rows is, where they are about nobody"""
     modes: tuple[Mode, ...] = ("full",)
     merge: Mapping[Mode, Merge] = field(default_factory=dict)

@@ -1,14 +1,17 @@
 """What a witness says of an NPI, and the claims that tell it to who holds that NPI.
 
     <source>.sqlite, Holder --claims--> Claim(values | None) --> publish
+    <source>.sqlite         --entities--> Claim              --> publish     (NUCC: its codes are about nobody)
 
-None is a statement too: the row is gone, or a whole published file has no such NPI. Of a source that was never loaded
-nothing is said. A witness owns nothing: what its claims are worth is for authority and the rules to say.
+None says that a row is gone. That the newest whole list lacks an NPI is a claim of its own (`Source.search`), with the
+list's date and the day of the search: R02 and R08 read it. Of a source that was never loaded nothing is said, and of a
+file that could not be read neither. A witness owns nothing: what its claims are worth is for the rules to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any, Self
 
 from msgspec import Struct
@@ -23,6 +26,9 @@ ROWS = {
     "npi": "select key, body from entry where npi = ? order by key",
 }
 GONE = "select key from gone where npi = ? order by key"
+ALL = "select key, body from entry order by key"
+LIST = "list"
+"""The entity that stands for a whole list."""
 
 
 class Claim(Struct, frozen=True):
@@ -63,10 +69,15 @@ class Witness:
                 yield key, decode(body)
 
     def says(self, npi: str) -> Iterator[tuple[str, Values | None]]:
-        """Every row there is or was; one that is under the NPI's own name where there never was one."""
+        """Every row there is or was; where a row is named by its NPI, also the one there never was."""
         found: list[tuple[str, Values | None]] = list(self.rows(npi))
         found += [(key, None) for (key,) in self._db.execute(GONE, [npi])]
-        yield from found or [(npi, None)]
+        yield from found or ([(npi, None)] if self.source.by == "key" else [])
+
+    def all(self) -> Iterator[tuple[str, Values]]:
+        """(key, values) of every row."""
+        for key, body in self._db.execute(ALL):
+            yield key, decode(body)
 
 
 def open_all(folder: Folder, sources: Iterable[Source]) -> list[Witness]:
@@ -74,21 +85,52 @@ def open_all(folder: Folder, sources: Iterable[Source]) -> list[Witness]:
     return [Witness(source, folder) for source in sources if folder.file(source.name).exists()]
 
 
-def claims(witness: Witness, holder: Holder) -> Iterator[Claim]:
+def claims(witness: Witness, holder: Holder, today: date) -> Iterator[Claim]:
     """What the witness tells a holder; who no longer holds the NPI is told that none of it is about him."""
-    source, version = witness.source, witness.version
+    source, found = witness.source, 0
     assert source.record is not None
     for row, values in witness.says(holder.npi):
+        found += values is not None
+        # Rises with each load; within one load with each announcement of who holds the NPI.
+        yield _claim(witness, holder, source.record, row, values)
+    if source.search is not None:
+        searched = {"list_of": witness.version.as_of, "searched_on": today.isoformat(), "found": found}
+        # The same list may be searched again on a later day: that is what R08 asks for.
+        yield _claim(witness, holder, source.search, holder.npi, searched, today.toordinal())
+
+
+def _claim(
+    witness: Witness, holder: Holder, record: str, row: str, values: Values | None, day: int = 0
+) -> Claim:
+    version = witness.version
+    return Claim(
+        witness=witness.source.name,
+        kind=holder.kind,
+        id=holder.id,
+        record=record,
+        row=row,
+        position=(version.load, day, holder.place),
+        as_of=version.as_of,
+        values=whole(record, values) if values is not None and holder.holds else None,
+    )
+
+
+def entities(witness: Witness) -> Iterator[Claim]:
+    """Every row as an entity of its own; the one that stands for the list comes last."""
+    source, version = witness.source, witness.version
+    assert source.record is not None
+    assert source.kind is not None
+    rows = [*witness.all(), (LIST, {"list_of": version.as_of})]
+    for key, values in rows:
         yield Claim(
             witness=source.name,
-            kind=holder.kind,
-            id=holder.id,
+            kind=source.kind,
+            id=key,
             record=source.record,
-            row=row,
-            # Rises with each load; within one load with each announcement of who holds the NPI.
-            position=(version.load, 0, holder.place),
+            row=key,
+            position=(version.load, 0, 0),
             as_of=version.as_of,
-            values=whole(source.record, values) if values is not None and holder.holds else None,
+            values=whole(source.record, values),
         )
 
 

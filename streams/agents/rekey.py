@@ -18,8 +18,9 @@ from streams.core import rekeyed
 from streams.core.change import CAPTURED, Change, Confirmation
 from streams.core.entity import SUPERSEDED, Entity, Link, aggregate, confirm
 from streams.engine.producer import Output
+from streams.systems import REKEYED
 
-REKEYED_SYSTEMS = frozenset({"enrollment", "directory", "billing"})
+REKEYED_SYSTEMS = frozenset(REKEYED)
 REKEYED_KINDS = frozenset({"provider", "organization", "location"})
 """Kinds whose ids credentialing mints; payers, products, contracts and networks are known by their keeper's own id."""
 

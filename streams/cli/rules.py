@@ -53,11 +53,19 @@ def list_rules(as_json: AsJson = False) -> None:
     from streams.operate.rules import book
 
     def text(found: Any) -> str:
-        rows = [(r.rule, r.code, r.severity, effects(r.effect), r.message) for r in found.rules]
-        later = [(rule, why) for rule, why in found.later.items()]
-        return "\n".join([*table(rows), "", "without a code of their own", *table(later)])
+        rows = [(r.rule, r.code, r.severity, what(r), r.message) for r in found.rules]
+        same = [(rule, ", ".join(codes)) for rule, codes in found.same.items()]
+        parts = [("said by other codes", same), ("said in part", [*found.partly.items()])]
+        parts.append(("without a code of their own", [*found.later.items()]))
+        return "\n".join([*table(rows), *(line for name, told in parts for line in ("", name, *table(told)))])
 
     output.answer("rules list", as_json, book, text)
+
+
+def what(line: Any) -> str:
+    """Its effect; of a rule that waits also the one to come."""
+    now = effects(line.effect)
+    return f"{now} ({effects(line.then)} once {line.until})" if line.until else now
 
 
 def effects(effect: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ __all__ = [
     "mark", "miss",
 ]  # fmt: skip
 
-REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network"})
+REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network", "nucc"})
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
 
 REFERENCE = "reference"
@@ -130,21 +130,23 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
     built: dict[str, view.View] = {}
     facts = None
+    again: list[str] = []
     if record.root is not None:
         facts = today(record, looked, world.as_of)
         built = view.of(facts)
         found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
         if gate.gone(record, was_known=was_known) is None:
             found.update(finding.by_rules(facts))
+            again = facts.noted.get("again", again)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     fresh: list[edit.Edit] = []
-    again: set[str] = set()
+    anew: set[str] = set()
     if entity.confirmed or entity.proposals:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
         edits = edit.standing(entity, wanted, world.authority)
         fresh = edit.judge(entity, edits, world.as_of)
-        again = edit.asserted_again(fresh, entity)
+        anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
         edit.void(entity, record.root)
         disputed = {*finding.of_edits(entity, edits)}
@@ -155,11 +157,11 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
-    emissions = _emit(entity, record, built, sinks, again)
+    emissions = _emit(entity, record, built, sinks, anew)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    entity.due = next_date(record, world.as_of) or ""
+    entity.due = min(filter(None, (next_date(record, world.as_of), *again)), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
@@ -190,7 +192,7 @@ def _was_known(entity: Entity) -> bool:
 
 
 def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, again: set[str]
+    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, anew: set[str]
 ) -> list[Emission]:
     """The views that differ from what each sink last got or must be asserted again, all under one new revision; a
     sink on hold keeps its own."""
@@ -202,7 +204,7 @@ def _emit(
         content = _content(record, built, sink, verdict)
         encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)
-        if last is not None and last.content == encoded and sink not in again:
+        if last is not None and last.content == encoded and sink not in anew:
             continue
         if not emissions:
             entity.revision += 1

@@ -672,6 +672,52 @@ class DeaRegistry(Row, array_like=True, frozen=True, gc=False):
     activity: str | None = None
 
 
+class NppesSearch(Row, array_like=True, frozen=True, gc=False):
+    """nppes_search, of kind provider."""
+
+    RECORD: ClassVar[str] = "nppes_search"
+
+    list_of: str | None = None
+    searched_on: str | None = None
+    found: int | None = None
+
+
+class LeieSearch(Row, array_like=True, frozen=True, gc=False):
+    """leie_search, of kind provider."""
+
+    RECORD: ClassVar[str] = "leie_search"
+
+    list_of: str | None = None
+    searched_on: str | None = None
+    found: int | None = None
+
+
+class SamSearch(Row, array_like=True, frozen=True, gc=False):
+    """sam_search, of kind provider."""
+
+    RECORD: ClassVar[str] = "sam_search"
+
+    list_of: str | None = None
+    searched_on: str | None = None
+    found: int | None = None
+
+
+class Nucc(Row, array_like=True, frozen=True, gc=False):
+    """nucc, of kind nucc."""
+
+    RECORD: ClassVar[str] = "nucc"
+
+    code: str | None = None
+    grouping: str | None = None
+    classification: str | None = None
+    specialization: str | None = None
+    display_name: str | None = None
+    section: str | None = None
+    usable_from: str | None = None
+    retired_on: str | None = None
+    list_of: str | None = None
+
+
 class Proposal(Row, array_like=True, frozen=True, gc=False):
     """proposal, of kind any."""
 
@@ -783,6 +829,10 @@ RECORDS: Mapping[str, type[Row]] = {
     "leie": Leie,
     "sam": Sam,
     "dea_registry": DeaRegistry,
+    "nppes_search": NppesSearch,
+    "leie_search": LeieSearch,
+    "sam_search": SamSearch,
+    "nucc": Nucc,
     "proposal": Proposal,
     "ruling": Ruling,
     "approval": Approval,

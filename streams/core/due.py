@@ -26,6 +26,14 @@ EXPIRY: Offsets = (-90, -60, -30, -7, 0, 1)
 RECREDENTIALING: Offsets = (-180, -120, -90, -30, 0, 1, 31)
 """Warnings (R10), the due date, late from the next day on, and too late for a short cycle after 30 days."""
 
+DECIDED: Offsets = tuple(sorted({years + days for days in RECREDENTIALING for years in (1095, 1096)}))
+"""As RECREDENTIALING, counted from the decision 36 months before: three years, with a leap day or without."""
+ATTESTED: Offsets = (121,)
+SEARCHED: Offsets = (31,)
+VERIFIED: Offsets = (75, 91, 181)
+RECEIVED: Offsets = (3, 4, 5, 6, 7, 8)
+"""The day after two business days: with weekends and holidays one of these."""
+
 _PERIOD: dict[str, Offsets] = {"effective_from": ON_THE_DAY, "effective_to": ON_THE_DAY}
 
 DATED: dict[str, dict[str, Offsets]] = {
@@ -41,7 +49,15 @@ DATED: dict[str, dict[str, Offsets]] = {
     "cds_registration": {"expires": EXPIRY},
     "board_certification": {"issued": ON_THE_DAY, "expires": EXPIRY},
     "malpractice_coverage": {"effective_from": ON_THE_DAY, "effective_to": EXPIRY},
-    "credentialing_cycle": {"due_date": RECREDENTIALING},
+    "credentialing_cycle": {"due_date": RECREDENTIALING, "attestation_signed_at": ATTESTED},
+    "committee_decision": {"decided_at": DECIDED},
+    "leie": {"excluded_on": ON_THE_DAY},
+    "sam": {"active_on": ON_THE_DAY, "terminates_on": DAY_AFTER},
+    "leie_search": {"searched_on": SEARCHED},
+    "sam_search": {"searched_on": SEARCHED},
+    "listing": {**_PERIOD, "verified_on": VERIFIED},
+    "attestation": {"attested_at": (91,)},
+    "publication": {"info_received_at": RECEIVED},
 }
 """record -> field -> offsets."""
 

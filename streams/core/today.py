@@ -103,6 +103,11 @@ class Place(Struct, frozen=True, gc=False):
     group: Organization | None
 
 
+def nobody(kind: str, entity_id: str) -> Golden | None:
+    """Knows no reference."""
+    return None
+
+
 class Today(Struct, frozen=True, gc=False):
     """What several views ask of one golden record on one date, found once."""
 
@@ -115,17 +120,19 @@ class Today(Struct, frozen=True, gc=False):
     networks: list[NetworkParticipation] = []
     noted: dict[str, Any] = {}
     """what one rule worked out and another asks again; lives as long as the decision"""
+    look: Look = nobody
+    """for rules that read a reference: one that is unknown holds nobody, and is asked for again once it is known"""
 
 
 def today(golden: Golden, look: Look, as_of: str) -> Today:
     """The facts of `as_of`."""
     root = golden.root or RECORDS[golden.kind]()
     if golden.kind != "provider":
-        return Today(golden, as_of, root)
+        return Today(golden, as_of, root, look=look)
     taxonomy = primary_taxonomy(golden, as_of)
     code = taxonomy.nucc_code if taxonomy is not None else None
     places = [_place(row, look) for row in _distinct(current_locations(golden, as_of))]
-    return Today(golden, as_of, root, taxonomy, code, places, current_networks(golden, as_of))
+    return Today(golden, as_of, root, taxonomy, code, places, current_networks(golden, as_of), look=look)
 
 
 def _distinct(rows: list[ProviderLocation]) -> list[ProviderLocation]:

@@ -54,5 +54,5 @@ def claim(key: bytes | None, value: bytes | None) -> Change | Malformed:
         )  # fmt: skip
     return Change(
         said.witness, said.kind, said.id, said.record, said.row, said.position, row,
-        False, False, 0, 0, 0, False,
+        False, False, 0, 0, 0, False, origin=0,
     )  # fmt: skip

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.core.malformed import REASONS
-from streams.core.rules.book import CODES, LATER
+from streams.core.rules.book import CODES, LATER, PARTLY, SAME
+from streams.core.rules.rule import Rule, words
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 HEAD = """# Codes
@@ -23,6 +24,7 @@ EFFECTS = """
 Effects: **refuse** - the field keeps its last good value · **hold** - the system gets no new view and keeps its
 last one · **withdraw** - what the system has must go · **warn** - a person should look, nothing waits. An effect with
 no system's name is on every system; a system that is not named is only warned. Rule ids are those of the domain.
+*warn (hold once NAME)*: built and tested, and only warns until `ON` in streams/core/rules/rule.py has the name.
 """
 
 
@@ -38,12 +40,26 @@ def _findings() -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name in sorted(CODES):
         rule = CODES[name]
-        words = (rule.id, rule.severity, rule.effect_text, rule.message, rule.action, rule.actor, rule.source)
-        yield f"| `{name}` | {' | '.join(words)} |"
+        said = (rule.id, rule.severity, _effect(rule), rule.message, rule.action, rule.actor, rule.source)
+        yield f"| `{name}` | {' | '.join(said)} |"
+
+
+def _effect(rule: Rule) -> str:
+    return f"{rule.effect_text} ({words(rule.effect)} once {rule.until})" if rule.waits else rule.effect_text
 
 
 def _later() -> Iterator[str]:
-    yield "## Rules without a code\n\nWhy each rule of the domain that gives no finding of its own gives none.\n"
+    yield "## Rules of the domain that other codes say\n"
+    yield "| Rule | Codes |"
+    yield "| --- | --- |"
+    for name in sorted(SAME):
+        yield f"| {name} | {', '.join(f'`{code}`' for code in SAME[name])} |"
+    yield "\n## What rules with a code don't say yet\n"
+    yield "| Rule | What, and why |"
+    yield "| --- | --- |"
+    for name in sorted(PARTLY):
+        yield f"| {name} | {PARTLY[name]} |"
+    yield "\n## Rules without a code\n\nWhy each rule of the domain that gives no finding of its own gives none.\n"
     yield "| Rule | Why |"
     yield "| --- | --- |"
     for name in sorted(LATER):

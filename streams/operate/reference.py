@@ -44,7 +44,7 @@ def load(
     """Load a file, then tell everyone who holds an NPI what it says."""
     source, folder = named(name), Folder(settings.reference_dir)
     loaded = load_file(folder, source, path, options, ask, datetime.now(UTC), progress)
-    if name not in WITNESSES:
+    if name not in WITNESSES and source.kind is None:
         return Outcome(loaded, None, f"{name} knows no NPIs")
     if not publish or not settings.kafka:
         why = "CONCORD_KAFKA is not known" if publish else "asked not to"

@@ -32,6 +32,8 @@ class Target:
         self.rows: dict[tuple[str, int], dict[str, Any]] = {}
         self._ids: dict[tuple[str, str], int] = {}
         self._held: dict[tuple[str, str], int] = {}
+        self.triggers: dict[str, dict[str, Any]] = {}
+        """table -> columns that a trigger there writes over every write"""
 
     def apply(self, kind: str, entity_id: str, content: dict[str, Any]) -> list[Message]:
         """One transaction of its adapter: what it wrote, as captured; nothing when it holds this revision already."""
@@ -81,6 +83,7 @@ class Target:
         after = {**(before or {}), **columns, root.key: local_id}
         if after == before:
             return []
+        after |= self.triggers.get(root.table, {})
         self.rows[root.table, local_id] = after
         return [Change(root.table, after, "u" if before else "c")]
 

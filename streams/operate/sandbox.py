@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import msgspec
 
 from connectors.envelope import Change, Message, Source
 from schemas import registry
@@ -26,11 +27,12 @@ from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete, TickProposed
 from streams.agents.decide import Decide
-from streams.agents.said import CLOCK_TOPIC
+from streams.agents.said import CLOCK_TOPIC, WITNESS_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.entity import Entity
 from streams.core.gate import Verdict, Verdicts
+from streams.core.witness import Said
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.producer import Output
 from streams.engine.store import Shared, Store
@@ -109,8 +111,8 @@ class Sandbox:
     def __init__(self, folder: Path, targets: Sequence[str] = ()) -> None:
         self.source = Source(SYSTEM)
         self.targets = {name: rehearsal.target(name) for name in targets}
-        self.delivering = True
-        """whether the targets' adapters run"""
+        self.deliveries: int | None = None
+        """how often the targets' adapters run before the next step; None: until nothing is left to do"""
         self.references = MemoryReferences()
         self.handler = Decide(0, context(self.references, systems=(SYSTEM, *targets)))
         self.partition = MemoryPartition(Store(folder, Shared()), self.handler)
@@ -160,6 +162,12 @@ class Sandbox:
         self._work([self._record(CLOCK_TOPIC, None, control.encode(TickProposed(as_of, "sandbox")))])
         self.settle()
 
+    def tell(self, claims: Sequence[Said]) -> None:
+        """What witnesses say, or systems that nobody captures yet: claims under the entity's own id."""
+        said = [self._record(WITNESS_TOPIC, c.id.encode(), msgspec.json.encode(c)) for c in claims]
+        self._work(said)
+        self.settle()
+
     def send(self, messages: Sequence[Message]) -> list[Output]:
         """Records as they come; nothing more is waited for."""
         return self._work(self._records(TOPIC, messages))
@@ -170,8 +178,9 @@ class Sandbox:
             while (due := self.handler.next_ms(self._now_ms)) is not None:
                 self._now_ms = max(self._now_ms, due)
                 self._work([])
-            if self.delivering:
+            if self.deliveries != 0:
                 self.deliver()
+                self.deliveries = self.deliveries - 1 if self.deliveries is not None else None
             if self.handler.next_ms(self._now_ms) is None:
                 return
 

@@ -13,12 +13,16 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     on = 2026-06-01                          # its commit date: what today is to the rules
     change = [{ table = "license", row = { license_id = "l1", provider_id = "p1", expires = 2028-01-01 } }]
     then = { ... }                           # optional: as below, right after this transaction
+    [[when]]                                 # or what a witness, or a system of which nothing is captured yet, says
+    on = 2026-06-02
+    claim = [{ by = "nppes", of = "provider/p1", record = "nppes", row = "1234567893", values = { entity_type = "1" } }]
     [[when]]                                 # or no transaction: the clock says that it is this day
     tick = 2026-09-01
     [[when]]                                 # or somebody edits another system (needs `targets`), named by its own
     on = 2026-06-02                          # id or by its cross reference to the master
-    system = "directory"
+    system = "directory"                     # deliveries = 0: its adapter stands still meanwhile
     change = [{ table = "dir_provider", row = { cred_provider_ref = "p1", last_name = "Roe" } }]
+    trigger = [{ table = "dir_provider", row = { gender = "X" } }]    # from now on it writes this over every write
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"
@@ -29,7 +33,8 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     last_name = "Example"
     # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
-A changed row keeps the columns that are not named; "(none)" is null. `delete = true` deletes it.
+A changed row keeps the columns that are not named; "(none)" is null, "(not delivered)" an unchanged large value.
+`delete = true` deletes it. A claim is whole; without values its row is gone.
 """
 
 from __future__ import annotations
@@ -44,9 +49,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from connectors.envelope import Change, Op
+from connectors.envelope import UNAVAILABLE, Change, Op
 from schemas.catalog import load_mapping
 from streams.core.gate import Hold, Verdict, Verdicts, Withdraw
+from streams.core.witness import Said
 from streams.errors import InvalidInput
 from streams.operate.sandbox import SYSTEM, Sandbox
 
@@ -67,6 +73,22 @@ class RowFile(Outside):
     delete: bool = False
 
 
+class ClaimFile(Outside):
+    """What somebody but the master says of an entity `kind/id`."""
+
+    by: str
+    of: str
+    record: str
+    row: str
+    values: dict[str, Any] | None = None
+
+    def said(self, number: int) -> Said:
+        """As topic `claims.witness` has it; a later claim wins."""
+        kind, _, entity_id = self.of.partition("/")
+        values = {n: _plain(v) for n, v in self.values.items()} if self.values is not None else None
+        return Said(self.by, kind, entity_id, self.record, self.row, (1, 0, number), values=values)
+
+
 class Then(Outside):
     """What must hold."""
 
@@ -82,18 +104,25 @@ class Then(Outside):
 
 
 class When(Outside):
-    """One transaction on a day, or a tick of the clock."""
+    """One transaction on a day, what others say on it, or a tick of the clock."""
 
     on: date | None = None
     system: str = SYSTEM
     change: list[RowFile] = Field(default_factory=list)
+    claim: list[ClaimFile] = Field(default_factory=list)
     tick: date | None = None
+    deliveries: int | None = None
+    trigger: list[RowFile] | None = None
     then: Then = Then()
 
     @model_validator(mode="after")
     def _one_of_both(self) -> When:
-        if (self.on is None) == (self.tick is None) or bool(self.change) != (self.on is not None):
-            raise ValueError("a step is a transaction (`on` and `change`) or a `tick`")
+        if (self.on is None) == (self.tick is None) or bool(self.change or self.claim) != (
+            self.on is not None
+        ):
+            raise ValueError(
+                "a step is a transaction (`on` and `change`), claims (`on` and `claim`) or a `tick`"
+            )
         return self
 
     @property
@@ -176,21 +205,27 @@ def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
     sandbox.at(scenario.when[0].day if scenario.when else 0)
     sandbox.snapshot([rows.change(row) for row in scenario.given])
     for number, when in enumerate(scenario.when, 1):
-        _step(when, rows, sandbox)
+        _step(number, when, rows, sandbox)
         yield from (f"after step {number}: {problem}" for problem in _check(when.then, sandbox))
     yield from _check(scenario.then, sandbox)
 
 
-def _step(when: When, rows: Rows, sandbox: Sandbox) -> None:
-    if when.tick is not None:
+def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
+    if when.tick is not None or when.claim:
         sandbox.tick(when.day)
+    if when.tick is not None:
         return
     sandbox.at(when.day)
-    if when.system == SYSTEM:
+    sandbox.deliveries = when.deliveries
+    if when.trigger is not None and when.system in sandbox.targets:
+        sandbox.targets[when.system].triggers = {t.table: t.row for t in when.trigger}
+    if when.change and when.system == SYSTEM:
         sandbox.commit([rows.change(row) for row in when.change])
-        return
-    for row in when.change:
-        _edit(when.system, row, sandbox)
+    elif when.change:
+        for row in when.change:
+            _edit(when.system, row, sandbox)
+    if when.claim:
+        sandbox.tell([claim.said(number) for claim in when.claim])
 
 
 def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
@@ -198,7 +233,7 @@ def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
         step = f'write targets = ["{system}"] at the top of the file'
         raise InvalidInput("scenario.system", f"{system} takes no part in this scenario", step)
     _require_columns(system, row)
-    sandbox.edit(system, row.table, {c: _null(_plain(v)) for c, v in row.row.items()}, delete=row.delete)
+    sandbox.edit(system, row.table, {c: _cell(v) for c, v in row.row.items()}, delete=row.delete)
 
 
 def _require_columns(system: str, row: RowFile) -> None:
@@ -219,13 +254,18 @@ class Rows:
         table = load_mapping(SYSTEM).tables[row.table]
         name = (row.table, str(row.row.get(table.row)))
         before = self._known.get(name)
-        merged = self._known[name] = {**(before or {}), **{c: _null(_plain(v)) for c, v in row.row.items()}}
+        merged = self._known[name] = {**(before or {}), **{c: _cell(v) for c, v in row.row.items()}}
         op: Op = "d" if row.delete else "c" if before is None else "u"
         return Change(row.table, merged, op)
 
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _cell(value: Any) -> Any:
+    """What TOML can't write: null, and a large value that capture leaves out."""
+    return UNAVAILABLE if value == "(not delivered)" else _null(_plain(value))
 
 
 def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:

@@ -189,6 +189,9 @@ def test_every_check_gives_codes_of_the_table() -> None:
     assert DATES_IN_ORDER
 
 
+ACTORS = ("credentialing", "enrollment", "directory", "billing", "steward", "compliance", "operator")
+
+
 def test_severities_and_effects_are_the_known_words() -> None:
     for name, code in CODES.items():
         assert code.severity in ("low", "medium", "high"), name
@@ -197,7 +200,7 @@ def test_severities_and_effects_are_the_known_words() -> None:
         assert code.message, name
         assert code.action, name
         assert code.source, name
-        assert code.actor in ("credentialing", "steward", "compliance", "operator"), name
+        assert code.actor in ACTORS, name
         assert re.fullmatch(r"[a-z]+\.[a-z_]+", name)
 
 

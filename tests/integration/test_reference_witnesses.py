@@ -61,6 +61,18 @@ class Place:
         return follow.publish(self.folder, named(source), self.stack.kafka, self.prefix)
 
     def claims(self) -> list[tuple[str, Claim]]:
+        """(key, claim) of the witnesses' rows, in the order of each partition."""
+        return [(key, claim) for key, claim in self.told() if claim.record == claim.witness]
+
+    def searches(self) -> dict[tuple[str, str], Any]:
+        """(entity, witness) -> what its newest search is said to have found."""
+        return {
+            (key, claim.witness): (claim.values or {}).get("found")
+            for key, claim in self.told()
+            if claim.record == f"{claim.witness}_search"
+        }
+
+    def told(self) -> list[tuple[str, Claim]]:
         """(key, claim), in the order of each partition."""
         topic = f"{self.prefix}claims.witness"
         return [(k, msgspec.json.decode(v or b"", type=Claim)) for k, v in records(self.stack, topic)]
@@ -137,7 +149,12 @@ def test_a_load_is_told_to_who_holds_an_npi_and_to_nobody_else(place: Place) -> 
     place.announce(CLINIC, "clinic", "organization")
     place.announce("1407071236", "unknown-to-nppes")
     told = place.publish()
-    assert (told.holders, told.claims) == (3, 3)
+    assert (told.holders, told.claims) == (3, 6), "a row and a search each"
+    assert place.searches() == {
+        ("ann", "nppes"): 1,
+        ("clinic", "nppes"): 1,
+        ("unknown-to-nppes", "nppes"): 0,
+    }
     found = {(key, claim.kind, claim.row, claim.values is None) for key, claim in place.claims()}
     assert found == {
         ("ann", "provider", ANN, False),
@@ -204,7 +221,8 @@ def test_an_npi_that_becomes_known_later_is_told_what_all_witnesses_say(
     running = start()
     place.announce(LATER, "later")
     said = running.wait_for(lambda: place.says("later", "nppes", LATER), "what NPPES says")
-    running.wait_for(lambda: place.says("later", "leie", LATER), "what LEIE says")
+    running.wait_for(lambda: ("later", "leie") in place.searches(), "what LEIE says")
+    assert place.searches()["later", "leie"] == 0
     assert said.values["nppes_npi"] == LATER
     place.announce(LATER, "later", holds=False)
     running.wait_for(lambda: _nulled(place.says("later", "nppes", LATER)), "null for who holds it no more")

@@ -77,6 +77,21 @@ def test_a_snapshot_in_any_order_gives_the_same_views(
     assert views[0] == views[1] == views[2]
 
 
+@given(any_entity.flatmap(lambda items: st.tuples(st.just(items), reordered(items).flatmap(replayed))))
+def test_any_order_across_rows_with_any_duplicates_gives_the_same_entity(
+    histories: tuple[list[Change], list[Change]],
+) -> None:
+    """Whatever is kept but how it came about: claims, views, findings, what it depends on and when it is due."""
+    entities = []
+    for history in histories:
+        entity = entity_of(history, histories[0][0].kind, histories[0][0].entity_id)
+        entity.dirty = None
+        decide(entity, WORLD, 0)
+        entity.trail = []
+        entities.append(entity)
+    assert entities[0] == entities[1]
+
+
 @given(transactions(entity="provider-0", names=["provider", "provider_location", "network_participation"]))
 def test_deciding_each_transaction_or_only_the_last_ends_in_the_same_views(history: list[list[Row]]) -> None:
     """Decide once: what is skipped in between is nothing anyone needs."""

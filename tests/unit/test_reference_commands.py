@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from streams import settings
 from streams.cli.main import app
-from tests.published import DARK, GROUP, NPPES, NUCC, PERSON, text, write
+from tests.published import DARK, GROUP, NPPES, NUCC, PERSON, registration, text, write
 
 Run = Callable[..., Any]
 
@@ -109,10 +109,15 @@ def test_wrong_input_leaves_with_2_and_a_code(run: Run, words: tuple[str, ...], 
     assert (result.exit_code, answer(result)["error"]["code"]) == (2, code)
 
 
-def test_a_list_of_codes_tells_nobody(run: Run, file: File) -> None:
+def test_a_list_of_codes_is_told_where_kafka_is_known(run: Run, file: File) -> None:
     code = {"Code": "207Q00000X", "Section": "Individual"}
     result = run("load", "nucc", file(text(NUCC, code)), "--as-of", "2026-07-01")
-    assert "nobody was told: nucc knows no NPIs" in result.stdout
+    assert "nobody was told: CONCORD_KAFKA is not known" in result.stdout
+
+
+def test_a_list_of_dea_numbers_tells_nobody(run: Run, file: File) -> None:
+    result = run("load", "dea", file(registration("AQ1234563") + "\n"), "--as-of", "2026-07-01")
+    assert "nobody was told: dea knows no NPIs" in result.stdout
 
 
 def test_following_needs_an_address_of_kafka(run: Run) -> None:

@@ -76,6 +76,7 @@ def test_every_record_of_a_witness_stands_in_the_catalogue_with_the_fields_its_r
     take(folder, "leie", write(tmp_path / "UPDATED.csv", text(LEIE, {**EXCLUDED, "WVRSTATE": "WI"})))
     take(folder, "sam", write(tmp_path / "sam.csv", text(SAM, DEBARRED)))
     take(folder, "dea", write(tmp_path / "dea.txt", registration("AQ1234563") + "\n"))
+    take(folder, "nucc", write(tmp_path / "nucc_taxonomy_261.csv", text(NUCC, {"Code": "207Q00000X"})))
     for source in SOURCES.values():
         if source.record:
             known = load_catalog().records[source.record].fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from connectors.reference import announcements
 from connectors.reference.holder import Holder, announced, stored
 from connectors.reference.ledger import Ledger
-from connectors.reference.sources import named
+from connectors.reference.refusal import Unusable
+from connectors.reference.sources import WITNESSES, named
 from connectors.reference.store import Folder
-from connectors.reference.witness import Claim, Witness, claims
+from connectors.reference.witness import Claim, Witness, claims, entities, open_all
 from streams.agents.said import NPI_TOPIC
 from tests.fixtures.decider import Bench
 from tests.published import DARK, EXCLUDED, GROUP, LEIE, NPPES, PERSON, take, text, write
 from tests.world import row
 
+DAY = date(2026, 11, 20)
 ANN = Holder("2234567891", "provider", "provider-1", True, (1, 5, 0), 7)
 
 
@@ -37,7 +40,14 @@ File = Callable[[str], Path]
 
 def said(folder: Folder, source: str, holder: Holder = ANN) -> list[Claim]:
     with Witness(named(source), folder) as witness:
-        return list(claims(witness, holder))
+        return [c for c in claims(witness, holder, DAY) if c.record == witness.source.record]
+
+
+def searched(folder: Folder, source: str, holder: Holder = ANN, day: date = DAY) -> Claim:
+    """What is said of the search itself."""
+    with Witness(named(source), folder) as witness:
+        [claim] = [c for c in claims(witness, holder, day) if c.record == witness.source.search]
+        return claim
 
 
 def test_a_row_is_claimed_whole_with_none_for_what_it_leaves_out(folder: Folder, file: File) -> None:
@@ -66,7 +76,57 @@ def test_an_npi_no_witness_knows_is_said_not_to_be_there(folder: Folder, file: F
     take(folder, "nppes", file(text(NPPES, GROUP)))
     take(folder, "leie", file(text(LEIE, {**EXCLUDED, "NPI": "0000000000"})))
     assert [(claim.row, claim.values) for claim in said(folder, "nppes")] == [("2234567891", None)]
-    assert [(claim.row, claim.values) for claim in said(folder, "leie")] == [("2234567891", None)]
+    assert said(folder, "leie") == []
+    for source in ("nppes", "leie"):
+        claim = searched(folder, source)
+        assert (claim.row, (claim.values or {})["found"]) == ("2234567891", 0)
+
+
+def test_a_search_says_of_which_list_when_and_what_it_found(folder: Folder, file: File) -> None:
+    loaded = take(folder, "nppes", file(text(NPPES, DARK)), as_of="2026-11-08")
+    claim = searched(folder, "nppes", Holder("2234567917", "provider", "p", True, (1, 5, 0), 7))
+    assert (claim.witness, claim.record) == ("nppes", "nppes_search")
+    assert claim.values == {"list_of": "2026-11-08", "searched_on": "2026-11-20", "found": 1}
+    assert claim.position == (loaded.version.load, DAY.toordinal(), 7)
+
+
+def test_the_same_list_searched_on_a_later_day_is_a_newer_search(folder: Folder, file: File) -> None:
+    take(folder, "leie", file(text(LEIE, EXCLUDED)))
+    before, after = searched(folder, "leie"), searched(folder, "leie", day=date(2026, 11, 30))
+    assert after.position > before.position
+    assert (after.values or {})["searched_on"] == "2026-11-30"
+
+
+def test_a_search_for_an_npi_held_no_longer_is_taken_back(folder: Folder, file: File) -> None:
+    take(folder, "leie", file(text(LEIE, EXCLUDED)))
+    left = searched(folder, "leie", Holder(ANN.npi, ANN.kind, ANN.id, False, (1, 6, 0), 9))
+    assert left.values is None
+    assert left.position > searched(folder, "leie").position
+
+
+def test_of_a_source_that_was_never_loaded_nothing_is_searched(folder: Folder) -> None:
+    assert open_all(folder, list(WITNESSES.values())) == []
+
+
+def test_a_file_that_cannot_be_read_leaves_the_search_with_the_list_before(
+    folder: Folder, file: File
+) -> None:
+    """Unavailable is never clear: the failed file says nothing of anybody."""
+    take(folder, "leie", file(text(LEIE, EXCLUDED)), as_of="2026-11-01")
+    with pytest.raises(Unusable):
+        take(folder, "leie", file("<html>503</html>"), as_of="2026-11-19")
+    assert (searched(folder, "leie").values or {})["list_of"] == "2026-11-01"
+
+
+def test_codes_are_entities_of_their_own_and_the_list_comes_last(folder: Folder, file: File) -> None:
+    codes = "Code,Grouping,Classification,Specialization,Section\n207Q00000X,A,Family Medicine,,Individual\n"
+    loaded = take(folder, "nucc", file(codes), as_of="2026-01-01")
+    with Witness(named("nucc"), folder) as witness:
+        code, whole = list(entities(witness))
+    assert (code.kind, code.id, code.record, code.row) == ("nucc", "207Q00000X", "nucc", "207Q00000X")
+    assert (code.values or {})["classification"] == "Family Medicine"
+    assert (whole.id, (whole.values or {})["list_of"]) == ("list", "2026-01-01")
+    assert code.position == whole.position == (loaded.version.load, 0, 0)
 
 
 def test_who_leaves_the_list_leaves_null_under_the_same_row(folder: Folder, file: File) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from streams.core.change import Change
 from streams.core.entity import Entity
 from streams.core.gate import PASS, Hold, Withdraw
 from streams.core.rules.days import between, later, months_later
-from streams.core.view import named
+from streams.core.view import VIEWS, Part, named
 from tests.strategies import PROVIDER_TABLES, any_entity, changes, decoded
 from tests.world import WORLD, belongings, entity_of, provider, row, world
 
@@ -38,20 +39,53 @@ def test_a_finding_is_resolved_when_its_cause_is_gone(extra: list[Row]) -> None:
 
 @given(any_entity)
 def test_a_view_never_carries_a_value_that_is_refused(history: list[Change]) -> None:
-    """Invariant 10."""
+    """Invariant 10: at whatever depth of a view it stands."""
     entity = Entity(history[0].kind, history[0].entity_id)
-    checks: dict[str, formats.Check] = {
-        "npi": formats.npi,
-        "facility_npi": formats.npi,
-        "state": formats.state,
-        "phone": formats.phone,
-    }
     for change in history:
         advance(entity, change, 0)
         for emission in decide(entity, WORLD, 0).emissions:
-            shown = named(emission.content)
-            for field, check in checks.items():
-                assert not shown.get(field) or check(shown[field]) is None
+            for field, value in leaves(named(emission.content)):
+                assert not value or field not in SHOWN or SHOWN[field](value) is None, field
+
+
+SHOWN: dict[str, formats.Check] = {
+    "npi": formats.npi,
+    "facility_npi": formats.npi,
+    "group_npi": formats.npi,
+    "state": formats.state,
+    "license_state": formats.state,
+    "postal_code": formats.postal_code,
+    "phone": formats.phone,
+    "fax": formats.phone,
+    "taxonomy_code": formats.nucc,
+    "specialty_nucc": formats.nucc,
+}
+"""field of a view -> the check of the value it shows"""
+
+
+def leaves(shown: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(field, value) of a view, those of its parts among them."""
+    if isinstance(shown, dict):
+        for field, value in shown.items():
+            yield from leaves(value, field)
+    elif isinstance(shown, list):
+        for item in shown:
+            yield from leaves(item, name)
+    else:
+        yield name, shown
+
+
+def test_every_checked_field_that_a_view_has_is_looked_at() -> None:
+    shown = {field for by_sink in VIEWS.values() for c in by_sink.values() for field in fields_of(c.view)}
+    checked = {field for checks in formats.CHECKS.values() for field in checks} - {"number", "location_npi"}
+    assert checked & shown <= SHOWN.keys() <= shown
+
+
+def fields_of(view: type) -> set[str]:
+    """The fields of a view and of its parts."""
+    hints = get_type_hints(view)
+    parts = [arg for hint in hints.values() for arg in get_args(hint) if isinstance(arg, type)]
+    return set(hints).union(*(fields_of(part) for part in parts if issubclass(part, Part)))
 
 
 @given(any_entity)

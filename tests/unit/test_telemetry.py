@@ -9,13 +9,14 @@ PARTITION = {
     "dirty": 1,
     "decided": 5,
     "emitted": 9,
+    "largest": 0,
+    "toward": "",
+    "again": None,
     "late": 0,
     "retries": 3,
     "due": 4,
     "ticked": "1970-01-02",
     "asked": None,
-    "largest": 512,
-    "again": None,
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
 }
 

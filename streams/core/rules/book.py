@@ -4,7 +4,8 @@
 
 A new rule is one function and one line here, with a scenario in tests/behavior that fires it and one that doesn't.
 Rules are evaluated only where the entity has rows of every record they read: what is not there is unknown, which is
-neither pass nor fail. `LATER` names every rule of the domain that is not here, and why.
+neither pass nor fail. A rule with `until` only warns until that name stands in `rule.ON`. `SAME`, `PARTLY` and `LATER`
+name the rules of the domain that other lines say, that are here in part, and that are not here, and why.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from streams.core.rules import (
+    billable,
+    cds,
+    code_set,
     credentialing,
     dates,
+    directory,
+    enrolled,
     exclusion,
+    geography,
     identity,
     licence,
     practice,
     prescribing,
+    search,
+    submission,
     taxonomy,
     witness,
 )
@@ -29,6 +38,15 @@ from streams.core.today import Today
 _P, _O, _L = ("provider",), ("organization",), ("location",)
 _LICENCE = {"directory": WITHDRAW, "billing": HOLD, "enrollment": HOLD}
 _NO, _STOP, _KEEP, _SAY = every(WITHDRAW), every(HOLD), every(REFUSE), every(WARN)
+_PACKET, _BILL, _WAIT, _HIDE = (
+    {"enrollment": HOLD},
+    {"billing": HOLD},
+    {"directory": HOLD},
+    {"directory": WITHDRAW},
+)
+WITNESSES, TWO_WAY, SERVING = "witnesses", "two-way", "serving"
+"""What rules wait for: that witnesses may stop a sink; that the claims of enrollment, directory and billing are decided
+on; that the directory publishes to Plan-Net."""
 
 # ruff: noqa: E501  (one line a rule reads best)
 RULES: tuple[Rule, ...] = (
@@ -68,8 +86,13 @@ RULES: tuple[Rule, ...] = (
     # ---- taxonomy ----
     Rule("R04", "taxonomy.primary_count", "high", _STOP, "not exactly one taxonomy code is primary today", "mark one code as primary", "seed 4", "credentialing", _P, ("taxonomy",), taxonomy.primary_count),
     Rule("R04", "taxonomy.section", "medium", _SAY, "the taxonomy code is for facilities or agencies, not for individuals", "pick a code for individuals", "NUCC sections", "credentialing", _P, ("taxonomy",), taxonomy.section),
+    Rule("R04", "taxonomy.code_unknown", "high", _STOP, "NUCC's list has no such code", "pick a code of the list", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unknown, until=WITNESSES),
+    Rule("R04", "taxonomy.code_unusable", "high", _STOP, "the code is retired, or its release may not be used yet", "pick a code that may be used today", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unusable, until=WITNESSES),
+    Rule("R04", "taxonomy.no_specialty", "low", _WAIT, "the directory's list of specialties has no such code", "show the parent classification", "Plan-Net SpecialtiesVS", "credentialing", _P, ("taxonomy",), code_set.no_specialty, until=SERVING),
+    Rule("R05", "taxonomy.licence_type", "low", _SAY, "no licence on record is of a type that allows the primary taxonomy code", "correct the code, or enter the licence", "seed 5", "credentialing", _P, ("license", "taxonomy"), code_set.licence_type),
     # ---- licences ----
     Rule("R06", "licence.lapsed", "high", _LICENCE, "no licence is usable today in a state of practice", "verify the licence with its board, or end the place", "seed 6; G02", "credentialing", _P, ("license", "provider_location"), licence.lapsed),
+    Rule("R06", "licence.pending", "medium", _STOP, "no licence of a state of practice is verified yet", "verify the licence with its board", "seed 6", "credentialing", _P, ("license", "provider_location"), licence.pending),
     Rule("R06", "licence.expiring", "medium", _SAY, "a licence ends within 90 days", "ask for the renewal (alerts at 90, 60, 30 and 7 days)", "seed 6", "credentialing", _P, ("license",), licence.expiring),
     Rule("R06", "licence.missing", "medium", _SAY, "a provider practises and no licence is on record", "enter and verify the licence", "seed 6", "credentialing", _P, ("provider_location",), licence.missing),
     Rule("R06", "licence.status_unknown", "low", _SAY, "nobody says whether the licence is in force", "verify the licence with its board", "seed 6", "credentialing", _P, ("license",), licence.status_unknown),
@@ -77,6 +100,9 @@ RULES: tuple[Rule, ...] = (
     Rule("R07", "dea.expired", "medium", _SAY, "a DEA registration is expired or not active", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registration",), prescribing.expired),
     Rule("R07", "dea.last_name_letter", "low", _SAY, "the DEA number's second letter is not that of the last name", "verify with the issuer", "R07", "credentialing", _P, ("dea_registration",), prescribing.last_name_letter),
     Rule("R07", "dea.state_missing", "low", _SAY, "no DEA registration is for a state of practice", "ask whether one is needed there", "21 CFR 1301.12", "credentialing", _P, ("dea_registration", "provider_location"), prescribing.state_missing),
+    Rule("R07", "dea.first_letter", "low", _SAY, "the DEA number begins with a letter that no registrant has", "verify with the issuer", "R07", "credentialing", _P, ("dea_registration",), cds.first_letter),
+    Rule("R07", "cds.expired", "medium", _SAY, "a state's registration for controlled substances is expired or not active", "verify with the issuer", "state law", "credentialing", _P, ("cds_registration",), cds.expired),
+    Rule("R07", "cds.missing", "medium", _PACKET, "a prescriber lacks the registration that a state of practice asks for", "obtain it, or confirm that nothing is prescribed there", "state law", "credentialing", _P, ("cds_registration", "dea_registration", "provider_location"), cds.missing, until=TWO_WAY),
     # ---- exclusions: sinks are told no detail (G09) ----
     Rule("R08", "exclusion.confirmed", "high", _NO, "an exclusion is confirmed", "stop participation; release needs a ruling", "42 CFR 1001.1901", "compliance", _P, ("exclusion_hit",), exclusion.confirmed, "provider.withheld"),
     Rule("R08", "exclusion.open", "high", _STOP, "an exclusion list names this provider's NPI", "review the hit", "42 CFR 455.436", "compliance", _P, ("exclusion_hit",), exclusion.is_open),
@@ -100,52 +126,105 @@ RULES: tuple[Rule, ...] = (
     Rule("G04", "location.incomplete", "medium", _SAY, "patients lack what they need to find or call the place", "complete the address and telephone number", "G04", "credentialing", _L, (), practice.incomplete),
     Rule("R23", "location.po_box", "high", {"directory": HOLD, "billing": HOLD}, "the service address is a PO box", "enter the street address", "X12 837 2010AA", "credentialing", _L, (), practice.po_box),
     Rule("R23", "location.zip_and_state", "medium", _SAY, "no address of the state has this ZIP code", "correct the address", "USPS", "credentialing", _L, (), practice.zip_and_state),
+    Rule("R23", "location.county", "medium", _SAY, "the county lies in another state than the address", "correct county or state", "seed 23", "credentialing", _L, (), geography.county),
+    Rule("R23", "location.coordinates", "medium", _SAY, "the coordinates lie nowhere near the state of the address", "geocode the address again", "seed 23", "credentialing", _L, (), geography.coordinates),
+    Rule("G05", "location.half_a_position", "low", _SAY, "a latitude without a longitude, or the other way round", "geocode the address again", "Plan-Net Location", "credentialing", _L, (), geography.half_a_position),
+    Rule("G05", "location.hours", "low", _SAY, "on some day the place closes before it opens", "correct the hours", "Plan-Net Location", "credentialing", _L, (), geography.hours),
     Rule("R30", "location.telehealth_only", "low", _SAY, "telehealth only, and yet with office hours", "confirm which it is", "R30", "credentialing", _L, (), practice.telehealth_only),
-    # ---- witnesses: said, and stopping nothing yet ----
-    Rule("R02", "witness.npi_deactivated", "high", _SAY, "NPPES has deactivated the NPI", "verify the identity; the provider updates NPPES", "45 CFR 162.410", "credentialing", _P, ("nppes",), witness.npi_deactivated),
-    Rule("R02", "witness.npi_type", "high", _SAY, "NPPES has the NPI as an organization's", "correct the NPI", "45 CFR 162.404", "credentialing", _P, ("nppes",), witness.npi_type),
+    # ---- witnesses: they stop nobody yet ----
+    Rule("R02", "witness.npi_unknown", "high", _STOP, "NPPES's newest list has no such NPI", "verify the identity; an NPI younger than the list is in the next one", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes_search",), search.npi_unknown, until=WITNESSES),
+    Rule("R02", "witness.npi_deactivated", "high", _STOP, "NPPES has deactivated the NPI", "verify the identity; the provider updates NPPES", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes",), witness.npi_deactivated, until=WITNESSES),
+    Rule("R02", "witness.npi_type", "high", _STOP, "NPPES has a person's NPI as an organization's, or the other way round", "correct the NPI", "45 CFR 162.404", "credentialing", (*_P, *_O), ("nppes",), witness.npi_type, until=WITNESSES),
     Rule("R02", "witness.name_differs", "medium", _SAY, "NPPES has another last name for the NPI", "verify the identity", "R02", "credentialing", _P, ("nppes",), witness.name_differs),
-    Rule("R08", "witness.excluded_leie", "high", _SAY, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie),
-    Rule("R08", "witness.excluded_sam", "high", _SAY, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam),
+    Rule("R13", "witness.legal_name", "medium", _SAY, "NPPES has another name for the organization's NPI", "correct the legal name, or the NPI", "R13", "credentialing", _O, ("nppes",), witness.legal_name_differs),
+    Rule("R08", "screening.leie_old", "medium", _STOP, "the LEIE was searched more than 30 days ago, or was stale then", "concord reference load leie FILE", "42 CFR 455.436", "operator", _P, ("leie_search",), search.leie_old, until=WITNESSES),
+    Rule("R08", "screening.sam_old", "medium", _STOP, "SAM was searched more than 30 days ago, or was stale then", "concord reference load sam FILE", "42 CFR 455.436", "operator", _P, ("sam_search",), search.sam_old, until=WITNESSES),
+    Rule("R08", "witness.excluded_leie", "high", _STOP, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie, until=WITNESSES),
+    Rule("R08", "witness.excluded_sam", "high", _STOP, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam, until=WITNESSES),
+    # ---- what enrollment holds ----
+    Rule("R15", "enrollment.dates_order", "high", _PACKET, "an enrollment ends before it begins, or is billed back from a day after it", "correct the dates", "seed 15", "enrollment", _P, ("enrollment",), enrolled.dates_order, until=TWO_WAY),
+    Rule("R15", "enrollment.retro_window", "low", _SAY, "billed back further than 30 days, which Medicare doesn't allow", "confirm that the payer allows it", "42 CFR 424.521", "enrollment", _P, ("enrollment",), enrolled.retro_window),
+    Rule("R13", "enrollment.group_differs", "high", {"enrollment": HOLD, "billing": HOLD}, "an enrollment has another TIN or NPI than the group of its place", "correct the enrollment, or approve the change", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), enrolled.group_differs, until=TWO_WAY),
+    # ---- before an enrollment is submitted (section 5) ----
+    Rule("E01", "submission.not_approved", "high", _PACKET, "a packet is prepared without a current approval of the committee", "have the committee decide first", "NCQA CR 4", "credentialing", _P, ("enrollment",), submission.not_approved, until=TWO_WAY),
+    Rule("E02", "submission.not_validated", "high", _PACKET, "a packet is prepared for somebody whose NPI, taxonomy, licence or screening doesn't hold", "settle the provider's other findings", "E02", "credentialing", _P, ("enrollment",), submission.not_validated, until=TWO_WAY),
+    Rule("E03", "submission.not_verified", "high", _PACKET, "a packet rests on a verification that was too old, or on an unsigned application", "verify again; have the application signed", "NCQA CR 3", "credentialing", _P, ("enrollment",), submission.not_verified, until=TWO_WAY),
+    Rule("E05", "submission.not_affiliated", "high", _PACKET, "on the day asked for the provider doesn't practise there, or bills under nobody", "add place or affiliation, or ask for another day", "seed 14", "credentialing", _P, ("enrollment",), submission.not_affiliated, until=TWO_WAY),
+    Rule("E06", "submission.group_disagrees", "high", _PACKET, "a packet has another TIN or NPI than the group", "correct the packet", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), submission.group_disagrees, until=TWO_WAY),
+    Rule("E09", "submission.in_conflict", "high", _PACKET, "a packet's key has an open difference with the payer", "settle the difference", "E09", "enrollment", _P, ("enrollment", "recon_item"), submission.in_conflict, until=TWO_WAY),
+    Rule("E10", "submission.not_covered", "medium", _PACKET, "a packet is prepared while attestation or malpractice cover is out of date", "have the provider attest again; obtain the certificate", "E10", "credentialing", _P, ("enrollment",), submission.not_covered, until=TWO_WAY),
+    Rule("E11", "submission.twice", "medium", _PACKET, "another open enrollment has the same group, place, payer and product", "end one of them", "E11", "enrollment", _P, ("enrollment",), submission.twice, until=TWO_WAY),
+    # ---- what the directory holds (section 6) ----
+    Rule("R21", "directory.verification_due", "low", _SAY, "a listing must be verified within 15 days", "verify it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_due),
+    Rule("R21", "directory.verification_overdue", "medium", _SAY, "nobody verified a listing for more than 90 days", "verify it, or withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_overdue),
+    Rule("R21", "directory.publication_late", "medium", _SAY, "what was received two business days ago is not published", "publish it", "PHSA 2799A-5", "directory", _P, ("publication",), directory.publication_late),
+    Rule("G06", "directory.indicator_missing", "high", _SAY, "a listing nobody verified in time is shown without saying so", "show that it is unverified", "SSA 1852(c)(3)", "directory", _P, ("listing",), directory.indicator_missing),
+    Rule("G06", "directory.removal_due", "high", _HIDE, "nobody verified a listing for more than 180 days", "withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.removal_due, until=TWO_WAY),
+    Rule("R22", "directory.accepting_missing", "medium", _WAIT, "nobody said whether a listing accepts new patients", "have it attested", "seed 22", "directory", _P, ("listing",), directory.accepting_missing, until=TWO_WAY),
+    Rule("R22", "directory.accepting_old", "medium", _WAIT, "what a listing says of new patients was attested more than 90 days ago", "have it attested again", "seed 22", "directory", _P, ("attestation", "listing"), directory.accepting_old, until=TWO_WAY),
+    Rule("R22", "directory.accepting_inconsistent", "medium", _WAIT, "a listing takes no new patients and yet says which", "correct one of the two", "seed 22", "directory", _P, ("listing",), directory.accepting_inconsistent, until=TWO_WAY),
+    Rule("T02", "directory.past_shown", "high", _SAY, "the directory shows somebody who has no place or no network any more", "end the listing", "T02", "directory", _P, ("listing", "network_participation", "provider_location"), directory.past_shown),
+    Rule("T04", "directory.future_shown", "high", _SAY, "the directory shows somebody who begins only later", "withdraw the listing until then", "T04", "directory", _P, ("listing", "provider_location"), directory.future_shown),
+    Rule("G08", "directory.differs", "medium", _SAY, "a listing names a group that no place of today belongs to", "publish the listing again", "G08", "directory", _P, ("listing", "provider_location"), directory.differs),
+    Rule("G09", "directory.restricted_text", "high", _WAIT, "free text of a listing holds a number in the shape of an SSN, TIN or DEA number", "remove it at once", "G09", "directory", _P, ("listing",), directory.restricted_text, until=TWO_WAY),
+    Rule("G10", "directory.unsaid", "low", _SAY, "languages, accessibility or telehealth of who is listed are neither known nor said to be unknown", "ask, or say that it is unknown", "G10", "directory", _P, ("listing",), directory.unsaid),
+    # ---- claims at their date of service (section 4) ----
+    Rule("B01", "claim.npi", "high", _BILL, "on a claim's day the NPI was missing, unknown or deactivated", "correct the NPI", "CARC 206, 207, 208", "billing", _P, ("claim",), billable.npi, until=TWO_WAY),
+    Rule("B02", "claim.excluded", "high", _BILL, "a claim is of somebody with an exclusion that is confirmed or not reviewed", "stop the claim; review the hit", "42 CFR 1001.1901", "compliance", _P, ("claim", "exclusion_hit"), billable.excluded, until=TWO_WAY),
+    Rule("B03", "claim.not_credentialed", "high", _BILL, "on a claim's day the committee had not approved", "hold the claim", "RARC N570", "billing", _P, ("claim", "committee_decision"), billable.not_credentialed, until=TWO_WAY),
+    Rule("B04", "claim.licence", "high", _BILL, "on a claim's day no licence was usable", "verify the licence with its board", "CARC B7", "billing", _P, ("claim", "license"), billable.licence, until=TWO_WAY),
+    Rule("B05", "claim.prescribing", "medium", _BILL, "on a claim's day no DEA registration was usable", "confirm that the service needs none", "B05", "billing", _P, ("claim", "dea_registration"), billable.prescribing, until=TWO_WAY),
 )  # fmt: skip
 
 CODES: Mapping[str, Rule] = {rule.code: rule for rule in RULES}
 """code -> its rule"""
 
+SAME: Mapping[str, tuple[str, ...]] = {
+    "G02": ("licence.lapsed", "exclusion.confirmed", "exclusion.open", "credentialing.denied"),
+    "R25": ("capture.quarantined",),
+}
+"""Rules of the domain that other lines say -> their codes."""
+
+PARTLY: Mapping[str, str] = {
+    "R04": "the parent classification that is shown instead of a code Plan-Net lacks: directory serving",
+    "R05": "equal across credentialing, payer and claim: needs what the payer and the claim have (payer exchange)",
+    "R07": "the issuer's own file is loaded, and claims nothing yet: DEA numbers are not announced, as NPIs are",
+    "R08": "lists of the states: no source of them is loaded",
+    "R13": "agreement with the payer's record: payer exchange",
+    "R15": "an effective date before the contract begins: enrollments name payer and product by enrollment's own ids, contracts are looked up by theirs (E04)",
+    "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it",
+    "R23": "a geocode older than its address: no record says when the address changed; one phone on many providers: across entities, a job's",
+    "R25": "its half of P02 is a job's",
+    "B04": "the state of the service: claims name billing's own id of the place",
+    "B05": "whether the service needs a registration: claims don't say",
+}
+"""What a rule of the domain that stands here doesn't say yet, and why."""
+
+_PAYER, _JOB = "needs payer exchange", "across entities: a job's"
 LATER: Mapping[str, str] = {
-    "P02": "across entities: a job's (blast radius)",
-    "P04": "no finding: `aggregate` counts it as superseded; echoes come with two-way",
-    "P06": "of a system, not of an entity: the adapters pause and status says so",
-    "P07": "of a system, not of an entity: the adapters pause and status says so",
-    "R05": "needs the payer's and the claim's taxonomy and a crosswalk of licence types",
-    "R11": "needs enrollment packets and payer contracts",
+    "P02": f"{_JOB} (blast radius)",
+    "P04": "the domain gives it no finding: `aggregate` counts it as superseded; echoes come with two-way",
+    "P06": "of a system, not of an entity: the adapter pauses and status says so",
+    "P07": "of a system, not of an entity: the adapter pauses and status says so",
+    "R11": "needs packets opened by payer contract",
     "R12": "needs the roster mapping of each payer",
-    "R16": "needs payer exchange",
-    "R17": "needs payer exchange",
+    "R16": _PAYER,
+    "R17": _PAYER,
     "R19": "as P04",
-    "R20": "across systems: a job's (drift sweep)",
-    "R21": "needs listings and attestations of the directory (two-way) and the clock",
-    "R22": "needs listings and attestations of the directory (two-way)",
-    "R24": "needs enrollment and payer data: section 4 of the domain's rules",
-    "R25": "its schema half is P01; its blast half is P02's job",
+    "R20": f"{_JOB} (drift sweep)",
+    "R24": "needs enrollment and payer data: section 4 of the domain's rules, of which B01-B05 stand here",
     "R31": "needs delegated files",
     "R32": "needs the adequacy feed",
-    "R33": "needs payer exchange",
+    "R33": _PAYER,
     "T01": "needs the version the payer accepted",
-    "T02": "needs what the directory confirms",
     "T03": "needs what billing and the directory confirm",
-    "T04": "kept by `today`: nothing that begins later enters a view of today",
-    "T05": "needs claims",
-    "T06": "of a sink: status and trace say what is not confirmed",
-    **dict.fromkeys((f"B{n:02}" for n in range(1, 16)), "billable() at a date of service needs claims and payer data"),
-    **dict.fromkeys((f"E{n:02}" for n in range(1, 12)), "the submission gate needs enrollment packets; its parts here are R01-R10"),
+    "T05": "needs what became of paid and denied claims",
+    "T06": "of a delivery and of minutes: a record has dates only; status and trace say what is not confirmed",
+    **dict.fromkeys((f"B{n:02}" for n in range(6, 16)), "billable() at a date of service needs payer data"),
+    "E04": "needs contracts by payer, product and group TIN",
+    "E07": "needs the roster mapping of each payer",
+    "E08": "needs each payer's lead times",
     "G01": "needs participation confirmed by the payer",
-    "G02": "R06, R08 and G07 here hold it; suspended and terminated are the provider's status",
-    "G05": "held by the contracts of the views (Avro)",
-    "G06": "needs verification dates of the directory (two-way) and the clock",
-    "G08": "needs what the directory confirms",
-    "G09": "held by the contracts of the views: no field of a restricted class is in one (tested)",
-    "G10": "what is absent is shown as absent; an explicit unknown comes with directory serving",
 }  # fmt: skip
 """Rules of the domain without a line above, and why."""
 

@@ -32,8 +32,8 @@ Decided = tuple[str, str, CommitteeDecision]
 """(day, row id, decision)"""
 
 
-def _decisions(today: Today) -> list[Decided]:
-    """What is decided, oldest first."""
+def decisions(today: Today) -> list[Decided]:
+    """What the committee decided, oldest first."""
     found: list[Decided] | None = today.noted.get("decisions")
     if found is None:
         rows = today.golden.rows(CommitteeDecision).items()
@@ -46,7 +46,7 @@ def _decisions(today: Today) -> list[Decided]:
 
 def _approved_on(today: Today) -> str:
     """The day of the last approval; empty when there is none."""
-    days = [when for when, _, row in _decisions(today) if row.decision != DENIED]
+    days = [when for when, _, row in decisions(today) if row.decision != DENIED]
     return days[-1] if days else ""
 
 
@@ -111,9 +111,9 @@ def recredential_lapsed(today: Today) -> Iterator[str]:
 
 def denied(today: Today) -> Iterator[str]:
     """The committee's last word is no (G02, G07)."""
-    decisions = _decisions(today)
-    if decisions and decisions[-1][2].decision == DENIED:
-        yield f"committee_decision/{decisions[-1][1]}/decision"
+    known = decisions(today)
+    if known and known[-1][2].decision == DENIED:
+        yield f"committee_decision/{known[-1][1]}/decision"
 
 
 def malpractice_lapsed(today: Today) -> Iterator[str]:
@@ -128,7 +128,7 @@ def attestation_old(today: Today) -> Iterator[str]:
     limit = later(today.as_of, -ATTESTED_DAYS) or ""
     for row_id, row in today.golden.rows(CredentialingCycle).items():
         old = row.attestation_signed_at and row.attestation_signed_at[:10] < limit
-        if old and all(decision.cycle_id != row_id for _, _, decision in _decisions(today)):
+        if old and all(decision.cycle_id != row_id for _, _, decision in decisions(today)):
             yield f"credentialing_cycle/{row_id}/attestation_signed_at"
 
 

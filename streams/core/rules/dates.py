@@ -44,10 +44,13 @@ def affiliation_overlap(today: Today) -> Iterator[str]:
 
 
 def taxonomy_overlap(today: Today) -> Iterator[str]:
-    """One code twice."""
+    """One code with one licence twice: each state's licence may stand beside a row of the same code."""
     rows = today.golden.rows(Taxonomy).items()
     if len(rows) > 1:
         yield from _overlaps(
             "taxonomy",
-            [(r.nucc_code or "", r.effective_from or "", r.effective_to or FOREVER, i) for i, r in rows],
+            [
+                (f"{r.nucc_code} {r.license_id}", r.effective_from or "", r.effective_to or FOREVER, i)
+                for i, r in rows
+            ],
         )

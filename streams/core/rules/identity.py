@@ -33,8 +33,12 @@ def tin_shape(today: Today) -> Iterator[str]:
         yield "organization/tin"
 
 
+UNASSIGNED = frozenset("00 07 08 09 17 18 19 28 29 49 69 70 78 79 89 96 97".split())
+"""Beginnings that the IRS gives no employer."""
+
+
 def tin_prefix(today: Today) -> Iterator[str]:
-    """No TIN begins with 00 (R13)."""
+    """An employer's TIN with a beginning that none has; a social security number has no such rule (R13)."""
     root: Organization = today.root
-    if root.tin and root.tin.startswith("00"):
+    if root.tin and root.tin[:2] in UNASSIGNED and (root.tin_type != "SSN" or root.tin[:2] == "00"):
         yield "organization/tin"

@@ -12,16 +12,45 @@ ALERT_DAYS = 90
 """The first of the alerts at 90, 60, 30 and 7 days; the row says how long it is now."""
 
 
-def lapsed(today: Today) -> Iterator[str]:
-    """No licence is usable today in a state of practice. A licence whose status is not told is neither (unknown)."""
-    told, open_states = False, []
+PENDING = "pending"
+"""Applied for, or entered and verified by nobody: neither usable nor lapsed."""
+
+Uncovered = tuple[list[str], list[str]]
+"""(places whose licence is lost or was never there, places of whose licence nothing is decided yet)"""
+
+
+def _uncovered(today: Today) -> Uncovered:
+    """A licence whose status is not told covers its state, as one that is usable does: it is unknown."""
+    found: Uncovered | None = today.noted.get("uncovered")
+    if found is not None:
+        return found
+    usable, decided = [], []
     for row in today.golden.rows(License).values():
-        told = told or bool(row.status)
+        if row.status and row.status != PENDING:
+            decided.append(row.state)
         if _may_be_used(row, today.as_of):
-            open_states.append(row.state)
-    for place in today.places if told else ():
-        if place.location.state and place.location.state not in open_states:
-            yield f"location/{place.row.location_id}"
+            usable.append(row.state)
+    states = [(place.location.state, f"location/{place.row.location_id}") for place in today.places]
+    open_ones = [(state, name) for state, name in states if state and state not in usable]
+    lost = [name for state, name in open_ones if decided and (state in decided or not _applied(today, state))]
+    found = today.noted["uncovered"] = (lost, [name for _, name in open_ones if name not in lost])
+    return found
+
+
+def _applied(today: Today, state: str) -> bool:
+    return any(row.state == state for row in today.golden.rows(License).values())
+
+
+def lapsed(today: Today) -> Iterator[str]:
+    """No licence is usable today in a state of practice."""
+    yield from _uncovered(today)[0]
+
+
+def pending(today: Today) -> Iterator[str]:
+    """The only licences that could cover a state of practice are not decided on yet."""
+    places = _uncovered(today)[1]
+    if places and any(row.status == PENDING for row in today.golden.rows(License).values()):
+        yield from places
 
 
 def _may_be_used(row: License, as_of: str) -> bool:

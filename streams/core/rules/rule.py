@@ -22,6 +22,9 @@ WARN = "warn"
 EVERY = "*"
 """Every sink."""
 
+ON: frozenset[str] = frozenset()
+"""What is switched on: a rule that waits for something (`Rule.until`) has its effect once the name stands here."""
+
 Effect = Mapping[str, str]
 """sink system, or EVERY -> what the rule does to it."""
 
@@ -48,17 +51,34 @@ class Rule(Struct, frozen=True):
     """the reason sinks are given where it withdraws, when the code would say too much"""
     local: bool = False
     """it meets only the sink that its subject names first: `directory/provider/7/npi`"""
+    until: str = ""
+    """what it waits for: as long as `ON` lacks the name it only warns"""
+
+    @property
+    def waits(self) -> bool:
+        """Whether its effect is not in force yet."""
+        return bool(self.until) and self.until not in ON
+
+    @property
+    def in_force(self) -> Effect:
+        """Its effect now."""
+        return every(WARN) if self.waits else self.effect
 
     def effect_on(self, sink: str) -> str:
         """What it does to one sink; to EVERY: what it does whoever the sink is."""
-        return self.effect.get(sink) or self.effect.get(EVERY, WARN)
+        return WARN if self.waits else self.effect.get(sink) or self.effect.get(EVERY, WARN)
 
     @property
     def effect_text(self) -> str:
-        """`hold`, or by sink: `directory withdraw, billing hold`."""
-        if len(self.effect) == 1 and EVERY in self.effect:
-            return self.effect[EVERY]
-        return ", ".join(f"{sink} {effect}" for sink, effect in self.effect.items())
+        """What is in force: `hold`, or by sink: `directory withdraw, billing hold`."""
+        return words(self.in_force)
+
+
+def words(effect: Effect) -> str:
+    """An effect for people: `hold`, or by sink."""
+    if len(effect) == 1 and EVERY in effect:
+        return effect[EVERY]
+    return ", ".join(f"{sink} {does}" for sink, does in effect.items())
 
 
 def every(effect: str) -> Effect:

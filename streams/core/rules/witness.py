@@ -1,10 +1,10 @@
-"""What witnesses say of a provider: R02 (NPPES), R08 (LEIE, SAM). Findings only: they stop nothing yet."""
+"""What witnesses say of a provider or organization: R02 (NPPES), R08 (LEIE, SAM), R13 (the legal name)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core.canonical import FormerName, Leie, Nppes, Provider, Sam
+from streams.core.canonical import FormerName, Leie, Nppes, Organization, Provider, Sam
 from streams.core.today import Today
 
 
@@ -16,9 +16,10 @@ def npi_deactivated(today: Today) -> Iterator[str]:
 
 
 def npi_type(today: Today) -> Iterator[str]:
-    """An organization's NPI; a blank type is no evidence."""
+    """An organization's NPI on a person, or the other way round; a blank type is no evidence."""
+    wanted = "1" if today.golden.kind == "provider" else "2"
     for row_id, row in today.golden.rows(Nppes).items():
-        if row.entity_type and row.entity_type != "1":
+        if row.entity_type and row.entity_type != wanted:
             yield f"nppes/{row_id}/entity_type"
 
 
@@ -29,6 +30,17 @@ def name_differs(today: Today) -> Iterator[str]:
     for row_id, row in today.golden.rows(Nppes).items():
         if root.last_name and row.last_name and _plain(row.last_name) not in known:
             yield f"nppes/{row_id}/last_name"
+
+
+def legal_name_differs(today: Today) -> Iterator[str]:
+    """NPPES knows the organization neither by its legal name nor by the one it does business under (R13)."""
+    root: Organization = today.root
+    known = {_plain(root.legal_name), _plain(root.dba_name)}
+    for row_id, row in today.golden.rows(Nppes).items():
+        other = row.other_name.get("organization_name") if isinstance(row.other_name, dict) else None
+        said = {_plain(name) for name in (row.organization_name, other) if isinstance(name, str) and name}
+        if root.legal_name and said and not said & known:
+            yield f"nppes/{row_id}/organization_name"
 
 
 def _plain(name: str | None) -> str:
