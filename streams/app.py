@@ -22,7 +22,7 @@ from typing import Any
 import faust
 import structlog
 from confluent_kafka import Producer
-from msgspec import Raw
+from msgspec import Raw, to_builtins
 
 from connectors import origin
 from schemas import contracts, registry
@@ -33,6 +33,7 @@ from streams.agents import rollout
 from streams.agents.clock import ClockHolder
 from streams.agents.context import Context
 from streams.agents.decide import Decide
+from streams.agents.proposal import asked
 from streams.core import entity as core_entity
 from streams.core import view
 from streams.engine import transport
@@ -71,6 +72,8 @@ def context(settings: Settings, references: References) -> Context:
         places=partial(partition_of, partitions=settings.partitions),
         linger_ms=settings.transaction_linger_ms,
         withdraw_linger_ms=settings.withdraw_linger_ms,
+        withdraw_share=settings.tick_withdraw_share,
+        withdraw_least=settings.tick_withdraw_least,
         accept=settings.accept,
     )
 
@@ -240,6 +243,7 @@ class Worker:
             "as_of": handler.state.as_of,
             "ticked": handler.state.ticked,
             "due": handler.waiting(partition.store),
+            "asked": to_builtins(asked(handler.state)),
             "consumed": handler.state.consumed,
             "outcomes": handler.state.outcomes,
             "snapshots": {s: core_builtin(v) for s, v in handler.state.snapshots.items()},

@@ -66,6 +66,9 @@ class Encoders:
             event.action,
             position_text(event.opened),
             position_text(event.position),
+            event.actor,
+            event.due or None,
+            [(e.system, e.record, e.row_id, position_text(e.position)) for e in event.evidence],
         )
 
     def rejection(self, entity: Entity, edit: Edit) -> bytes:

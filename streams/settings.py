@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".concord/worker")
     reference_dir: Path = Path(".concord/reference")
     reference_max_drop: float = Field(default=0.05, ge=0, le=1, description="share of rows a load may drop")
+    tick_withdraw_share: float = Field(
+        default=0.05, ge=0, le=1, description="share of providers that a tick may withdraw unasked"
+    )
+    tick_withdraw_least: int = Field(default=25, ge=1, description="fewer than these are never asked about")
     transaction_linger_ms: float = Field(default=20.0, ge=1.0)
     withdraw_linger_ms: float = Field(default=2_000.0, ge=1.0)
     session_timeout_s: float = Field(default=10.0, ge=6.0)

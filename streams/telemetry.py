@@ -43,6 +43,9 @@ class _Partitions(Collector):
             "Midnight (UTC) of the newest date a tick has named.",
             labels=["partition"],
         )
+        stopped = GaugeMetricFamily(
+            "concord_clock_stopped", "1: a tick would withdraw too much, and asks.", labels=["partition"]
+        )
         largest = GaugeMetricFamily(
             "concord_decide_entity_bytes_max",
             "The largest entity record written since the worker started.",
@@ -56,6 +59,7 @@ class _Partitions(Collector):
         for status in self._partitions:
             number = str(status["partition"])
             due.add_metric([number], status["due"])
+            stopped.add_metric([number], int(bool(status["asked"] and status["asked"]["stopped"])))
             if status["ticked"]:
                 day = datetime.fromisoformat(status["ticked"]).replace(tzinfo=UTC)
                 ticked.add_metric([number], day.timestamp())
@@ -69,6 +73,7 @@ class _Partitions(Collector):
         yield dirty
         yield due
         yield ticked
+        yield stopped
         yield largest
         yield again
         for key, (name, text) in COUNTERS.items():

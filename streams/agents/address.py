@@ -1,6 +1,6 @@
 """What follows, each for its topic: the last step of the decide hop.
 
-    Decision, findings, quarantined records, entities --> sink.* reference finding claims.npi quarantine entity
+    Decision, findings, quarantined records, entities --> sink.* reference finding claims.npi quarantine clock entity
 
 Names topics, keys and headers; decides nothing and keeps nothing.
 """
@@ -15,7 +15,7 @@ import msgspec
 
 from streams import codec
 from streams.agents.context import Context
-from streams.agents.said import NPI_TOPIC, Holder
+from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC, Holder
 from streams.core import finding
 from streams.core.advance import Decision, Emission
 from streams.core.change import Malformed
@@ -84,6 +84,10 @@ class Address:
         origin = f"{record.topic}/{record.partition}/{record.offset}"
         headers = codec.quarantine_headers(list(record.headers), malformed.code, malformed.detail, origin)
         return Output(self._prefix + "quarantine", record.key, record.value, headers)
+
+    def clock(self, key: bytes, value: bytes, partition: int) -> Output:
+        """A control record for one partition of `clock`."""
+        return Output(self._prefix + CLOCK_TOPIC, key, value, [], partition)
 
     def entity(self, key: bytes, value: bytes) -> Output:
         """An entity as it stands after the unit."""

@@ -13,9 +13,10 @@ from streams.agents import rekey
 from streams.agents.address import Address
 from streams.agents.calendar import Calendar
 from streams.agents.context import Context
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
+from streams.agents.state import PartitionState
 from streams.core import canonical
 from streams.core.advance import advance, hold, mark, miss
 from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
@@ -34,6 +35,7 @@ class Aggregate:
         self,
         number: int,
         context: Context,
+        state: PartitionState,
         pending: Pending,
         calendar: Calendar,
         snapshots: Snapshots,
@@ -41,6 +43,7 @@ class Aggregate:
     ) -> None:
         self._number = number
         self._context = context
+        self._state = state
         self._pending = pending
         self._calendar = calendar
         self._snapshots = snapshots
@@ -62,8 +65,8 @@ class Aggregate:
                 return UNMAPPED
             case SnapshotComplete():
                 return self._snapshots.complete(said)
-            case Tick():
-                return self._calendar.tick(said)
+            case Tick() | TickProposed() | TickCounted():
+                return self._calendar.hear(said, unit.outputs)
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
@@ -85,10 +88,8 @@ class Aggregate:
 
     def _claim(self, unit: Unit, record: Any, key: bytes, said: Change | Confirmation, now_ms: float) -> str:
         entity = unit.entities.get(key)
-        if entity is None:
-            if self._context.places(record.key) != self._number:
-                return self._misplaced(unit, record)
-            entity = unit.entities[key] = Entity(said.kind, said.entity_id)
+        if entity is None and self._context.places(record.key) != self._number:
+            return self._misplaced(unit, record)
         stream = said.system if said.origin == CAPTURED else f"{said.system}#{said.origin}"
         initial = isinstance(said, Change) and said.initial
         if not initial:
@@ -96,6 +97,9 @@ class Aggregate:
         if isinstance(said, Change) and said.log:
             return UNMAPPED
         self._calendar.committed(said.committed_us)
+        if entity is None:
+            entity = unit.entities[key] = Entity(said.kind, said.entity_id)
+            self._met(entity)
         received_us = record.timestamp * 1000
         take = advance if isinstance(said, Change) else hold
         outcome = take(entity, said, received_us)  # type: ignore[arg-type]
@@ -109,6 +113,10 @@ class Aggregate:
         else:
             self.touch(key, entity.dirty, stream, said.position, initial)
         return outcome
+
+    def _met(self, entity: Entity) -> None:
+        """An entity heard of for the first time: of how many a tick may withdraw a share."""
+        self._state.providers += entity.kind == "provider"
 
     def _master_unread(self, entity: Entity) -> bool:
         """Whether the master may yet say who this is: its snapshot goes on, and nothing of it is here."""
@@ -163,6 +171,8 @@ class Aggregate:
         entity = known or Entity(malformed.kind, malformed.entity_id)
         if not miss(entity, malformed, record.timestamp * 1000):
             return
+        if known is None:
+            self._met(entity)
         assert entity.dirty is not None
         unit.entities[key], unit.touched[key] = entity, None
         if malformed.position is None:

@@ -1,4 +1,4 @@
-"""The clock's holder: tells every partition what day it is, and where an initial snapshot ends.
+"""The clock's holder: proposes each day to every partition, and tells where an initial snapshot ends.
 
 Runs where `clock` partition 0 is. Once Connect's committed offsets show a snapshot finished, all its rows are in
 Kafka. A snapshot that was interrupted is taken again table by table, each at a moment of its own (Debezium 3.7 has
@@ -7,7 +7,8 @@ end of each partition is the bound once a transaction has been streamed that is 
 writes one into the source's heartbeat where it knows the capture role, else Connect's own brings one. Duplicates are
 harmless; a notice that comes before the rows is kept by its partition.
 
-A tick is told when the UTC date has changed, and once after every start: the last one may not have been.
+A date is proposed when the UTC date has changed, and once after every start: the last one may not have been. What it
+would withdraw is counted first, and partition 0 tells it or stops and asks (`proposal`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from connectors.connect import Connect
 from connectors.sources import snapshot
-from streams.agents.control import SnapshotComplete, Tick, encode, today
+from streams.agents.control import SnapshotComplete, Tick, TickProposed, encode, today
 from streams.errors import ConcordError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -46,8 +47,14 @@ class Daily:
             self._told = day
 
 
+def propose(bootstrap: str, topic: str, partitions: int, day: date, who: str) -> None:
+    """Ask every partition of `clock` what this day would withdraw."""
+    value = encode(TickProposed(day.isoformat(), who))
+    tell(bootstrap, topic, [value] * partitions, b"tick-proposed")
+
+
 def tick(bootstrap: str, topic: str, partitions: int, day: date, who: str) -> None:
-    """Tell every partition of `clock` that it is this day."""
+    """Tell every partition of `clock` that it is this day, whatever it withdraws."""
     value = encode(Tick(day.isoformat(), who))
     tell(bootstrap, topic, [value] * partitions, b"tick")
 
@@ -71,7 +78,7 @@ def tell(bootstrap: str, topic: str, values: Sequence[bytes], key: bytes) -> Non
 
 
 class ClockHolder:
-    """Announces each day and finished snapshots while `holds()` says that partition 0 is here."""
+    """Proposes each day and announces finished snapshots while `holds()` says that partition 0 is here."""
 
     def __init__(
         self,
@@ -93,7 +100,7 @@ class ClockHolder:
         self._announced: set[tuple[str, int]] = set()
         self._finished_us: dict[tuple[str, int], int] = {}
         """when a snapshot was first seen finished: nothing of it was read later"""
-        self._daily = Daily(self._tick)
+        self._daily = Daily(self._propose)
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -125,9 +132,9 @@ class ClockHolder:
                 self._announce(*name)
                 self._announced.add(name)
 
-    def _tick(self, day: date) -> None:
-        tick(self._bootstrap, f"{self._prefix}clock", self._partitions, day, "holder")
-        log.info("clock.tick", as_of=day.isoformat())
+    def _propose(self, day: date) -> None:
+        propose(self._bootstrap, f"{self._prefix}clock", self._partitions, day, "holder")
+        log.info("clock.proposed", as_of=day.isoformat())
 
     def _announce(self, system: str, epoch: int) -> None:
         ends = self._ends(f"{self._prefix}cdc.{system}")

@@ -33,6 +33,10 @@ class Context:
     accept: bool = False
     """decide under `rules` whatever a partition was decided under: a roll-back, or edited files while developing"""
     heard: Heard = field(default_factory=Heard)
+    withdraw_share: float = 0.05
+    """a tick that would withdraw more than this share of all providers ..."""
+    withdraw_least: int = 25
+    """... and at least this many stops and asks"""
 
 
 @dataclass(slots=True)
@@ -53,3 +57,5 @@ class Item:
     """the id of topic `reference`, which knows every entity again once this item is decided"""
     due: str = ""
     """the date under which the store's index holds it as due by time alone"""
+    proposed: str = ""
+    """the proposed date under which it is only looked at: nothing of the decision is kept"""

@@ -1,6 +1,7 @@
 """Control records: what topic `clock` tells every partition, one record each.
 
-    ClockHolder, `concord clock tick` --clock--> decide
+    ClockHolder --snapshot-complete--> every partition
+    ClockHolder, `concord clock tick` --tick-proposed--> every partition --tick-counted--> 0 --tick--> every partition
 
 Read by the decide hop only. A record that is none of them is a value (`Malformed`), never an exception.
 """
@@ -32,25 +33,50 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     id: str
 
 
+class TickProposed(msgspec.Struct, frozen=True, tag="tick-proposed"):
+    """It would be this date: what would be withdrawn under it? `id` names the proposal."""
+
+    as_of: str
+    id: str
+
+
+class TickCounted(msgspec.Struct, frozen=True, tag="tick-counted"):
+    """A partition's answer to a proposal, told to `clock` partition 0.
+
+    due        entities that the date makes due
+    withdrawn  those of them that a system would lose
+    providers  all providers the partition knows
+    """
+
+    as_of: str
+    id: str
+    partition: int
+    due: int
+    withdrawn: int
+    providers: int
+
+
+Said = SnapshotComplete | Tick | TickProposed | TickCounted
+
 encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(SnapshotComplete | Tick).decode
+_decode = msgspec.json.Decoder(Said).decode
 
 
-def decode(value: bytes | None, broker_ms: int) -> SnapshotComplete | Tick | Malformed:
+def decode(value: bytes | None, broker_ms: int) -> Said | Malformed:
     """What a record says that the broker took at this time."""
     try:
-        control: SnapshotComplete | Tick = _decode(value or b"")
-        return _tick(control, broker_ms) if isinstance(control, Tick) else control
+        control: Said = _decode(value or b"")
+        return control if isinstance(control, SnapshotComplete) else _dated(control, broker_ms)
     except (msgspec.DecodeError, ValueError):
         return Malformed("clock.undecodable", "no control record of a known kind")
 
 
-def _tick(tick: Tick, broker_ms: int) -> Tick | Malformed:
+def _dated(control: Tick | TickProposed | TickCounted, broker_ms: int) -> Said | Malformed:
     """A date too far ahead would withdraw what is still good, and no later tick could take it back."""
-    named = date.fromisoformat(tick.as_of)
+    named = date.fromisoformat(control.as_of)
     if named > today(broker_ms / 1_000) + AHEAD:
         return Malformed("clock.too_far", "a tick more than a day ahead of the broker's time")
-    return Tick(named.isoformat(), tick.id)
+    return msgspec.structs.replace(control, as_of=named.isoformat())
 
 
 def today(seconds: float) -> date:

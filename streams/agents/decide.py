@@ -74,10 +74,10 @@ class Decide:
         self.pending = Pending(context.linger_ms, context.withdraw_linger_ms, context.heard)
         self.pending.behind = behind
         self.snapshots = Snapshots(self.number, context, self.state, self.pending)
-        self.calendar = Calendar(self.state, store)
+        self.calendar = Calendar(self.number, context, self.state, store, self.address)
         self.dependents = Dependents(context, self.state, store)
         self.aggregate = Aggregate(
-            self.number, context, self.pending, self.calendar, self.snapshots, self.address
+            self.number, context, self.state, self.pending, self.calendar, self.snapshots, self.address
         )
         self._recent.clear()  # a failed unit may have changed them
         for key in store.dirty():
@@ -176,6 +176,9 @@ class Decide:
     def decide(self, unit: Unit, item: Item, now_ms: float) -> None:
         """Decide one entity and address what follows."""
         entity: Entity | None = unit.entities.get(item.key)
+        if item.proposed:
+            self._suppose(entity, item.proposed)
+            return
         if self.dependents.note(item):
             self._moved = True
         if item.due and (entity is None or entity.due != item.due):
@@ -187,8 +190,8 @@ class Decide:
             unit.touched[item.key] = None
         before, decided_us = standing(entity), time.time_ns() // 1000
         try:
-            decision = decide(entity, self._world(), decided_us)
-            if not item.proven and any(e.content.status == WITHDRAWN for e in decision.emissions):
+            decision = decide(entity, self._world(self.state.as_of), decided_us)
+            if not item.proven and _withdraws(decision):
                 # A transaction that only lingered out may be half: what would remove something waits longer.
                 take_back(entity, before)
                 self.pending.wait_to_withdraw(item.key, now_ms)
@@ -207,8 +210,20 @@ class Decide:
         unit.batch.date(item.key, before.due, entity.due)
         unit.touched[item.key] = None
 
-    def _world(self) -> World:
-        return World(self.context.authority, self.context.references.get, self.state.as_of)
+    def _suppose(self, entity: Entity | None, as_of: str) -> None:
+        """What a proposed date would do to an entity; nothing of it is kept."""
+        if entity is None or entity.dirty is not None:
+            return  # what follows from its own change doesn't follow from the date
+        before = standing(entity)
+        try:
+            self.calendar.tally.note(_withdraws(decide(entity, self._world(max(as_of, self.state.as_of)), 0)))
+        except Exception:  # said when it is decided: this only counts
+            return
+        finally:
+            take_back(entity, before)
+
+    def _world(self, as_of: str) -> World:
+        return World(self.context.authority, self.context.references.get, as_of)
 
     def _count(self, decision: Decision) -> None:
         self.state.decided += 1
@@ -226,6 +241,7 @@ class Decide:
 
     def close_unit(self, unit: Unit) -> bool:
         """Entity records of everything touched, then the partition's state as the unit's last output."""
+        unit.outputs += self.calendar.tally.answer()
         if not unit.touched and not unit.outputs and not self._moved:
             return False
         for key in unit.touched:
@@ -252,11 +268,15 @@ class Decide:
 
     def next_ms(self, now_ms: float) -> float | None:
         """When to look again."""
-        if self.calendar.sweeping or self.dependents.waiting or self.again.running:
+        if self.calendar.waiting or self.dependents.waiting or self.again.running:
             return now_ms
         times = (self.pending.next_ms(now_ms), self.snapshots.next_ms())
         return min((at for at in times if at is not None), default=None)
 
     def waiting(self, store: Store, until: str = "") -> int:
         """How many entities are due by time alone up to a date; without one, those that wait to be swept."""
-        return store.due_count(until or self.state.as_of)
+        return store.due_count(until or self.state.ticked)
+
+
+def _withdraws(decision: Decision) -> bool:
+    return any(emission.content.status == WITHDRAWN for emission in decision.emissions)

@@ -18,6 +18,16 @@ class Snapshot(Struct, array_like=True):
     done: bool = False
 
 
+class Count(Struct, array_like=True):
+    """What a partition answered to a proposed date (kept in partition 0)."""
+
+    as_of: str
+    id: str
+    due: int
+    withdrawn: int
+    providers: int
+
+
 class PartitionState(Struct, array_like=True):
     """inputs: topic -> next offset · outcomes: topic -> outcome -> records.
 
@@ -48,6 +58,14 @@ class PartitionState(Struct, array_like=True):
     """system -> the epoch of which rows were streamed"""
     read_again: dict[str, int] = {}
     """system -> the epoch under which an initial snapshot was taken although rows of it had been streamed"""
+    providers: int = -1
+    """providers known here; -1: written by a version that didn't count them"""
+    proposed: tuple[str, str] | None = None
+    """(date, id) of a proposed tick that is still to be answered"""
+    counts: dict[int, Count] = {}
+    """partition -> its last answer; in partition 0 only"""
+    stopped: str = ""
+    """the date at which partition 0 has stopped and asked; empty or not after `ticked`: it hasn't"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""

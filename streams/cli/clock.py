@@ -33,27 +33,47 @@ def tick(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due by then.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Tell it though it withdraws more than the set share.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tell every partition what day it is; what is due by then is decided. Once a day a worker does it by itself.
 
-    Exit codes: 0 done, 1 Kafka didn't take it, 2 the date is too far ahead, 3 there is no Kafka.
+    What the date would withdraw is counted first: beyond the set share (CONCORD_TICK_WITHDRAW_SHARE) it shows how
+    much, changes nothing, and asks for --confirm.
+
+    Exit codes: 0 told, 1 stopped or not told yet, 2 the date is too far ahead, 3 there is no Kafka.
     """
 
     def work() -> Any:
         from streams.operate import clock
 
-        return clock.tick(
-            configuration.load(), as_of.date() if as_of else None, dry_run=dry_run, who=getpass.getuser()
-        )
+        day = as_of.date() if as_of else None
+        return clock.tick(configuration.load(), day, dry_run=dry_run, confirm=confirm, who=getpass.getuser())
 
-    output.answer("clock tick", as_json, work, _told)
+    output.answer(
+        "clock tick", as_json, work, _text, fails=lambda told: told.outcome in ("stopped", "pending")
+    )
 
 
-def _told(told: Any) -> str:
-    head = f"{told.as_of}: {'told to' if told.written else 'not told to'} {len(told.due)} partitions"
+def _text(told: Any) -> str:
     counts = [f"  partition {n}: {_count(count)}" for n, count in told.due.items()]
-    return "\n".join([head, *counts])
+    return "\n".join([f"{told.as_of}: {_outcome(told)}", *counts])
+
+
+def _outcome(told: Any) -> str:
+    match told.outcome:
+        case "told":
+            return f"told to {len(told.due)} partitions"
+        case "counted":
+            return f"not told to {len(told.due)} partitions"
+        case "stopped":
+            return (
+                f"stopped: {told.withdrawn:,} of {told.providers:,} providers would be withdrawn, nothing has been yet"
+                f"\n  next: look at what ends, then: concord clock tick --as-of {told.as_of} --confirm"
+            )
+    return "proposed; not every partition has answered yet: concord status"
 
 
 def _count(count: int | None) -> str:

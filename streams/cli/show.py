@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.operate.explain import Explanation, Row, Value
@@ -60,6 +60,7 @@ def _counts(found: Status) -> Iterator[str]:
     if c:
         yield f"pending   {_number(c['dirty'])} entities wait to be decided"
         yield f"clock     {c['ticked'] or 'no tick yet'}, {_number(c['due'])} entities due by date wait to be decided"
+        yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
         yield from _rollout(c["rollout"])
     for topic, outcomes in found.decide.outcomes.items():
@@ -68,7 +69,21 @@ def _counts(found: Status) -> Iterator[str]:
         yield f"outcomes  {topic}: {outcomes.consumed:,} consumed = {parts} ({verdict})"
     codes = ", ".join(f"{code} {count}" for code, count in found.findings.by_code.items())
     yield f"findings  {_number(found.findings.total)} open{f': {codes}' if codes else ''} {found.findings.why}".rstrip()
-    yield f"quarantined  {_number(found.quarantined)}"
+    waiting = (
+        f"{_number(found.unhandled.count)} wait to be replayed or discarded {found.unhandled.why}".rstrip()
+    )
+    yield f"quarantined  {_number(found.quarantined)} ever, {waiting}"
+
+
+def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:
+    """A date that waits to be told: for answers, or for a person."""
+    if asked is None:
+        return
+    as_of, counts = asked["as_of"], f"{asked['withdrawn']:,} of {asked['providers']:,} providers"
+    if asked["stopped"]:
+        yield f"clock     STOPPED: {as_of} would withdraw {counts}; next: concord clock tick --as-of {as_of} --confirm"
+    else:
+        yield f"clock     {as_of} is proposed: {len(asked['answered'])} partitions have answered"
 
 
 def _rollout(found: Rollout) -> Iterator[str]:
@@ -107,7 +122,7 @@ def explain_text(found: Explanation) -> str:
         lines.append(f"    {system} {verdict.state}{why}")
     for finding in found.findings:
         lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
-        lines.append(f"    do: {finding.action}")
+        lines.append(f"    {finding.actor}{f' by {finding.due}' if finding.due else ''}: {finding.action}")
     for sink in found.sinks:
         lines += ["", *_sink_lines(sink, found)]
     lines += ["", "claims (what each system says)"]

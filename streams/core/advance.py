@@ -129,6 +129,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     was_known = _was_known(entity)
     found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
     built: dict[str, view.View] = {}
+    facts = None
     coming: list[str] = []
     if record.root is not None:
         facts = today(record, looked, world.as_of)
@@ -155,7 +156,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
-    events = finding.settle(entity, found, position)
+    events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks, anew)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)

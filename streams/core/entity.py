@@ -153,14 +153,28 @@ class Step(Struct, array_like=True, gc=False):
     sinks: list[str]
 
 
+class Evidence(Struct, array_like=True, frozen=True, gc=False):
+    """A claim that a finding rests on: where it stands and how new it is, never what it says."""
+
+    system: str
+    record: str
+    row_id: str
+    position: Position
+
+
 class Open(Struct, array_like=True, gc=False):
-    """A finding that is open: when it opened, and its last wording."""
+    """A finding that is open: when it opened, and what was last said of it."""
 
     position: Position
     severity: str
     effect: str
     message: str
     action: str
+    actor: str = ""
+    """who should act"""
+    due: str = ""
+    """the date by which; empty: no clock runs"""
+    evidence: list[Evidence] = []
 
 
 class Touch(Struct, array_like=True, gc=False):

@@ -1,8 +1,9 @@
 """Findings: what is wrong with an entity, for a steward to read and for the gates to act on.
 
-Sits between the golden record and the gates. A finding has an identity (code and subject), opens once,
-changes, and closes by itself when its cause is gone. Messages name paths and never hold values, so they may
-stand on a topic that clears no restricted field (invariant 11). Codes and their words stand in rules/book.py.
+Sits between the golden record and the gates. A finding has an identity (code and subject), opens once, changes when its
+words, its day or the claims it rests on do, and closes by itself when its cause is gone. Messages name paths and never
+hold values, so they may stand on a topic that clears no restricted field (invariant 11). Codes and their words stand in
+rules/book.py, days in deadline.py.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from streams.core import deadline
 from streams.core.change import Position
 from streams.core.edit import Edit
-from streams.core.entity import Claim, Entity, Golden, Open
+from streams.core.entity import Claim, Entity, Evidence, Golden, Open
 from streams.core.formats import refusal_code
 from streams.core.rules import book
 from streams.core.rules.book import CODES
@@ -41,6 +43,9 @@ class Event(Struct, frozen=True):
     action: str
     opened: Position
     position: Position
+    actor: str = ""
+    due: str = ""
+    evidence: list[Evidence] = []
 
 
 def of_values(entity: Entity) -> Iterator[Found]:
@@ -142,31 +147,83 @@ def by_rules(today: Today) -> set[Found]:
     return {Found(code, subject) for code, subject in found} if found else set()
 
 
-def settle(entity: Entity, found: set[Found], position: Position) -> list[Event]:
-    """Open what is new, close what is gone; `entity.findings` becomes `found`. Nothing flaps: no change, no event."""
+def settle(
+    entity: Entity, found: set[Found], position: Position, as_of: str = "", facts: Today | None = None
+) -> list[Event]:
+    """Open what is new, say what is different, close what is gone; `entity.findings` becomes `found`.
+
+    Nothing flaps: no change, no event.
+    """
     if not found and not entity.findings:
         return []
     now = {f"{f.code} {f.subject}": f for f in found}
-    if now.keys() == entity.findings.keys():
-        return []
-    now = {key: now[key] for key in sorted(now)}
     events = [_event(entity, key, "closed", position) for key in entity.findings if key not in now]
     for key in [key for key in entity.findings if key not in now]:
         del entity.findings[key]
-    for key, item in now.items():
-        if key not in entity.findings:
-            code = CODES[item.code]
-            entity.findings[key] = Open(position, code.severity, code.effect_text, code.message, code.action)
-            events.append(_event(entity, key, "opened", position))
+    for key in sorted(now):
+        known = entity.findings.get(key)
+        told = _told(entity, now[key], known, position, as_of, facts)
+        if told != known:
+            entity.findings[key] = told
+            events.append(_event(entity, key, "changed" if known else "opened", position))
     return events
+
+
+def _told(
+    entity: Entity, item: Found, known: Open | None, position: Position, as_of: str, facts: Today | None
+) -> Open:
+    """What is said of a finding now; when it opened, and by when a restriction is reviewed, stay."""
+    rule = CODES[item.code]
+    day = deadline.due(item.code, item.subject, facts) if facts is not None else ""
+    left = deadline.left(item.code, as_of, day) if day else None
+    return Open(
+        known.position if known else position,
+        rule.severity,
+        rule.effect_text,
+        f"{rule.message}: {left} days or less are left" if left is not None else rule.message,
+        rule.action,
+        rule.actor,
+        day or (known.due if known else deadline.review(rule, as_of)),
+        _evidence(entity, item.subject, rule.records),
+    )
+
+
+MOST_EVIDENCE = 16
+
+
+def _evidence(entity: Entity, subject: str, reads: tuple[str, ...]) -> list[Evidence]:
+    """The claims about the row that the subject names, else about its record, else about all that the rule reads."""
+    record, _, rest = subject.partition("/")
+    row_id = rest.partition("/")[0]
+    found = _claims(entity, (record,), row_id) or _claims(entity, (record,)) or _claims(entity, reads)
+    return sorted(found, key=_place)[:MOST_EVIDENCE]
+
+
+def _claims(entity: Entity, records: tuple[str, ...], row_id: str = "") -> list[Evidence]:
+    return [
+        Evidence(system, record, i, claim.position)
+        for system, tables in entity.claims.items()
+        for record in records
+        for i, claim in tables.get(record, _NO_ROWS).items()
+        if not row_id or i == row_id
+    ]
+
+
+_NO_ROWS: dict[str, Claim] = {}
+
+
+def _place(evidence: Evidence) -> tuple[str, str, str]:
+    return evidence.system, evidence.record, evidence.row_id
 
 
 def failed(entity: Entity, position: Position, rule: str = "") -> list[Event]:
     """A decision raised, by that rule if one did: said until one succeeds; nothing else changes (invariant 12)."""
-    found = {Found(*key.split(" ", 1)) for key in entity.findings}
-    return settle(
-        entity, found | {Found("internal.decide_failed", f"rule/{rule}" if rule else entity.kind)}, position
-    )
+    item = Found("internal.decide_failed", f"rule/{rule}" if rule else entity.kind)
+    key = f"{item.code} {item.subject}"
+    if key in entity.findings:
+        return []
+    entity.findings[key] = _told(entity, item, None, position, "", None)
+    return [_event(entity, key, "opened", position)]
 
 
 def _event(entity: Entity, key: str, state: str, position: Position) -> Event:
@@ -184,4 +241,7 @@ def _event(entity: Entity, key: str, state: str, position: Position) -> Event:
         is_open.action,
         is_open.position,
         position,
+        is_open.actor,
+        is_open.due,
+        is_open.evidence,
     )

@@ -75,6 +75,10 @@ class OpenFinding:
     message: str
     action: str
     opened_position: str
+    actor: str = ""
+    due: str = ""
+    evidence: list[str] = field(default_factory=list)
+    """the claims it rests on: `system record/row position`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,5 +269,14 @@ def _said(judged: gate.Verdict) -> Verdict:
 def _open(key: str, item: Any) -> OpenFinding:
     code, _, subject = key.partition(" ")
     return OpenFinding(
-        code, subject, item.severity, item.effect, item.message, item.action, position_text(item.position)
+        code,
+        subject,
+        item.severity,
+        item.effect,
+        item.message,
+        item.action,
+        position_text(item.position),
+        item.actor,
+        item.due,
+        [f"{e.system} {e.record}/{e.row_id} {position_text(e.position)}" for e in item.evidence],
     )

@@ -1,4 +1,7 @@
-"""Open findings, counted by code, read from the compacted topic `finding`. Holds codes and paths, never values."""
+"""Open findings, read from the compacted topic `finding`: counted by code, and listed by who should act by when.
+
+Holds codes and paths, never values.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import fastavro
 
-from streams.errors import ConcordError
+from schemas import registry
+from streams.errors import ConcordError, InvalidInput, Unavailable
 from streams.operate import reading
 from streams.settings import Settings, need
 
@@ -43,6 +46,37 @@ def open_findings(settings: Settings) -> OpenFindings:
     return OpenFindings(codes.total(), dict(codes.most_common()))
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Open findings, the ones that are due first in front; `total` counts those left out as well."""
+
+    total: int
+    findings: list[Mapping[str, Any]]
+
+
+SEVERITIES = ("high", "medium", "low")
+
+
+def listed(settings: Settings, code: str = "", actor: str = "", limit: int = 50) -> Listed:
+    """Those of a code (or of a family of codes, `licence`) and of who should act."""
+    try:
+        found = [f for f in read_open(settings) if _is_of(f, code) and actor in ("", f["actor"])]
+    except TimeoutError:
+        message = f"topic finding takes longer than {PATIENCE:.0f} s to read"
+        raise Unavailable("finding.too_many", message, "look at one entity: concord explain") from None
+    found.sort(key=_urgency)
+    return Listed(len(found), found[:limit])
+
+
+def _is_of(finding: Mapping[str, Any], code: str) -> bool:
+    return not code or finding["code"] == code or str(finding["code"]).startswith(f"{code}.")
+
+
+def _urgency(finding: Mapping[str, Any]) -> tuple[str, int, str]:
+    rank = SEVERITIES.index(finding["severity"]) if finding["severity"] in SEVERITIES else len(SEVERITIES)
+    return finding["due"] or "~", rank, f"{finding['kind']}/{finding['entity_id']} {finding['code']}"
+
+
 def read_open(settings: Settings) -> Iterator[Mapping[str, Any]]:
     """Every open finding."""
     kafka = need(settings.kafka, "CONCORD_KAFKA")
@@ -59,12 +93,21 @@ def read_open(settings: Settings) -> Iterator[Mapping[str, Any]]:
 
 
 def decode(value: bytes) -> Mapping[str, Any]:
-    """A finding's record: wire header, then Avro of the schema this version knows."""
-    found = fastavro.schemaless_reader(io.BytesIO(value[HEAD:]), _schema(), None)
-    assert isinstance(found, dict)
-    return found
+    """A finding's record: wire header, then Avro of the newest version that this body is long enough for."""
+    newest, *older = _versions()
+    body = value[HEAD:]
+    for schema in (newest, *older):
+        try:
+            found = fastavro.schemaless_reader(io.BytesIO(body), schema, newest)
+        except EOFError:  # an older version: it ends where the newer one's fields begin
+            continue
+        assert isinstance(found, dict)
+        return found
+    raise InvalidInput("finding.undecodable", "a record of topic finding is of no version known here")
 
 
 @cache
-def _schema() -> Any:
-    return fastavro.parse_schema(json.loads((files("schemas") / "finding.v1.avsc").read_text("utf-8")))
+def _versions() -> list[Any]:
+    """Every version of the contract, newest first; each only appends fields."""
+    found = [file for file in registry.schema_files() if file.topic == "finding"]
+    return [fastavro.parse_schema(json.loads(file.text)) for file in reversed(found)]

@@ -13,8 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import to_builtins
+
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.sink import KINDS
+from streams.agents.proposal import asked
 from streams.operate import reading, rollout
 from streams.operate.announced import Answer
 from streams.operate.applied import deferred, target
@@ -69,6 +72,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "dirty": dirty,
         "due": _due(rows),
         "ticked": min((row["ticked"] for row in rows), default=""),
+        "asked": next((row["asked"] for row in rows if row.get("asked")), None),
         **summed,
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
@@ -107,6 +111,7 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "due": None,
         "ticked": state.ticked,
         "read_again": state.read_again,
+        "asked": to_builtins(asked(state)),
         "rules": state.rules,
         "toward": state.toward,
         "again": None,

@@ -25,7 +25,7 @@ from schemas.tables import decoders
 from streams import codec
 from streams.agents import control
 from streams.agents.context import Context
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, TickProposed
 from streams.agents.decide import Decide
 from streams.agents.said import CLOCK_TOPIC, WITNESS_TOPIC
 from streams.core import entity as core_entity
@@ -76,6 +76,8 @@ class Told:
 
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: dict[str, set[str]] = field(default_factory=dict)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """'kind/id code subject' -> what was last said of that finding, and as `times` how often"""
     quarantined: list[str] = field(default_factory=list)
     rejections: list[dict[str, Any]] = field(default_factory=list)
 
@@ -98,6 +100,8 @@ class Told:
     def _finding(self, content: dict[str, Any]) -> None:
         known = self.findings.setdefault(f"{content['kind']}/{content['entity_id']}", set())
         name = f"{content['code']} {content['subject']}"
+        identity = f"{content['kind']}/{content['entity_id']} {name}"
+        self.said[identity] = {**content, "times": self.said.get(identity, {}).get("times", 0) + 1}
         known.discard(name) if content["state"] == "closed" else known.add(name)
 
 
@@ -115,6 +119,7 @@ class Sandbox:
         self.told = Told()
         self._schemas = {topic: fastavro.parse_schema(schema) for topic, schema in contracts()}
         self._now_ms = 0.0
+        self._broker_ms = 0
         self._offsets: dict[str, int] = {}
 
     def snapshot(self, rows: Sequence[Change]) -> None:
@@ -151,11 +156,10 @@ class Sandbox:
                 self._work(self._records(f"cdc.{system}", messages))
 
     def tick(self, day: int) -> None:
-        """It is this day (since 1970): what time alone changes is decided."""
+        """It would be this day (since 1970): it is proposed, counted and told; what time alone changes is decided."""
+        self._broker_ms = day * DAY_SECONDS * 1_000
         as_of = control.today(day * DAY_SECONDS).isoformat()
-        record = self._record(CLOCK_TOPIC, None, control.encode(Tick(as_of, "sandbox")))
-        record.timestamp = day * DAY_SECONDS * 1_000
-        self._work([record])
+        self._work([self._record(CLOCK_TOPIC, None, control.encode(TickProposed(as_of, "sandbox")))])
         self.settle()
 
     def tell(self, claims: Sequence[Said]) -> None:
@@ -211,7 +215,11 @@ class Sandbox:
         self.references.hear(output for output in outputs if output.topic == "reference")
         for output in outputs:
             self.told.hear(output, self._schemas)
-        back = [self._record(o.topic, o.key, o.value) for o in outputs if o.topic.startswith("claims.")]
+        back = [
+            self._record(o.topic, o.key, o.value)
+            for o in outputs
+            if o.topic == CLOCK_TOPIC or o.topic.startswith("claims.")
+        ]
         if back:
             self._work(back)
         return outputs
@@ -224,4 +232,4 @@ class Sandbox:
     ) -> Record:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
-        return Record(topic, 0, offset, key, value, headers or [])
+        return Record(topic, 0, offset, key, value, headers or [], self._broker_ms)

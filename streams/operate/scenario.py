@@ -94,6 +94,8 @@ class Then(Outside):
 
     verdict: dict[str, str] = Field(default_factory=dict)
     findings: dict[str, list[str]] = Field(default_factory=dict)
+    finding: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """'kind/id code subject' -> fields of what was last said of it; `times`: how often something was said"""
     view: dict[str, dict[str, Any]] = Field(default_factory=dict)
     absent: list[str] = Field(default_factory=list)
     quarantined: list[str] | None = None
@@ -279,6 +281,11 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         open_now = sorted(sandbox.told.findings.get(name, ()))
         if open_now != sorted(codes):
             yield f"findings {name}: {open_now}, wanted {sorted(codes)}"
+    for name, wanted in then.finding.items():
+        last = sandbox.told.said.get(name)
+        yield from (
+            [f"finding {name}: none"] if last is None else _differences(wanted, last, f"finding {name}")
+        )
     for name, words in then.verdict.items():
         said = _said(sandbox.verdicts(name))
         if said != words:

@@ -21,6 +21,7 @@ from streams.operate.announced import Answer
 from streams.operate.capture import captures
 from streams.operate.findings import OpenFindings, open_findings
 from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
+from streams.operate.quarantine.unhandled import Unhandled, unhandled
 from streams.operate.standing import Capture, Hop, hop
 from streams.settings import Settings, need
 from streams.systems import ADAPTED
@@ -39,10 +40,13 @@ class Status:
     adapters: list[Hop]
     findings: OpenFindings
     quarantined: int | None
+    """ever, as the partitions counted them"""
     balanced: bool | None
     reference: Hop
     """`concord reference follow`: what the witnesses say, to who comes to hold an NPI"""
     notes: list[str] = field(default_factory=list)
+    unhandled: Unhandled = field(default_factory=lambda: Unhandled(None))
+    """quarantined records that are neither replayed nor discarded"""
 
 
 def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
@@ -54,12 +58,14 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
         reference = pool.submit(_reference, settings, after)
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTED]
         capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
+        waiting = pool.submit(unhandled, settings)
     return _status(
         decide.result(),
         [a.result() for a in adapters],
         capture.result(),
         findings.result(),
         reference.result(),
+        waiting.result(),
         fault,
     )
 
@@ -70,6 +76,7 @@ def _status(
     capture: list[Capture],
     findings: OpenFindings,
     reference: Hop,
+    waiting: Unhandled,
     fault: str,
 ) -> Status:
     return Status(
@@ -83,6 +90,7 @@ def _status(
         all(o.balanced for o in decide.outcomes.values()) if decide.outcomes else None,
         reference,
         [*([fault] if fault else []), *_read_again(decide, capture)],
+        waiting,
     )
 
 

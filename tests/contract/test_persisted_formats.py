@@ -18,7 +18,7 @@ import pytest
 from msgspec import Raw
 
 from streams.agents import state
-from streams.agents.control import SnapshotComplete, Tick
+from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import (
@@ -27,6 +27,7 @@ from streams.core.entity import (
     Claim,
     Confirmed,
     Entity,
+    Evidence,
     Judged,
     Link,
     Open,
@@ -46,7 +47,8 @@ CLAIM = Claim(
 )
 TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7, True)
 STEP = Step(8, "credentialing", (1, 2, 3), 4, 5, 6, 7, 9, ["directory"])
-OPEN = Open((1, 2, 3), "high", "hold", "message", "action")
+EVIDENCE = Evidence("credentialing", "license", "l", (1, 2, 3))
+OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-02", [EVIDENCE])
 CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
 JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
 PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
@@ -56,7 +58,7 @@ ENTITY = Entity(
     revision=3,
     claims={"credentialing": {"license": {"l": CLAIM, "gone": Claim((1, 2, 4), 5, 6, NIL)}}},
     sent={"directory": Sent(3, Raw(b"\x91\xa6active"))},
-    findings={"capture.gap a/b": OPEN},
+    findings={"capture.gap a/b": Open((1, 2, 3), "high", "hold", "message", "action")},
     gaps={"license/l": "change.type_wrong"},
     trail=[Raw(entity.encode(STEP))],
     dirty=TOUCH,
@@ -103,6 +105,10 @@ STATE = state.PartitionState(
     reference_topic="t",
     streamed={"credentialing": 1},
     read_again={"credentialing": 1},
+    providers=7,
+    proposed=("2026-06-02", "holder"),
+    counts={3: state.Count("2026-06-02", "holder", 5, 2, 7)},
+    stopped="2026-06-02",
 )
 
 
@@ -133,6 +139,7 @@ SHAPES: dict[str, Shape] = {
     "touch": packed(TOUCH),
     "step": packed(STEP),
     "open_finding": packed(OPEN),
+    "evidence": packed(EVIDENCE),
     "confirmed": packed(CONFIRMED),
     "judged": packed(JUDGED),
     "proposal": packed(PROPOSAL),
@@ -146,6 +153,9 @@ SHAPES: dict[str, Shape] = {
     "holder": text(Holder("1234567893", "provider", "p", True, (1, 2, 3))),
     "snapshot_complete": text(SnapshotComplete("credentialing", 1, 5)),
     "tick": text(Tick("2026-11-22", "operator")),
+    "tick_proposed": text(TickProposed("2026-11-22", "operator 1")),
+    "tick_counted": text(TickCounted("2026-11-22", "operator 1", 3, 5, 2, 7)),
+    "count": packed(state.Count("2026-11-22", "operator 1", 5, 2, 7)),
 }
 
 

@@ -331,9 +331,9 @@ def test_what_ends_today_is_listed_until_the_clock_says_tomorrow(loaded: Platfor
     assert loaded.rows("directory", shown, who) == [(True,)]
     assert loaded.concord("clock", "tick", "--as-of", _day(2)).code == 2
     counted = loaded.ask("clock", "tick", "--as-of", _day(1), "--dry-run")
-    assert (counted["written"], sum(counted["due"].values()) > 0) == (False, True)
+    assert (counted["outcome"], sum(counted["due"].values()) > 0) == ("counted", True)
     told = loaded.ask("clock", "tick", "--as-of", _day(1))
-    assert (told["as_of"], told["written"], told["due"]) == (_day(1), True, counted["due"])
+    assert (told["as_of"], told["outcome"], told["due"]) == (_day(1), "told", counted["due"])
     becomes(loaded, "directory", shown, who, False)
     everywhere(loaded)
     assert _ticked(loaded) == loaded.settings.partitions * [_day(1)]

@@ -85,7 +85,9 @@ def test_a_replayed_or_older_tick_is_a_no_op(waiting: Bench) -> None:
 
 def test_a_restart_between_a_tick_and_its_decisions_loses_nothing(waiting: Bench) -> None:
     tick = waiting.handler
-    tick.state.as_of = STARTS  # noted, and the process is gone before anything was decided
+    tick.state.as_of = tick.state.ticked = (
+        STARTS  # noted, and the process is gone before anything was decided
+    )
     unit = waiting.unit()
     tick._moved = True
     assert tick.close_unit(unit)
@@ -103,10 +105,13 @@ def test_a_unit_that_fails_leaves_its_entities_due(waiting: Bench) -> None:
     assert views(waiting.clock(STARTS) + waiting.settle()) == ["directory.provider provider-0 2"]
 
 
-def test_a_record_of_a_later_day_sweeps_as_a_tick_does(waiting: Bench) -> None:
+def test_a_commit_of_a_later_day_dates_its_own_decision_and_sweeps_nobody_else(waiting: Bench) -> None:
+    """A source whose clock is wrong would withdraw everybody; what a tick withdraws is counted before."""
     waiting.source.day = DAY + 92
-    said = waiting.commit(row("provider", provider_id="provider-1", npi="1245319599"))
-    assert "directory.provider provider-0 2" in views(said + waiting.settle())
+    said = waiting.commit(row("provider", provider_id="provider-1", npi="1245319599")) + waiting.settle()
+    assert not [view for view in views(said) if "provider-0" in view]
+    assert (waiting.state.as_of, waiting.entity().due) == (STARTS, STARTS)
+    assert views(waiting.clock(STARTS) + waiting.settle()) == ["directory.provider provider-0 2"]
 
 
 def test_a_tick_too_far_ahead_of_the_broker_is_refused(waiting: Bench) -> None:

@@ -25,6 +25,7 @@ from streams.operate.quarantine.prospect import Prospects
 from streams.operate.quarantine.record import Mark, Origin, Quarantined, read
 from streams.operate.quarantine.register import DISCARDED, OPEN, REPLAYED, Item, Register
 from streams.operate.quarantine.send import Outgoing
+from streams.operate.quarantine.unhandled import fold
 from streams.settings import Settings
 from tests.fixtures.decider import TOPIC, Bench, broken_row, person
 from tests.strategies import texts
@@ -277,6 +278,22 @@ def test_whatever_is_done_one_record_stays_one_item_and_is_open_only_if_it_is_ba
             expected = OPEN
     [item] = kept.items()
     assert (item.state, item.attempts) == (expected, offset + 1)
+    assert fold(kept.partitions[0], "quarantine") == (expected == OPEN)
+
+
+def test_status_counts_what_nobody_has_handled(kept: Kept) -> None:
+    assert fold([], "quarantine") == 0
+    for offset in (7, 8, 9):
+        kept.bad(offset)
+    mark(kept, DISCARDED)  # the one at 9
+    kept.bad(20, first=8)
+    assert fold(kept.partitions[0], "quarantine") == sum(item.state == OPEN for item in kept.items()) == 2
+
+
+def test_a_quarantine_too_long_to_read_gives_no_number(kept: Kept) -> None:
+    kept.bad(7)
+    with pytest.raises(TimeoutError):
+        fold(kept.partitions[0], "quarantine", patience=-1)
 
 
 # ---- with the real decide hop ----

@@ -16,6 +16,7 @@ PARTITION = {
     "retries": 3,
     "due": 4,
     "ticked": "1970-01-02",
+    "asked": None,
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
 }
 
@@ -32,6 +33,12 @@ def test_records_are_counted_by_outcome() -> None:
 
 def test_a_partition_that_no_tick_has_reached_tells_no_date() -> None:
     assert "concord_clock_tick_timestamp_seconds{" not in telemetry.render([{**PARTITION, "ticked": ""}])
+
+
+def test_a_clock_that_has_stopped_is_told() -> None:
+    stopped = {**PARTITION, "asked": {"stopped": True}}
+    assert 'concord_clock_stopped{partition="2"} 1.0' in telemetry.render([stopped])
+    assert 'concord_clock_stopped{partition="2"} 0.0' in telemetry.render([PARTITION])
 
 
 def test_a_worker_without_partitions_still_answers() -> None:

@@ -66,7 +66,7 @@ def psv_too_old(today: Today) -> Iterator[str]:
             yield f"psv_record/{row_id}/performed_at"
 
 
-def _due(today: Today) -> str:
+def due_day(today: Today) -> str:
     """The day recredentialing is due: 36 months after the last approval, else as the cycle says (R10)."""
     approved = _approved_on(today)
     if approved:
@@ -79,7 +79,7 @@ def _standing(today: Today) -> str:
     """Which of the three holds of the due date, if any."""
     found: str | None = today.noted.get("recredential")
     if found is None:
-        found = today.noted["recredential"] = _standing_of(_due(today), today.as_of)
+        found = today.noted["recredential"] = _standing_of(due_day(today), today.as_of)
     return found
 
 

@@ -20,7 +20,7 @@ from confluent_kafka import KafkaException
 
 from streams.errors import EnvironmentFault
 from streams.operate import reading
-from streams.operate.quarantine.prospect import Prospects
+from streams.operate.quarantine.prospect import Prospect, Prospects
 from streams.operate.quarantine.record import Mark, Origin, Quarantined, read
 from streams.settings import Settings, need
 
@@ -103,9 +103,9 @@ class Item:
 
 
 class Register:
-    """The items of one reading of the topic."""
+    """The items of one reading of the topic; without prospects they are only counted."""
 
-    def __init__(self, prospects: Prospects, topic: str) -> None:
+    def __init__(self, prospects: Prospects | None, topic: str) -> None:
         self._prospects, self._topic = prospects, topic
         self._rows = sqlite3.connect("", isolation_level=None)  # "": a file of its own, deleted when closed
         self._rows.row_factory = sqlite3.Row
@@ -134,9 +134,15 @@ class Register:
     def _add(self, found: Quarantined) -> None:
         origin, place = found.origin, found.place
         where = (origin.topic, origin.partition, origin.offset, found.first.offset)
-        what = (found.at_ms, found.code, found.detail, self._prospects.system(origin.topic))
+        system = self._prospects.system(origin.topic) if self._prospects else ""
+        what = (found.at_ms, found.code, found.detail, system)
         stands = (place.partition, place.offset)
-        self._rows.execute(INSERT, (*where, *stands, *what, *self._prospects.of(found)))
+        prospect = self._prospects.of(found) if self._prospects else Prospect()
+        self._rows.execute(INSERT, (*where, *stands, *what, *prospect))
+
+    def count_open(self) -> int:
+        """How many items are neither replayed nor discarded."""
+        return sum(row["state"] == OPEN for row in self._rows.execute(ITEMS))
 
     def items(self, order: Literal["time", "origin"] = "time") -> Iterator[Item]:
         """Every item: by time, newest last, or in the order in which they first came."""
@@ -172,12 +178,12 @@ def load(settings: Settings) -> Iterator[Register]:
     """The register of the topic as it is now."""
     kafka, topic = need(settings.kafka, "CONCORD_KAFKA"), settings.topic("quarantine")
     with closing(Register(Prospects(settings), topic)) as register:
-        for message in reading.read(kafka, reading.beginnings(topic, _partitions(kafka, topic))):
+        for message in reading.read(kafka, reading.beginnings(topic, partitions(kafka, topic))):
             register.take(read(message))
         yield register
 
 
-def _partitions(kafka: str, topic: str) -> range:
+def partitions(kafka: str, topic: str) -> range:
     """Asked first: whether there is a Kafka at all is known before anything is waited for."""
     with reading.consumer(kafka) as source:
         try:
