@@ -28,8 +28,8 @@ class Chunk:
 
     tp: TP
     records: list[ConsumerRecord]
-    highwater: int
-    """End of what could be read (the last stable offset) when the records came."""
+    behind: int
+    """Offsets that could be read when its last record came and stand in no chunk yet: over 0, there is more at once."""
     live: bool = True
     """False once the partition was taken away or read again: drop the work, no acknowledgement counts."""
     acked: bool = False
@@ -45,11 +45,6 @@ class Chunk:
     def end(self) -> int:
         """The offset to commit for it: the one after its last record."""
         return int(self.records[-1].offset) + 1
-
-    @property
-    def behind(self) -> int:
-        """Offsets between its end and the end of the partition: over 0, there is more to come at once."""
-        return max(self.highwater - self.end, 0)
 
 
 @dataclass(slots=True)
@@ -74,7 +69,8 @@ class Partition:
 
     def take(self, tp: TP, size: int) -> Chunk:
         """The next chunk, now out."""
-        chunk = Chunk(tp, self._take(size), self.highwater)
+        records = self._take(size)
+        chunk = Chunk(tp, records, self._ahead())
         chunk.more = partial(self._grow, chunk, size)
         self.out.append(chunk)
         return chunk
@@ -88,8 +84,13 @@ class Partition:
             return ()
         found = self._take(size - len(chunk))
         chunk.records += found
-        chunk.highwater = self.highwater
+        chunk.behind = self._ahead()
         return found
+
+    def _ahead(self) -> int:
+        """What is to come at once. Counted from the position: the marker of a transaction that was read whole stands
+        behind its last record, and waiting for more would be waiting for nothing."""
+        return len(self.backlog) + max(self.highwater - (self.position or 0), 0)
 
     def settle(self) -> None:
         """Move the acknowledged prefix behind us, strictly in order."""

@@ -189,3 +189,10 @@ def test_only_the_newest_chunk_grows_and_none_that_is_dead() -> None:
     assert list(first.more()) == []
     intake.clear()
     assert list(second.more()) == []
+
+
+def test_a_transactions_marker_behind_the_last_record_is_nothing_to_wait_for() -> None:
+    intake = Intake(10, 2)
+    intake.accept(A, records(A, 0, 1), 3, 3)
+    [chunk] = delivered(intake)
+    assert (chunk.end, chunk.behind) == (2, 0)
