@@ -51,7 +51,10 @@ class Chunk:
 class Intake:
     """The consumer of one adapter process. One thread; rebalances happen inside `read` and `idle`."""
 
-    def __init__(self, kafka: str, group: str, topics: Sequence[str], decoder: Decoder) -> None:
+    def __init__(
+        self, kafka: str, group: str, topics: Sequence[str], decoder: Decoder, batch: int = BATCH
+    ) -> None:
+        self._batch = batch
         self._consumer = Consumer(_settings(kafka, group))
         self._admin = AdminClient({"bootstrap.servers": kafka})
         self._decoder = decoder
@@ -72,7 +75,7 @@ class Intake:
         first = self._consumer.poll(wait)
         if first is None:
             return Chunk()
-        messages = [first, *self._consumer.consume(BATCH - 1, GATHER)]
+        messages = [first, *self._consumer.consume(self._batch - 1, GATHER)]
         if generation != self._generation or not self.placed:
             self.placed = False  # a rebalance in between: what was read may have holes
             return Chunk()

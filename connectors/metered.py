@@ -52,6 +52,7 @@ class Meter:
         ).labels(system)
         self._lag_gauge = self._gauge("lag_records", "Records not applied yet.", "topic", "partition")
         self._open = self._gauge("circuit", "0 closed, 1 half open, 2 open (target down).").labels(system)
+        self._paused = self._gauge("paused", "1 while the adapter is paused for this reason.", "code")
         age = self._gauge("applied_age_seconds", "Since a view was last applied.").labels(system)
         age.set_function(lambda: time.time() - (self._applied_at or time.time()))
 
@@ -77,6 +78,9 @@ class Meter:
         told = {"code": fault.code, "message": fault.message, "next_step": fault.next_step} if fault else None
         self._circuit = {"state": circuit.state, "failures": circuit.failures, "fault": told}
         self._open.set(STATES.index(circuit.state))
+        self._paused.clear()
+        if fault is not None:
+            self._paused.labels(self._system, fault.code).set(1)
 
     def metrics(self) -> bytes:
         return generate_latest(self.registry)

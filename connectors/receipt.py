@@ -1,6 +1,7 @@
-"""Receipts: what a target refused, told to the platform.
+"""Receipts: what became of a view where no row captured back can tell it, told to the platform.
 
-    Failed, Undecodable --Receipts.write--> receipt
+    Failed, Undecodable --Receipts.write--> receipt        every target
+    Applied             --Receipts.write--> receipt        systems behind an API: their only confirmation
 
 A receipt is confirmed by the broker before the offset of its record is stored (a lost receipt would be a
 lost view). It names record and code, never a value (Invariant 11).
@@ -25,7 +26,7 @@ CONFIRM = 10.0  # seconds until an unconfirmed receipt is a system fault
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One refused record."""
+    """One record and its outcome: failed; applied (the system confirmed it); exported (it is in a file)."""
 
     system: str
     kind: str
@@ -37,6 +38,7 @@ class Receipt:
     partition: int
     offset: int
     at: str
+    outcome: str = "failed"
 
 
 class Receipts(Protocol):
@@ -74,6 +76,13 @@ def refused(system: str, view: View, outcome: Failed) -> Receipt:
     source = (view.topic, view.partition, view.offset)
     subject = (system, view.kind, view.entity_id, view.revision)
     return Receipt(*subject, outcome.code, outcome.message, *source, at=_now())
+
+
+def confirmed(system: str, view: View, outcome: str = "applied") -> Receipt:
+    """The system holds this revision, or has it in a file."""
+    source = (view.topic, view.partition, view.offset)
+    subject = (system, view.kind, view.entity_id, view.revision)
+    return Receipt(*subject, f"target.{outcome}", "", *source, at=_now(), outcome=outcome)
 
 
 def unread(system: str, record: Undecodable) -> Receipt:

@@ -59,7 +59,9 @@ class Retrying:
         for attempt in range(self._attempts - 1):
             try:
                 return call()
-            except Unavailable:
+            except Unavailable as fault:
+                if fault.retry_after:
+                    raise  # not within the second: the circuit waits as long as it is asked to
                 self._wait(self._backoff.delay(attempt, random.random()))  # noqa: S311
         return call()
 
@@ -80,7 +82,7 @@ class Circuit:
         return self.state != "open"
 
     def failed(self, fault: ConcordError, now: float, share: float) -> None:
-        self.retry_at = now + self.backoff.delay(self.failures, share)
+        self.retry_at = now + max(self.backoff.delay(self.failures, share), fault.retry_after)
         self.failures += 1
         self.fault, self.state = fault, "open"
 

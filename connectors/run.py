@@ -22,14 +22,18 @@ from connectors.billing import adapter as billing
 from connectors.deliver import Delivery, Report
 from connectors.directory import adapter as directory
 from connectors.enrollment import adapter as enrollment
-from connectors.intake import Intake
+from connectors.intake import BATCH, Intake
 from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, producer
+from connectors.rest.adapter import RestTarget
+from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
 from connectors.sink import KINDS, Target
+from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
 from schemas import registry as registry_client
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+from streams.settings import Api
 
 TARGETS: Mapping[str, Callable[[str], Target]] = {
     "directory": directory.target,
@@ -67,6 +71,7 @@ class Adapter:
         self._target = target
         self._meter = meter
         self._circuit = Circuit()
+        self._told: set[str] = set()
         self._release = Timer(RELEASE_EVERY)
         self._moved = Timer(MOVED_EVERY)
         self._lag = Timer(LAG_EVERY)
@@ -82,6 +87,8 @@ class Adapter:
         try:
             self._work()
             self._healthy()
+        except Stopped:
+            self._intake.unplace()
         except (Unavailable, EnvironmentFault) as fault:
             self._pause(fault)
 
@@ -109,10 +116,12 @@ class Adapter:
         if self._circuit.state != "closed":
             log.info("target answers again", failures=self._circuit.failures)
             self._circuit.succeeded()
+            self._told.clear()
             self._meter.circuit(self._circuit)
 
     def _pause(self, fault: Unavailable | EnvironmentFault) -> None:
-        if self._circuit.fault is None:  # once per outage; a fault of the environment needs a person
+        if fault.code not in self._told:  # once per outage; a fault of the environment needs a person
+            self._told.add(fault.code)
             tell = log.error if isinstance(fault, EnvironmentFault) else log.warning
             tell("paused", code=fault.code, fault=fault.message, next_step=fault.next_step)
         self._circuit.failed(fault, time.monotonic(), random.random())  # noqa: S311
@@ -121,25 +130,36 @@ class Adapter:
 
 
 def run(
-    system: str, kafka: str, registry: str, dsn: str, topic_prefix: str = "", group: str | None = None
+    system: str,
+    kafka: str,
+    registry: str,
+    dsn: str = "",
+    topic_prefix: str = "",
+    group: str | None = None,
+    api: Api | None = None,
 ) -> int:
-    """Run the adapter of `system` until SIGTERM or SIGINT; the exit code."""
+    """Run the adapter of `system` until SIGTERM or SIGINT; the exit code. `api`: it is behind one."""
     if system not in TARGETS:
         raise InvalidInput(
             "adapter.unknown", f"no adapter for system {system!r}", f"use one of: {', '.join(TARGETS)}"
         )
     stop = stop_signals.on_signals()
-    target = Retrying(TARGETS[system](dsn), stop.wait)
     meter = Meter(system)
+    group = group or f"{topic_prefix}concord-{system}"
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
+    offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
+    plain = RestTarget(system, api, receipts, offsets, stop) if api and offsets else TARGETS[system](dsn)
+    target = Retrying(plain, stop.wait)
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
     topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in KINDS[system]]
-    intake = Intake(kafka, group or f"{topic_prefix}concord-{system}", topics, decoder)
+    intake = Intake(kafka, group, topics, decoder, api.batch if api else BATCH)
     announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")
     try:
         Adapter(intake, Delivery(system, target, receipts), target, meter).run(stop)
     finally:
         intake.close()
         target.close()
+        if offsets:
+            offsets.close()
         announced.close()
     return 0

@@ -114,6 +114,9 @@ class Target(Protocol):
                newer one. Offsets are stored in the same transaction and never move backwards within a topic
                id. Writes no column the system owns (Invariant 9). Raises Refused for bad data, Unavailable
                or EnvironmentFault for a system fault; after any of them nothing is written.
+               A system behind an API has no transaction: what it took of the batch stays taken and is a
+               no-op when sent again, one view that it refuses ends as Failed with its receipt confirmed
+               (never as Refused), and offsets are stored after all before them was settled.
     release    Deferred views whose wait is over, oldest first, at most a thousand. They stay deferred until
                `apply` got them, so a crash in between loses nothing.
     offsets    The stored next offset of those partitions whose topic id is the same; others are absent.

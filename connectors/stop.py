@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType
 
+from streams.errors import ConcordError
+
 
 def on_signals() -> threading.Event:
     """Set once this process is told to stop."""
@@ -17,3 +19,10 @@ def on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
     return stop
+
+
+class Stopped(ConcordError):
+    """Told to stop in the middle of a batch: nothing of it is stored, all of it is read again."""
+
+    def __init__(self) -> None:
+        super().__init__("adapter.stopped", "told to stop")

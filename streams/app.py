@@ -253,6 +253,7 @@ class Worker:
             "again": {"done": handler.again.done, "total": handler.again.total}
             if handler.state.toward
             else None,
+            "read_again": handler.state.read_again,
             "retries": partition.retries,
             "last_error": partition.last_error,
             "restored": {"records": restored.records, "seconds": restored.seconds} if restored else None,

@@ -25,6 +25,8 @@ from streams.core.finding import Event
 
 Headers = list[tuple[str, str | bytes | None]]
 _MAGIC = b"\x00"
+REPLAYED = "concord-replayed"
+"""Header of a record that was sent back from the quarantine: where it came from first."""
 
 
 class AvroEncoder:

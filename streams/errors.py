@@ -22,15 +22,19 @@ class Terminal:
 
 
 class ConcordError(Exception):
-    """Base of every error raised on purpose; `code` is stable and dotted, `next_step` says what to do."""
+    """Base of every error raised on purpose; `code` is stable and dotted, `next_step` says what to do.
+
+    `retry_after`: seconds before which trying again is not wanted by whom we asked.
+    """
 
     exit_code = 1
 
-    def __init__(self, code: str, message: str, next_step: str = "") -> None:
+    def __init__(self, code: str, message: str, next_step: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.next_step = next_step
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         tail = f"\n  next: {self.next_step}" if self.next_step else ""

@@ -10,12 +10,68 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.systems import SYSTEMS
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Api(BaseModel):
+    """A system behind an API (docs/systems-behind-an-api.md): CONCORD_ADAPTER_<SYSTEM> is its address, the rest are
+    CONCORD_ADAPTER_<SYSTEM>_<NAME>. The secret is in the environment or, better, in a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    token_url: str
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = SecretStr("")
+    client_secret_file: Path | None = None
+    scope: str = ""
+    rate: float = Field(default=20.0, gt=0, le=10_000, description="requests a second, at most")
+    concurrency: int = Field(
+        default=4, ge=1, le=32, description="requests at once; one an entity whatever it is"
+    )
+    timeout_s: float = Field(default=10.0, gt=0, le=60)
+
+    @field_validator("url", "token_url")
+    @classmethod
+    def _guarded(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            return value
+        raise ValueError("https, or http on loopback: a token must not be readable on the way")
+
+    @model_validator(mode="after")
+    def _with_a_secret(self) -> Api:
+        if bool(self.client_secret.get_secret_value()) == (self.client_secret_file is not None):
+            raise ValueError("one of CLIENT_SECRET and CLIENT_SECRET_FILE must be set")
+        return self
+
+    def secret(self) -> str:
+        """Read each time: a renewed file is used without a restart. Raises OSError."""
+        if self.client_secret_file is None:
+            return self.client_secret.get_secret_value()
+        return self.client_secret_file.read_text("utf-8").strip()
+
+    @property
+    def batch(self) -> int:
+        """Views at a time: at their slowest they take two minutes, well within what Kafka lets a member be silent."""
+        slowest = min(self.rate, self.concurrency / self.timeout_s)
+        return max(2, min(100, int(120 * slowest)))
 
 
 class Settings(BaseSettings):
@@ -50,6 +106,7 @@ class Settings(BaseSettings):
     databases: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_databases")
     capture: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_capture")
     adapters: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_adapters")
+    apis: Mapping[str, Api] = Field(default_factory=dict, repr=False, validation_alias="_apis")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -65,9 +122,12 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """The settings of this process; InvalidInput or EnvironmentFault says what is wrong and what to do."""
     known = _surroundings()
-    dsns = {
+    dsns: dict[str, dict[str, Any]] = {
         kind: {s: v for s in SYSTEMS if (v := known.get(f"CONCORD_{name}_{s.upper()}"))}
         for kind, name in (("_databases", "DATABASE"), ("_capture", "CAPTURE"), ("_adapters", "ADAPTER"))
+    }
+    dsns["_apis"] = {
+        s: _api(known, s) for s, address in dsns["_adapters"].items() if address.startswith("http")
     }
     plain = {
         k: known[f"CONCORD_{k.upper()}"]
@@ -78,10 +138,25 @@ def load() -> Settings:
         return Settings(**plain, **dsns)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(
-            "settings.invalid", f"CONCORD_{where.upper()}: {first['msg']}", "correct it"
+            "settings.invalid", f"{_variable(first['loc'])}: {first['msg']}", "correct it"
         ) from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """The name of the variable a complaint is about."""
+    if place[0] == "_apis":
+        return "_".join(["CONCORD_ADAPTER", *(str(part).upper() for part in place[1:] if part != "url")])
+    return "CONCORD_" + ".".join(str(part) for part in place).upper()
+
+
+def _api(known: Mapping[str, str], system: str) -> dict[str, str]:
+    """What is set of a system behind an API; a name nobody knows is rejected by the model."""
+    prefix = f"CONCORD_ADAPTER_{system.upper()}"
+    told = {
+        k.removeprefix(f"{prefix}_").lower(): v for k, v in known.items() if k.startswith(f"{prefix}_") and v
+    }
+    return {"url": known[prefix], **told}
 
 
 def need(value: Any, name: str) -> Any:

@@ -98,7 +98,7 @@ CATALOGUE: tuple[Topic, ...] = (
         Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
         for system in REKEYED
     ),
-    Topic("receipt", _REPLAY, why="what adapters could not apply"),
+    Topic("receipt", _REPLAY, why="what became of views: refused, confirmed by an API, exported"),
     Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.enrollment.provider", _VIEW, why="whole view, keyed by entity"),

@@ -154,7 +154,7 @@ class Announcements:
         """Holders from the partition's own state; their place is before everything the log still has."""
         log.info("reading who holds an NPI from the state", partition=partition, log_begins=low)
         holders: list[Holder] = []
-        for value in _states(self._kafka, self._state, partition):
+        for value in states(self._kafka, self._state, partition, b"npi/"):
             holders += stored(value, low - 1)
             if len(holders) >= BATCH:
                 yield Heard(holders, {})
@@ -184,8 +184,8 @@ class Announcements:
         return Heard([holder for holder in said if holder is not None], read)
 
 
-def _states(kafka: str, topic: str, partition: int) -> Iterator[bytes]:
-    """The stored entities of kind npi, to the end of the partition; an older state of one may come before."""
+def states(kafka: str, topic: str, partition: int, kind: bytes) -> Iterator[bytes]:
+    """The stored entities of a kind (`npi/`), to the end of the partition; an older state of one may come before."""
     settings = _settings(kafka, f"{topic}-reference")
     with closing(Consumer(settings)) as source:
         source.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
@@ -197,7 +197,7 @@ def _states(kafka: str, topic: str, partition: int) -> Iterator[bytes]:
                 if message.error() is not None:
                     if message.error().code() == KafkaError._PARTITION_EOF:
                         return
-                elif (message.key() or b"").startswith(b"npi/") and message.value():
+                elif (message.key() or b"").startswith(kind) and message.value():
                     yield message.value()
             if time.monotonic() - heard > TIMEOUT:
                 raise Unavailable(

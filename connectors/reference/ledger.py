@@ -25,6 +25,8 @@ create table if not exists holder (
 create table if not exists reading (
     topic text, topic_id text, partition integer, next integer not null,
     primary key (topic, partition)) without rowid;
+create table if not exists matched (
+    source text, row text, id text, primary key (source, row, id)) without rowid;
 create table if not exists attempt (
     source text primary key, at text not null, file text not null, code text not null, why text not null
     ) without rowid;
@@ -99,6 +101,19 @@ class Ledger:
         """partition -> the next offset; nothing of a topic that was made anew."""
         query = "select partition, next from reading where topic = ? and topic_id = ?"
         return dict(self._db.execute(query, [topic, topic_id]).fetchall())
+
+    # ---- screening ----
+
+    def matched(self) -> set[tuple[str, str, str]]:
+        """(source, row, provider): what was told of whom without an NPI."""
+        return {(s, r, i) for s, r, i in self._db.execute("select source, row, id from matched")}
+
+    def remember_matches(self, matches: Iterable[tuple[str, str, str]]) -> None:
+        """All that holds now."""
+        self._db.execute("begin immediate")
+        self._db.execute("delete from matched")
+        self._db.executemany("insert into matched values (?, ?, ?)", matches)
+        self._db.execute("commit")
 
     # ---- attempts ----
 

@@ -4,7 +4,7 @@
 
 Pure but for `listed`, which reads. Names are compared exactly after folding; LEIE cuts names off, so a cut name equals
 any that begins with it. A name alone is never a hit, only weak evidence; two different dates of birth are two persons.
-Who asks must know the person's golden record: this folder doesn't, so nothing here is published.
+Who asks must know the person: connectors/reference/screen.py asks for everybody.
 """
 
 from __future__ import annotations
@@ -69,10 +69,15 @@ def _alike(listed: str | None, name: str, cut: int) -> bool:
     return short == full or (len(listed or "") >= cut and full.startswith(short))
 
 
+def possible_names(last: str) -> set[str]:
+    """This last name, and what the publisher may have cut it to; folded."""
+    name = folded(last)
+    return {name, *(name[:length] for length in range(SHORTEST, LAST_CUT + 1))}
+
+
 def listed(folder: Folder, source: Source, last: str) -> Iterator[Listed]:
     """The persons of a loaded list whose last name is this one, or this one cut off."""
-    name = folded(last)
-    names = {name, *(name[:length] for length in range(SHORTEST, LAST_CUT + 1))}
+    names = possible_names(last)
     marks = ", ".join("?" * len(names))
     db = reading(folder.file(source.name))
     try:

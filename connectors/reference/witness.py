@@ -10,7 +10,7 @@ file that could not be read neither. A witness owns nothing: what its claims are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from typing import Any, Self
 
@@ -67,6 +67,16 @@ class Witness:
         if self.source.by is not None:
             for key, body in self._db.execute(ROWS[self.source.by], [npi]):
                 yield key, decode(body)
+
+    def row(self, key: str) -> Values | None:
+        """The row of this key."""
+        found = self._db.execute("select body from entry where key = ?", [key]).fetchone()
+        return dict(decode(found[0])) if found else None
+
+    def named(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """(key, body) of the rows under these folded names."""
+        marks = ", ".join("?" * len(names))
+        yield from self._db.execute(f"select key, body from entry where name in ({marks})", [*names])  # noqa: S608
 
     def says(self, npi: str) -> Iterator[tuple[str, Values | None]]:
         """Every row there is or was; where a row is named by its NPI, also the one there never was."""

@@ -54,6 +54,8 @@ class Aggregate:
         match said:
             case Change() | Confirmation():
                 assert key is not None
+                if isinstance(said, Change) and said.origin == CAPTURED:
+                    self._snapshots.watch(said, record.headers)
                 if said.system in rekey.REKEYED_SYSTEMS and rekey.is_local(said):
                     return self._local(unit, record, key, said, now_ms)
                 return self._claim(unit, record, key, said, now_ms)

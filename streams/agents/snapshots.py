@@ -8,14 +8,22 @@ partitions is bounded. Nothing here decides.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import structlog
+
+from streams import codec
 from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete
 from streams.agents.state import PartitionState, Snapshot
 from streams.core.advance import REFERENCE_KINDS
+from streams.core.change import Change
 from streams.core.entity import APPLIED, SUPERSEDED
 from streams.engine.pending import Pending
 from streams.engine.producer import Output
 from streams.engine.references import done_key
+
+log = structlog.get_logger(__name__)
 
 WAIT_MS = 15 * 60 * 1000.0
 LOOK_MS = 50.0
@@ -44,6 +52,20 @@ class Snapshots:
             return SUPERSEDED
         self._state.snapshots[notice.system] = Snapshot(notice.epoch, notice.until)
         return APPLIED
+
+    def watch(self, change: Change, headers: Iterable[tuple[str, object]]) -> None:
+        """An initial snapshot behind streamed rows of its own epoch: Connect had lost its offsets. What was read then
+        loses against what was streamed before, and some changes in between were never streamed (Debezium 3.7)."""
+        system, epoch, state = change.system, change.position[0], self._state
+        if not change.read:
+            if epoch > state.streamed.get(system, 0):
+                state.streamed[system] = epoch
+        elif change.initial and state.streamed.get(system) == epoch and state.read_again.get(system) != epoch:
+            if any(name == codec.REPLAYED for name, _ in headers):
+                return  # an old record, sent back from the quarantine
+            state.read_again[system] = epoch
+            step = f"concord sources apply {system} --resnapshot"
+            log.error("capture.read_again", system=system, epoch=epoch, next_step=step)
 
     def advance(self, outputs: list[Output], now_ms: float) -> bool:
         """References first; providers when every partition has announced its references done. Whether one moved on."""

@@ -54,6 +54,10 @@ class PartitionState(Struct, array_like=True):
     """the version of rules, authority and mapping on the way to which entities are decided again; empty: none"""
     reference_topic: str = ""
     """Kafka's id of topic `reference`, of which `references` are offsets"""
+    streamed: dict[str, int] = {}
+    """system -> the epoch of which rows were streamed"""
+    read_again: dict[str, int] = {}
+    """system -> the epoch under which an initial snapshot was taken although rows of it had been streamed"""
     providers: int = -1
     """providers known here; -1: written by a version that didn't count them"""
     proposed: tuple[str, str] | None = None

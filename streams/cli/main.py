@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli import ask, authority, clock, findings, prepare, quarantine, reference, rules, run
+from streams.cli import (
+    ask,
+    authority,
+    clock,
+    export,
+    findings,
+    prepare,
+    quarantine,
+    reference,
+    rules,
+    run,
+)
 
 app = typer.Typer(
     help="Keeps a healthcare provider's record the same in credentialing, enrollment, directory and billing.",
@@ -13,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (run, ask, prepare, authority, quarantine, reference, rules, clock, findings):
+for part in (run, ask, prepare, authority, quarantine, reference, rules, clock, findings, export):
     app.add_typer(part.app)
 
 

@@ -109,7 +109,13 @@ def _loaded(found: Any) -> str:
         lines += _changed(loaded.delta)
     lines += [f"  note: {warning}" for warning in loaded.warnings]
     told = f"told {found.told.holders:,} by {found.told.claims:,} claims" if found.told else "nobody was told"
-    return "\n".join([*lines, f"  {told}{f': {found.why}' if found.why else ''}"])
+    screened = [f"  {_screened(found.screened)}"] if found.screened else []
+    return "\n".join([*lines, f"  {told}{f': {found.why}' if found.why else ''}", *screened])
+
+
+def _screened(found: Any) -> str:
+    rows = ", ".join(f"{name} {count:,}" for name, count in found.told.items()) or "no list is loaded"
+    return f"{found.people:,} people screened; rows that may be about them: {rows}; {found.taken_back:,} taken back"
 
 
 def _counted(counts: Any) -> str:
@@ -125,6 +131,18 @@ def _changed(delta: Any) -> list[str]:
     fields = list(delta.fields.items())[:SHOWN_FIELDS]
     listed = ", ".join(f"{name} {count:,}" for name, count in fields)
     return [*lines, f"  changed: {listed}"] if listed else lines
+
+
+@reference.command(epilog="Example: concord reference screen --json")
+def screen(as_json: AsJson = False) -> None:
+    """Compare everybody with the loaded lists by name and date of birth (LEIE) and DEA number. Run it daily."""
+
+    def work() -> Any:
+        from streams.operate import reference as operate
+
+        return operate.screen(configuration.load())
+
+    output.answer("reference screen", as_json, work, _screened)
 
 
 @reference.command(epilog="Example: concord reference status --json")

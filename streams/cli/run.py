@@ -63,7 +63,10 @@ def adapter(
     system: Annotated[str, typer.Argument(help="directory, enrollment or billing")],
     supervised: Supervised = True,
 ) -> None:
-    """Apply a system's views to its database until told to stop. Exit codes: 0 stopped, 2 unknown, 3 no address."""
+    """Apply a system's views to its database, or to its API (docs/systems-behind-an-api.md), until told to stop.
+
+    Exit codes: 0 stopped, 2 unknown, 3 no address.
+    """
     from connectors import run as adapters
     from streams.engine import supervisor
 
@@ -77,9 +80,8 @@ def adapter(
             )
         known = configuration.load()
         dsn = need(known.adapters.get(system), f"CONCORD_ADAPTER_{system.upper()}")
-        code = adapters.run(
-            system, need(known.kafka, "CONCORD_KAFKA"), known.registry, dsn, known.topic_prefix
-        )
+        kafka, api = need(known.kafka, "CONCORD_KAFKA"), known.apis.get(system)
+        code = adapters.run(system, kafka, known.registry, dsn, known.topic_prefix, api=api)
     except ConcordError as error:
         output.refuse("adapter", False, error)
     raise typer.Exit(code)

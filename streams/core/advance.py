@@ -130,14 +130,14 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
     built: dict[str, view.View] = {}
     facts = None
-    again: list[str] = []
+    coming: list[str] = []
     if record.root is not None:
         facts = today(record, looked, world.as_of)
         built = view.of(facts)
         found |= {finding.Found("reference.unknown", ref) for ref in looked.unknown}
         if gate.gone(record, was_known=was_known) is None:
             found.update(finding.by_rules(facts))
-            again = facts.noted.get("again", again)
+            coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     fresh: list[edit.Edit] = []
@@ -161,7 +161,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    entity.due = min(filter(None, (next_date(record, world.as_of), *again)), default="")
+    entity.due = min(filter(None, (next_date(record, world.as_of), *coming)), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
@@ -208,9 +208,8 @@ def _emit(
             continue
         if not emissions:
             entity.revision += 1
-        before = contract.decode(last.content) if last is not None else None
+        changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
         entity.sent[sink] = Sent(entity.revision, encoded)
-        changed = view.changed_fields(before, content)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions
 

@@ -7,10 +7,8 @@ changes; a rule that looks at another date adds its line here. Nothing here read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
 
 from streams.core.entity import Golden
 
@@ -62,42 +60,46 @@ DATED: dict[str, dict[str, Offsets]] = {
 """record -> field -> offsets."""
 
 
-def next_date(golden: Golden, as_of: str, dated: Mapping[str, Mapping[str, Offsets]] = DATED) -> str | None:
+def next_date(golden: Golden, as_of: str) -> str | None:
     """The first ISO date after `as_of` on which something may differ by time alone; None: never."""
-    return min(_dates(golden, as_of, dated), default=None)
-
-
-def _dates(golden: Golden, as_of: str, dated: Mapping[str, Mapping[str, Offsets]]) -> Iterator[str]:
-    for record in golden.records:
-        fields = dated.get(record)
-        if fields is None:
-            continue
+    first = _NEVER
+    for record, fields in _ahead(golden.records, as_of):
         for row in golden.named(record).values():
-            for field, offsets in fields.items():
+            # Plain loops, and texts compared first: every date of every decision passes here, few are ahead.
+            for field, offsets, floor in fields:
                 value = getattr(row, field)
-                if value is not None:
-                    yield from _first_after(as_of, value, offsets)
+                if value is not None and value > floor:
+                    first = min(first, _first_after(as_of, value, offsets))
+    return first if first is not _NEVER else None
 
 
-def _first_after(as_of: str, value: Any, offsets: Offsets) -> list[str]:
-    return next(([day] for day in _days(str(value), offsets) if day > as_of), _NEVER)
+_NEVER = "~"
+"""Behind every ISO date."""
+
+Fields = tuple[tuple[str, Offsets, str], ...]
+"""(field, offsets, the date up to which it has nothing ahead)"""
 
 
-_NEVER: list[str] = []
+@lru_cache(4096)
+def _ahead(records: tuple[str, ...], as_of: str) -> tuple[tuple[str, Fields], ...]:
+    """The dated fields of these records."""
+    return tuple(
+        (record, tuple((field, days, _shifted(as_of, -days[-1])) for field, days in DATED[record].items()))
+        for record in records
+        if record in DATED
+    )
 
 
 @lru_cache(16_384)
-def _days(value: str, offsets: Offsets) -> tuple[str, ...]:
-    """The dates that a date gives, in order; many rows share a date. What lies outside the calendar never comes."""
-    try:
-        day = date.fromisoformat(value[:10])
-    except ValueError:
-        return ()
-    return tuple(text for offset in offsets if (text := _shifted(day, offset)) is not None)
+def _first_after(as_of: str, value: str, offsets: Offsets) -> str:
+    """The first of the dates that a date gives. What lies outside the calendar never comes."""
+    days = (_shifted(value[:10], offset) for offset in offsets)
+    return next((day for day in days if day > as_of), _NEVER)
 
 
-def _shifted(day: date, offset: int) -> str | None:
+def _shifted(day: str, offset: int) -> str:
+    """So many days later, or earlier; empty beyond the calendar."""
     try:
-        return (day + timedelta(offset)).isoformat()
-    except OverflowError:
-        return None
+        return (date.fromisoformat(day) + timedelta(offset)).isoformat()
+    except (ValueError, OverflowError):
+        return ""

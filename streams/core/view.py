@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import astuple
 
 from streams.core.canonical import (
@@ -421,13 +421,18 @@ def withdrawn(golden: Golden, sink: str, reason: str) -> View:
     return VIEWS[kind][sink].view(**told)
 
 
-def changed_fields(before: View | None, after: View) -> list[str]:
-    """The top-level fields that differ; every field when there was no view before."""
-    names = after.__struct_fields__
+_parts = msgspec.msgpack.Decoder(list[Raw]).decode
+
+
+def changed_fields(contract: Contract, before: bytes | None, after: bytes) -> list[str]:
+    """The top-level fields that differ between two encoded views; every field when there was none before."""
+    names = contract.view.__struct_fields__
     if before is None:
         return list(names)
-    pairs = zip(names, astuple(before), astuple(after), strict=True)
-    return [name for name, old, new in pairs if old != new]
+    old, new = _parts(before), _parts(after)
+    if len(old) != len(new):  # sent before a field was appended
+        old = _parts(encode(contract.decode(before)))
+    return [name for name, was, now in zip(names, old, new, strict=True) if was != now]
 
 
 def named(view: View) -> dict[str, Any]:

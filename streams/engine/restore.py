@@ -3,12 +3,15 @@
 Runs after the producer has fenced its predecessor, so that nothing can be written behind its back. Starts at the
 store's checkpoint, or at the beginning when that checkpoint can't be trusted: another topic id, past the log's end,
 or older than the topic keeps tombstones. Never writes to Kafka.
+
+It reads backwards, one stretch of the log after another: until the topic is compacted it holds an entity many times
+(once a chunk that touched it), and of a key only the newest record counts. An older one is not even looked into.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,6 +20,8 @@ from streams.engine.store import Batch, Checkpoint, Store, decode_index
 from streams.errors import Unavailable
 
 STATE_KEY_PREFIX = b"partition/"
+STRETCH = 10_000
+"""Offsets read at a time: the newest records of one stretch are held in memory."""
 _BATCH = 1_000
 _POLL_SECONDS = 0.05
 _STALL_SECONDS = 60.0
@@ -48,8 +53,17 @@ def trusted_offset(
 class Restorer:
     """Reads one partition of `entity` to its end into a store."""
 
-    def __init__(self, bootstrap: str, topic: str, topic_id: str, partition: int, keep_ms: int) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        topic_id: str,
+        partition: int,
+        keep_ms: int,
+        stretch: int = STRETCH,
+    ) -> None:
         self._tp = (topic, partition)
+        self._length = stretch
         self._topic_id = topic_id
         self._keep_ms = keep_ms
         self._consumer = Consumer(
@@ -62,6 +76,7 @@ class Restorer:
                 "enable.partition.eof": True,
                 "queued.min.messages": 10_000,
                 "queued.max.messages.kbytes": 16 * 1024,  # a partition; all of a worker restore at once
+                "fetch.queue.backoff.ms": 5,  # by default a queue that was full is not filled for a second
             }
         )
 
@@ -82,31 +97,47 @@ class Restorer:
             self._consumer.close()
 
     def _read(self, store: Store, start: int, end: int) -> tuple[int, int]:
-        if start >= end:
-            return 0, start
-        self._consumer.assign([TopicPartition(*self._tp, start)])
-        count, position, quiet_since = 0, start, time.monotonic()
-        while position < end:
-            batch, reached = Batch(), False
+        """(records read, position behind the last). The checkpoint comes last: what is interrupted begins again."""
+        count, position, known = 0, start, set[bytes]()
+        for high in range(end, start, -self._length):
+            low = max(high - self._length, start)
+            newest, read, reached = self._stretch(low, high, known)
+            known.update(newest)
+            count, position = count + read, max(position, reached)
+            batch = Batch()
+            for key, value in newest.items():
+                _take(batch, key, value)
+            if low == start:
+                batch.put_checkpoint(Checkpoint(self._topic_id, position, time.time_ns() // 1_000_000))
+            store.apply(batch)
+        return count, position
+
+    def _stretch(
+        self, low: int, high: int, known: Container[bytes]
+    ) -> tuple[dict[bytes, bytes | None], int, int]:
+        """Of the offsets from `low` to before `high`: the newest value of each key that is not known yet, how many
+        records were read, and the position behind them."""
+        self._consumer.assign([TopicPartition(*self._tp, low)])
+        newest: dict[bytes, bytes | None] = {}
+        count, position, quiet_since = 0, low, time.monotonic()
+        while position < high:
             messages = self._consumer.consume(_BATCH, _POLL_SECONDS)
             for message in messages:
-                error = message.error()
-                if error is None:
-                    _take(batch, message.key() or b"", message.value())
-                    count, position = count + 1, (message.offset() or 0) + 1
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    # The client's own end: transaction markers take offsets that no record shows.
-                    position, reached = max(position, message.offset() or 0), True
+                error, offset = message.error(), message.offset() or 0
+                if error is None and offset < high:
+                    key = message.key() or b""
+                    if key not in known:
+                        newest[key] = message.value()
+                    count, position = count + 1, offset + 1
+                elif error is None or error.code() == KafkaError._PARTITION_EOF:
+                    # The next stretch, or the client's own end: transaction markers take offsets no record shows.
+                    return newest, count, max(position, min(offset, high))
                 else:
                     raise KafkaException(error)
-            batch.put_checkpoint(Checkpoint(self._topic_id, position, time.time_ns() // 1_000_000))
-            store.apply(batch)
             quiet_since = time.monotonic() if messages else quiet_since
-            if reached:
-                break
             if time.monotonic() - quiet_since > _STALL_SECONDS:
-                raise Unavailable("restore.stalled", f"{self._tp[0]} stopped at {position} of {end}")
-        return count, position
+                raise Unavailable("restore.stalled", f"{self._tp[0]} stopped at {position} of {high}")
+        return newest, count, position
 
 
 def _take(batch: Batch, key: bytes, value: bytes | None) -> None:

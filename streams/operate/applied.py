@@ -1,4 +1,5 @@
-"""Which revision each target holds: its own `concord_applied` and `concord_pending`, read through its DSN.
+"""Which revision each target holds: its own `concord_applied` and `concord_pending`, read through its DSN; of a
+system behind an API, what its receipts confirmed.
 
 Used by explain, trace and the demo. A target that is down or not known here is `unknown` with the reason, never
 "not applied". Reads only.
@@ -6,13 +7,19 @@ Used by explain, trace and the demo. A target that is down or not known here is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
+from confluent_kafka import OFFSET_BEGINNING
 
+from streams.errors import ConcordError
+from streams.operate import reading
+from streams.placing import partition_of
 from streams.settings import Settings
 from streams.systems import ADAPTED
 
@@ -40,6 +47,8 @@ def held(settings: Settings, kind: str, entity_id: str) -> dict[str, Held]:
 
 
 def _held(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
+    if system in settings.apis:
+        return _confirmed(settings, system, kind, entity_id)
     try:
         with target(settings, system) as connection:
             row = connection.execute(_APPLIED + _WHICH, [kind, entity_id]).fetchone()
@@ -52,6 +61,24 @@ def _held(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
     return Held(
         system, True, revision, int(applied_us) if applied_us is not None else None, local_id, waiting, why
     )
+
+
+def _confirmed(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
+    """The newest revision the API confirmed. Receipts are kept for a week: older ones say nothing."""
+    place = (settings.topic("receipt"), partition_of(entity_id.encode(), settings.partitions))
+    try:
+        records = reading.read(settings.kafka, {place: OFFSET_BEGINNING})
+        told = [json.loads(r.value() or b"{}") for r in records if (r.key() or b"").decode() == entity_id]
+    except (ConcordError, ValueError) as fault:
+        return Held(system, False, why=f"its receipts cannot be read: {str(fault).splitlines()[0]}")
+    mine = [
+        r for r in told if (r.get("system"), r.get("kind"), r.get("outcome")) == (system, kind, "applied")
+    ]
+    newest = max(mine, key=lambda receipt: receipt["revision"], default=None)
+    if newest is None:
+        return Held(system, False, why="no receipt of the last days confirms a revision")
+    at = datetime.fromisoformat(newest["at"]).timestamp()
+    return Held(system, True, newest["revision"], int(at * 1_000_000))
 
 
 def deferred(settings: Settings, system: str) -> int | None:
@@ -67,6 +94,8 @@ def deferred(settings: Settings, system: str) -> int | None:
 @contextmanager
 def target(settings: Settings, system: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a target as its adapter, else as its superuser; LookupError when neither is known."""
+    if system in settings.apis:
+        raise LookupError(f"{system} is behind an API: it has no tables of ours")
     dsn = settings.adapters.get(system) or settings.databases.get(system)
     if not dsn:
         raise LookupError(f"CONCORD_ADAPTER_{system.upper()} is not set")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import to_builtins
 
+from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.sink import KINDS
 from streams.agents.proposal import asked
 from streams.operate import reading, rollout
@@ -75,6 +77,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
+        "read_again": {system: epoch for row in rows for system, epoch in row["read_again"].items()},
         "rollout": rollout.progress(rows),
     }
 
@@ -107,6 +110,7 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "dirty": None,
         "due": None,
         "ticked": state.ticked,
+        "read_again": state.read_again,
         "asked": to_builtins(asked(state)),
         "rules": state.rules,
         "toward": state.toward,
@@ -175,10 +179,18 @@ def _adapter_positions(answers: Iterable[Answer]) -> dict[Place, int]:
 
 
 def stored_offsets(settings: Settings, system: str) -> dict[Place, int]:
-    """What a target says it has applied."""
+    """What a target says it has applied; a system behind an API has its offsets kept in Kafka."""
+    if system in settings.apis:
+        return _confirmed_offsets(settings, system)
     with target(settings, system) as connection:
         rows = connection.execute("select topic, partition, next_offset from concord_offset").fetchall()
     return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def _confirmed_offsets(settings: Settings, system: str) -> dict[Place, int]:
+    with closing(KafkaOffsets(settings.kafka, settings.topic(f"concord-{system}{CONFIRMED}"))) as offsets:
+        kept = offsets.kept(list(sink_places(settings, system)))
+    return {place: offset for place, (_, offset) in kept.items()}
 
 
 def _adapter_counters(settings: Settings, system: str, answers: Iterable[Answer]) -> dict[str, Any]:

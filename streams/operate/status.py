@@ -9,7 +9,7 @@ apart give rates. Never changes anything, and one part that cannot be asked neve
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -89,7 +89,7 @@ def _status(
         _quarantined(decide),
         all(o.balanced for o in decide.outcomes.values()) if decide.outcomes else None,
         reference,
-        [fault] if fault else [],
+        [*([fault] if fault else []), *_read_again(decide, capture)],
         waiting,
     )
 
@@ -138,6 +138,17 @@ def _quiet(decide: Hop, adapters: Iterable[Hop]) -> bool:
     hops = [decide, *adapters]
     pending = decide.counters.get("dirty", 0) or 0
     return pending == 0 and all(h.state == standing.CAUGHT_UP for h in hops)
+
+
+def _read_again(decide: Hop, capture: Iterable[Capture]) -> Iterator[str]:
+    """Sources whose newest rows may be missing until they are read under a new epoch."""
+    found = decide.counters.get("read_again", {})
+    for source in capture:
+        if source.epoch is not None and found.get(source.system) == source.epoch:
+            yield (
+                f"{source.system} was read again under epoch {source.epoch} after rows were streamed, so changes may "
+                f"be missing: concord sources apply {source.system} --resnapshot"
+            )
 
 
 def _quarantined(decide: Hop) -> int | None:

@@ -92,7 +92,7 @@ def launched(
 ) -> Iterator[Running]:
     """A worker process that has just been started."""
     port = free_port()
-    arguments = ["-m", "tests.bench.worker", "--data-dir", str(place.data), "--output", variant]
+    arguments = ["-m", "tests.bench.worker", "--data-dir", str(place.data), "--variant", variant]
     arguments += ["--profile", profile] if profile else []
     with run(place, "worker", arguments, core=core, port=port) as running:
         yield running

@@ -1,8 +1,9 @@
 """A worker process with one thing changed, to measure what that thing costs.
 
-    python -m tests.bench.worker --data-dir DIR --output transactional|confirmed [--profile FILE]
+    python -m tests.bench.worker --data-dir DIR --variant transactional|confirmed|ruleless [--profile FILE]
 
 `confirmed` writes the same outputs without transactions: acks=all, each chunk confirmed before its state is stored.
+`ruleless` has an empty rule book: value checks, identity and references are still looked at.
 The rest is `concord worker`. With a profile the process is slower; its figures count for nothing else.
 """
 
@@ -20,6 +21,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from streams import app as composition
 from streams import settings as configuration
 from streams.cli import output as logging
+from streams.core.rules import book
 from streams.engine import producer, worker
 from streams.engine.producer import Output, Refused, TransactionalProducer
 
@@ -58,15 +60,18 @@ class ConfirmedProducer(TransactionalProducer):
 
 def main(
     data_dir: Annotated[Path, typer.Option(help="Where this worker keeps its stores.")],
-    output: Annotated[str, typer.Option(help="transactional or confirmed")] = "transactional",
+    variant: Annotated[str, typer.Option(help="transactional, confirmed or ruleless")] = "transactional",
     profile: Annotated[
         Path | None, typer.Option(help="Write a profile of the event loop's thread here.")
     ] = None,
 ) -> None:
     """Run the worker until it is told to stop."""
     logging.log_to_stderr()
-    if output == "confirmed":
-        setattr(worker, "TransactionalProducer", ConfirmedProducer)  # noqa: B010 (the one thing changed)
+    # The one thing changed.
+    if variant == "confirmed":
+        setattr(worker, "TransactionalProducer", ConfirmedProducer)  # noqa: B010
+    elif variant == "ruleless":
+        setattr(book, "RULES", ())  # noqa: B010
     known = configuration.load().model_copy(update={"data_dir": data_dir})
     if profile is None:
         raise typer.Exit(composition.run(known))

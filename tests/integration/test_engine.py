@@ -29,7 +29,7 @@ from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.partition import Partition
 from streams.engine.producer import Fenced, Output, Refused, TransactionalProducer, config
 from streams.engine.references import References, done_key
-from streams.engine.restore import Restored, Restorer
+from streams.engine.restore import STRETCH, Restored, Restorer
 from streams.engine.store import Batch, Checkpoint, Shared, Store, destroy
 from streams.engine.topic import topic_id
 from streams.engine.worker import EXIT_FENCED, Partitions, Places
@@ -87,13 +87,15 @@ class Site:
         shared = context(MemoryReferences())
         return Decide(0, replace(shared, prefix=self.prefix))
 
-    def restore(self, store: Store, path: str, topic_id: str | None = None) -> tuple[Store, Restored]:
+    def restore(
+        self, store: Store, path: str, topic_id: str | None = None, stretch: int = STRETCH
+    ) -> tuple[Store, Restored]:
         def empty() -> Store:
             store.close()
             destroy(self.folder / path)
             return self.store(path)
 
-        restorer = Restorer(self.bootstrap, self.entity, topic_id or self.topic_id, 0, KEEP_MS)
+        restorer = Restorer(self.bootstrap, self.entity, topic_id or self.topic_id, 0, KEEP_MS, stretch)
         return restorer.run(store, empty)
 
     def committed(self, topic: str = "") -> list[tuple[bytes, bytes | None]]:
@@ -310,6 +312,25 @@ def test_a_restored_store_equals_the_one_it_replaces(site: Site) -> None:
         held.close()
 
 
+@pytest.mark.parametrize("stretch", [20, 50])
+def test_of_a_key_the_newest_record_counts_in_whichever_stretch_it_stands(site: Site, stretch: int) -> None:
+    """Read backwards, an older record never comes over a newer one, nor one that was deleted since."""
+    producer, store = site.ready(), site.store("first")
+    work(site, store, producer, range(20))
+    with pytest.raises(Refused):
+        producer.write([site.output("provider/never"), site.output("too large", TOO_LARGE)])
+    behind, first = site.restore(site.store("second"), "second", stretch=stretch)
+    work(site, store, producer, range(20, 30))
+    value, gone = core_entity.encode(Entity("provider", "gone")), site.output("provider/gone", None)
+    producer.write([site.output("provider/gone", value), gone])
+    restored, second = site.restore(behind, "second", stretch=stretch)
+    assert contents(restored) == contents(store)
+    assert [second.end] == ends(site)
+    assert first.records + second.records == len(site.committed())
+    for held in (store, restored, producer):
+        held.close()
+
+
 def test_a_restore_goes_on_from_its_checkpoint(site: Site) -> None:
     producer, store = site.ready(), site.store("first")
     work(site, store, producer, range(20))
@@ -382,7 +403,7 @@ def test_a_restore_ends_before_a_transaction_that_stands_open(site: Site) -> Non
     stranger.begin_transaction()
     stranger.produce(site.entity, b"v", b"provider/open", partition=0)
     stranger.flush(30)
-    restored, _ = site.restore(site.store("second"), "second")
+    restored, _ = site.restore(site.store("second"), "second", stretch=3)
     assert contents(restored) == contents(store)
     stranger.abort_transaction(30)
     for held in (store, restored, producer):

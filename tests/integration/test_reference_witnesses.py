@@ -18,17 +18,20 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connectors.reference import follow
+from connectors.reference import follow, screen
 from connectors.reference.sources import named
 from connectors.reference.store import Folder
 from connectors.reference.witness import Claim
 from stack.environment import Environment
+from streams.core.entity import encode
 from streams.errors import Unavailable
 from streams.placing import partition_of
 from tests.adapters import records
 from tests.fixtures.kafka import CreateTopic
 from tests.fixtures.waiting import wait_until
 from tests.published import EXCLUDED, GROUP, LEIE, NPPES, PERSON, take, text, write
+from tests.strategies import decoded
+from tests.world import entity_of, row
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -124,7 +127,7 @@ def following(place: Place) -> Iterator[Following]:
         "CONCORD_TOPIC_PREFIX": place.prefix,
         "CONCORD_REFERENCE_DIR": str(place.folder.path),
     }
-    command = [sys.executable, "-m", "streams.cli", "reference", "follow"]
+    command = [sys.executable, "-m", "streams.cli", "reference", "follow", "--no-supervised"]
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(command, stderr=log, cwd=PROJECT, env={**os.environ, **known}) as process,
@@ -317,3 +320,33 @@ def test_a_topic_that_is_missing_is_waited_for(
         topic("claims.witness", PARTITIONS)
         running.wait_for(lambda: place.says("ann", "nppes", ANN), "the claim, once its topic is there")
         assert running.end() == 0
+
+
+def test_a_screening_tells_by_name_and_birth_date_and_takes_back_what_no_longer_matches(place: Place) -> None:
+    """Everybody in topic `entity`, by the newest state of each; asked again it says the same."""
+    ids = {"provider_id": "provider-0"}
+
+    def stored(born: str) -> None:
+        root = row("provider", **ids, last_name="Quillmere", first_name="Odalys", dob=born)
+        value = encode(entity_of(decoded([[root]])))
+        place.producer.produce(f"{place.prefix}entity", key="provider/provider-0", value=value, partition=2)
+        assert place.producer.flush(30) == 0
+
+    def screened(at: float) -> screen.Screened:
+        return screen.screen(place.folder, place.stack.kafka, place.prefix, PARTITIONS, now=lambda: at)
+
+    place.load("leie", text(LEIE, {**EXCLUDED, "NPI": "0000000000"}), as_of="2026-11-08")
+    stored("1970-01-01")
+    assert (screened(1).people, screened(1).told) == (1, {"leie": 0})
+    stored("1961-02-03")
+    assert screened(2).told == {"leie": 1}
+    assert screened(3).taken_back == 0
+    [(_, _, row_id)] = [name for name in place.newest() if name[1] == "leie"]
+    told = place.says("provider-0", "leie", row_id)
+    assert told is not None
+    assert told.values is not None
+    stored("1970-01-01")
+    assert screened(4).taken_back == 1
+    taken_back = place.says("provider-0", "leie", row_id)
+    assert taken_back is not None
+    assert taken_back.values is None

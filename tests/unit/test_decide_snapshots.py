@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.envelope import Change as Row
 from connectors.envelope import Message
+from streams import codec
 from streams.engine.memory import MemoryReferences
 from streams.engine.producer import Output
 from tests.fixtures.decider import ALL_THREE, Bench, bench_at, person, views
@@ -114,3 +116,30 @@ def test_a_notice_sent_twice_is_superseded(bench: Bench) -> None:
     bench.snapshot_complete()
     bench.snapshot_complete()
     assert bench.state.outcomes["clock"] == {"applied": 1, "superseded": 1}
+
+
+def test_a_snapshot_behind_streamed_rows_of_its_epoch_is_told_to_a_person_once(
+    bench: Bench, logs: list[Any]
+) -> None:
+    """Connect died before it had ever noted where it was: what it then reads loses against what it had streamed."""
+    bench.feed(*snapshot_rows(bench))
+    bench.snapshot_complete()
+    bench.settle()
+    assert bench.state.read_again == {}, "a first reading, whole or in parts, is none"
+    bench.commit(person(last_name="Streamed"))
+    bench.feed(*bench.source.snapshot([person(last_name="Read")]), *snapshot_rows(bench))
+    assert bench.state.read_again == {"credentialing": 1}
+    [told] = [entry for entry in logs if entry["event"] == "capture.read_again"]
+    assert told["log_level"] == "error"
+    assert told["next_step"] == "concord sources apply credentialing --resnapshot"
+
+
+def test_a_new_epoch_and_an_old_record_sent_back_are_no_second_reading(bench: Bench, logs: list[Any]) -> None:
+    [read] = bench.source.snapshot([person(last_name="Read")])
+    bench.commit(person(last_name="Streamed"))
+    key, value, headers = read
+    bench.feed((key, value, [*headers, (codec.REPLAYED, b"cdc.credentialing/0/0")]))
+    bench.source.epoch = 2
+    bench.feed(*snapshot_rows(bench))
+    assert bench.state.read_again == {}
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []

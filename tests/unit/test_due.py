@@ -59,10 +59,20 @@ def test_of_several_rows_the_first_date_counts() -> None:
     assert next_date(record, "2026-08-01") is None
 
 
-def test_a_rule_adds_its_dates_as_data() -> None:
+def test_every_line_of_the_table_gives_each_of_its_dates_and_no_other() -> None:
+    day = date(2026, 7, 1)
+    for record, fields in DATED.items():
+        for field, offsets in fields.items():
+            rows = golden_of("provider", "p", {record: {"r": {field: f"{day}T10:00:00Z"}}})
+            wanted = [(day + timedelta(offset)).isoformat() for offset in offsets]
+            found = [next_date(rows, (day + timedelta(offset - 1)).isoformat()) for offset in offsets]
+            assert found == wanted, f"{record}.{field}"
+            assert next_date(rows, wanted[-1]) is None, f"{record}.{field}"
+
+
+def test_a_date_of_no_line_never_comes() -> None:
     record = golden_of("provider", "p", {"psv_record": {"r": {"expires_at": "2026-07-01T10:00:00Z"}}})
     assert next_date(record, TODAY) is None
-    assert next_date(record, TODAY, {"psv_record": {"expires_at": (-10,)}}) == "2026-06-21"
 
 
 def test_every_dated_field_is_a_date_of_the_catalogue_and_its_offsets_ascend() -> None:

@@ -43,3 +43,13 @@ def test_an_open_circuit_tells_why() -> None:
     meter.circuit(circuit)
     assert meter.status()["circuit"]["fault"]["code"] == "target.unavailable"
     assert b'concord_adapter_circuit{system="directory"} 2.0' in meter.metrics()
+
+
+def test_a_pause_is_a_metric_with_its_reason_and_ends_with_it() -> None:
+    meter, circuit = Meter("directory"), Circuit()
+    circuit.failed(Unavailable("target.credentials", "refused"), 0.0, 0.5)
+    meter.circuit(circuit)
+    assert b'concord_adapter_paused{code="target.credentials",system="directory"} 1.0' in meter.metrics()
+    circuit.succeeded()
+    meter.circuit(circuit)
+    assert b"target.credentials" not in meter.metrics()

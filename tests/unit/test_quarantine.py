@@ -16,12 +16,12 @@ from connectors.envelope import Message as Captured
 from connectors.envelope import Source
 from streams import codec
 from streams.cli.main import app
+from streams.codec import REPLAYED as LINK
 from streams.engine.producer import Output
 from streams.errors import InvalidInput
 from streams.operate.quarantine import handle
 from streams.operate.quarantine.chosen import Asked, Chosen, choose
 from streams.operate.quarantine.prospect import Prospects
-from streams.operate.quarantine.record import REPLAYED as LINK
 from streams.operate.quarantine.record import Mark, Origin, Quarantined, read
 from streams.operate.quarantine.register import DISCARDED, OPEN, REPLAYED, Item, Register
 from streams.operate.quarantine.send import Outgoing

@@ -115,10 +115,10 @@ def test_a_list_of_codes_is_told_where_kafka_is_known(run: Run, file: File) -> N
     assert "nobody was told: CONCORD_KAFKA is not known" in result.stdout
 
 
-def test_a_list_of_dea_numbers_tells_nobody(run: Run, file: File) -> None:
+def test_the_dea_file_is_screened_with_where_kafka_is_known(run: Run, file: File) -> None:
     result = run("load", "dea", file(registration("AQ1234563") + "\n"), "--as-of", "2026-07-01")
-    assert "nobody was told: dea knows no NPIs" in result.stdout
+    assert "nobody was told: CONCORD_KAFKA is not known" in result.stdout
 
 
 def test_following_needs_an_address_of_kafka(run: Run) -> None:
-    assert run("follow").exit_code == 3
+    assert run("follow", "--no-supervised").exit_code == 3

@@ -62,3 +62,14 @@ def test_a_failed_try_waits_longer_and_a_good_one_closes() -> None:
     assert circuit.retry_at == 4.0
     circuit.succeeded()
     assert (circuit.admits(0.0), circuit.fault) == (True, None)
+
+
+def test_who_asks_for_more_time_gets_it_and_is_not_asked_within_the_second() -> None:
+    waits: list[float] = []
+    busy = Unavailable("target.busy", "busy", retry_after=30)
+    with pytest.raises(Unavailable):
+        Retrying(Flaky([busy, busy]), waits.append).apply(Batch())
+    assert waits == []
+    circuit = Circuit()
+    circuit.failed(busy, now=100.0, share=0.5)
+    assert (circuit.admits(129.9), circuit.admits(130.0)) == (False, True)

@@ -14,12 +14,14 @@ from connectors.envelope import Source
 from streams.core import formats
 from streams.core.advance import advance, decide
 from streams.core.change import Change
-from streams.core.entity import Entity
+from streams.core.entity import Entity, Golden
 from streams.core.gate import PASS, Hold, Withdraw
+from streams.core.rules import book
 from streams.core.rules.days import between, later, months_later
+from streams.core.today import today
 from streams.core.view import VIEWS, Part, named
-from tests.strategies import PROVIDER_TABLES, any_entity, changes, decoded
-from tests.world import WORLD, belongings, entity_of, provider, row, world
+from tests.strategies import BY_TYPE, CATALOG, PROVIDER_TABLES, any_entity, changes, decoded
+from tests.world import WORLD, belongings, entity_of, golden_of, provider, row, world
 
 OTHERS = [name for name in PROVIDER_TABLES if name != "provider"]
 
@@ -106,6 +108,31 @@ def test_a_sink_that_waits_keeps_its_last_view_and_one_that_withdraws_shows_noth
                     "",
                     "withdrawn" if isinstance(verdict, Withdraw) else "active",
                 )
+
+
+KINDS = ("provider", "organization", "location")
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Golden:
+    """A golden record of any rows any system or witness may fill, of values by type only."""
+    kind = draw(st.sampled_from(KINDS))
+    known = [r for r in CATALOG.records.values() if r.kind in (kind, "provider")]
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for record in [CATALOG.records[kind], *draw(st.lists(st.sampled_from(known), max_size=6))]:
+        values = {f: draw(st.none() | BY_TYPE[field.type]) for f, field in record.fields.items()}
+        rows.setdefault(record.name, {})[draw(st.sampled_from(["a", "b"]))] = values
+    return golden_of(kind, "id", rows)
+
+
+@given(records(), st.sampled_from(["2019-01-01", "2026-06-01", "9999-12-31"]))
+def test_no_rows_make_a_rule_raise_and_no_subject_holds_a_value(record: Golden, as_of: str) -> None:
+    for code, subject in book.findings(today(record, WORLD.references, as_of)):
+        first, *rest = subject.split("/")
+        assert code in book.CODES
+        assert first in CATALOG.records
+        assert len(rest) <= 2
+        assert len(rest) < 2 or rest[-1] in CATALOG.records[first].fields
 
 
 def test_what_is_not_recorded_is_unknown_and_stops_nothing() -> None:

@@ -295,8 +295,18 @@ def test_a_sinks_contract_is_packaged_for_every_view_and_no_other() -> None:
 
 
 def test_changed_fields_are_those_that_differ() -> None:
-    first = view.BillingOrganization("active", None, "o", "1234567893", None, "A")
-    other = view.BillingOrganization("active", None, "o", None, None, "B")
-    assert view.changed_fields(None, first) == list(first.__struct_fields__)
-    assert view.changed_fields(first, other) == ["npi", "legal_name"]
-    assert view.changed_fields(first, first) == []
+    contract = view.VIEWS["organization"]["billing"]
+    first = view.encode(view.BillingOrganization("active", None, "o", "1234567893", None, "A"))
+    other = view.encode(view.BillingOrganization("active", None, "o", None, None, "B"))
+    assert view.changed_fields(contract, None, first) == list(contract.view.__struct_fields__)
+    assert view.changed_fields(contract, first, other) == ["npi", "legal_name"]
+    assert view.changed_fields(contract, first, first) == []
+
+
+def test_a_view_sent_before_a_field_was_appended_had_its_default() -> None:
+    contract = view.VIEWS["organization"]["billing"]
+    short = view.encode(["active", None, "o", "1234567893"])
+    same = view.encode(view.BillingOrganization("active", None, "o", "1234567893"))
+    named = view.encode(view.BillingOrganization("active", None, "o", "1234567893", None, "A"))
+    assert view.changed_fields(contract, short, same) == []
+    assert view.changed_fields(contract, short, named) == ["legal_name"]

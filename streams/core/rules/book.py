@@ -141,6 +141,8 @@ RULES: tuple[Rule, ...] = (
     Rule("R08", "screening.sam_old", "medium", _STOP, "SAM was searched more than 30 days ago, or was stale then", "concord reference load sam FILE", "42 CFR 455.436", "operator", _P, ("sam_search",), search.sam_old, until=WITNESSES),
     Rule("R08", "witness.excluded_leie", "high", _STOP, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie, until=WITNESSES),
     Rule("R08", "witness.excluded_sam", "high", _STOP, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam, until=WITNESSES),
+    Rule("R08", "witness.possible_leie", "high", _SAY, "the LEIE has somebody of this name and date of birth", "review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.possible_leie),
+    Rule("R07", "witness.dea_expired", "medium", _SAY, "the DEA's file has a registration on record as expired", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registry",), witness.dea_expired),
     # ---- what enrollment holds ----
     Rule("R15", "enrollment.dates_order", "high", _PACKET, "an enrollment ends before it begins, or is billed back from a day after it", "correct the dates", "seed 15", "enrollment", _P, ("enrollment",), enrolled.dates_order, until=TWO_WAY),
     Rule("R15", "enrollment.retro_window", "low", _SAY, "billed back further than 30 days, which Medicare doesn't allow", "confirm that the payer allows it", "42 CFR 424.521", "enrollment", _P, ("enrollment",), enrolled.retro_window),
@@ -160,12 +162,11 @@ RULES: tuple[Rule, ...] = (
     Rule("R21", "directory.publication_late", "medium", _SAY, "what was received two business days ago is not published", "publish it", "PHSA 2799A-5", "directory", _P, ("publication",), directory.publication_late),
     Rule("G06", "directory.indicator_missing", "high", _SAY, "a listing nobody verified in time is shown without saying so", "show that it is unverified", "SSA 1852(c)(3)", "directory", _P, ("listing",), directory.indicator_missing),
     Rule("G06", "directory.removal_due", "high", _HIDE, "nobody verified a listing for more than 180 days", "withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.removal_due, until=TWO_WAY),
-    Rule("R22", "directory.accepting_missing", "medium", _WAIT, "nobody said whether a listing accepts new patients", "have it attested", "seed 22", "directory", _P, ("listing",), directory.accepting_missing, until=TWO_WAY),
+    Rule("R22", "directory.accepting_missing", "medium", _WAIT, "a listing was verified, and nobody said whether it accepts new patients", "have it attested", "seed 22", "directory", _P, ("listing",), directory.accepting_missing, until=TWO_WAY),
     Rule("R22", "directory.accepting_old", "medium", _WAIT, "what a listing says of new patients was attested more than 90 days ago", "have it attested again", "seed 22", "directory", _P, ("attestation", "listing"), directory.accepting_old, until=TWO_WAY),
     Rule("R22", "directory.accepting_inconsistent", "medium", _WAIT, "a listing takes no new patients and yet says which", "correct one of the two", "seed 22", "directory", _P, ("listing",), directory.accepting_inconsistent, until=TWO_WAY),
     Rule("T02", "directory.past_shown", "high", _SAY, "the directory shows somebody who has no place or no network any more", "end the listing", "T02", "directory", _P, ("listing", "network_participation", "provider_location"), directory.past_shown),
     Rule("T04", "directory.future_shown", "high", _SAY, "the directory shows somebody who begins only later", "withdraw the listing until then", "T04", "directory", _P, ("listing", "provider_location"), directory.future_shown),
-    Rule("G08", "directory.differs", "medium", _SAY, "a listing names a group that no place of today belongs to", "publish the listing again", "G08", "directory", _P, ("listing", "provider_location"), directory.differs),
     Rule("G09", "directory.restricted_text", "high", _WAIT, "free text of a listing holds a number in the shape of an SSN, TIN or DEA number", "remove it at once", "G09", "directory", _P, ("listing",), directory.restricted_text, until=TWO_WAY),
     Rule("G10", "directory.unsaid", "low", _SAY, "languages, accessibility or telehealth of who is listed are neither known nor said to be unknown", "ask, or say that it is unknown", "G10", "directory", _P, ("listing",), directory.unsaid),
     # ---- claims at their date of service (section 4) ----
@@ -182,6 +183,7 @@ CODES: Mapping[str, Rule] = {rule.code: rule for rule in RULES}
 SAME: Mapping[str, tuple[str, ...]] = {
     "G02": ("licence.lapsed", "exclusion.confirmed", "exclusion.open", "credentialing.denied"),
     "R25": ("capture.quarantined",),
+    "G08": ("directory.past_shown", "directory.publication_late"),
 }
 """Rules of the domain that other lines say -> their codes."""
 
@@ -195,6 +197,7 @@ PARTLY: Mapping[str, str] = {
     "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it",
     "R23": "a geocode older than its address: no record says when the address changed; one phone on many providers: across entities, a job's",
     "R25": "its half of P02 is a job's",
+    "R26": "the same name, date of birth and licence under another NPI: across entities, a job's",
     "B04": "the state of the service: claims name billing's own id of the place",
     "B05": "whether the service needs a registration: claims don't say",
 }

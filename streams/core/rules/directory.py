@@ -1,5 +1,5 @@
 """Rules on what the directory holds of a provider: R21 and R22 (its clocks), T02 and T04 (the past, the future), G06,
-G08, G09, G10. They read its own claims (listing, attestation, publication): without these nothing is said.
+G09, G10. They read its own claims (listing, attestation, publication): without these nothing is said.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def publication_late(today: Today) -> Iterator[str]:
 
 
 def accepting_missing(today: Today) -> Iterator[str]:
-    """Nobody said whether new patients are accepted (R22)."""
+    """Verified, and yet nobody said whether new patients are accepted (R22). Unverified ones say so (G06)."""
     for row_id, row in _listings(today):
-        if not row.accepting:
+        if row.verified_on and not row.accepting:
             yield f"listing/{row_id}/accepting"
 
 
@@ -122,14 +122,6 @@ def _coming(today: Today) -> bool:
     """Every place there is begins later."""
     rows = today.golden.rows(ProviderLocation).values()
     return bool(rows) and all((row.effective_from or "") > today.as_of for row in rows)
-
-
-def differs(today: Today) -> Iterator[str]:
-    """A listing names a group that no place of today belongs to (G08)."""
-    groups = {g.dba_name or g.legal_name for g in (place.group for place in today.places) if g is not None}
-    for row_id, row in _listings(today):
-        if row.group_name and groups and row.group_name not in groups:
-            yield f"listing/{row_id}/group_name"
 
 
 def restricted_text(today: Today) -> Iterator[str]:

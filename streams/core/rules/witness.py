@@ -1,10 +1,10 @@
-"""What witnesses say of a provider or organization: R02 (NPPES), R08 (LEIE, SAM), R13 (the legal name)."""
+"""What witnesses say of a provider or organization: R02 (NPPES), R08 (LEIE, SAM), R13 (the legal name), R07 (DEA)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core.canonical import FormerName, Leie, Nppes, Organization, Provider, Sam
+from streams.core.canonical import DeaRegistry, FormerName, Leie, Nppes, Organization, Provider, Sam
 from streams.core.today import Today
 
 
@@ -48,11 +48,27 @@ def _plain(name: str | None) -> str:
 
 
 def excluded_leie(today: Today) -> Iterator[str]:
-    """On the LEIE and not reinstated or waived since."""
+    """On the LEIE under this NPI, and not reinstated or waived since."""
+    return (f"leie/{row_id}" for row_id, row in _excluded(today) if row.leie_npi)
+
+
+def possible_leie(today: Today) -> Iterator[str]:
+    """On the LEIE under this name and date of birth: a row without NPI, told by a screening."""
+    return (f"leie/{row_id}" for row_id, row in _excluded(today) if not row.leie_npi)
+
+
+def _excluded(today: Today) -> Iterator[tuple[str, Leie]]:
     for row_id, row in today.golden.rows(Leie).items():
         since = max(row.reinstated_on or "", row.waived_on or "")
         if row.excluded_on and row.excluded_on <= today.as_of and since < row.excluded_on:
-            yield f"leie/{row_id}"
+            yield row_id, row
+
+
+def dea_expired(today: Today) -> Iterator[str]:
+    """A registration on record that the DEA's own file has as expired."""
+    for row_id, row in today.golden.rows(DeaRegistry).items():
+        if row.expires and row.expires < today.as_of:
+            yield f"dea_registry/{row_id}/expires"
 
 
 def excluded_sam(today: Today) -> Iterator[str]:

@@ -13,9 +13,10 @@ from typing import Self
 
 from confluent_kafka import Message
 
+from streams import codec
+
 Headers = list[tuple[str, bytes | None]]
 
-REPLAYED = "concord-replayed"
 HANDLED = "concord-handled"
 ACTION = "concord-action"
 BY = "concord-by"
@@ -64,7 +65,7 @@ class Quarantined:
         """What it is sent back with: its own headers, and once the origin it is known under."""
         if self.first != self.origin:
             return self.headers
-        return [*self.headers, (REPLAYED, str(self.first).encode())]
+        return [*self.headers, (codec.REPLAYED, str(self.first).encode())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _quarantined(message: Message, place: Origin, headers: Headers) -> Quarantin
 
 def _first(original: Headers, origin: Origin) -> Origin:
     """Sent back, a record goes to the partition it came from, behind itself: another link is a stranger's."""
-    link = next((value for name, value in reversed(original) if name == REPLAYED), None)
+    link = next((value for name, value in reversed(original) if name == codec.REPLAYED), None)
     try:
         first = Origin.parse(_text(link))
     except ValueError:
