@@ -58,7 +58,7 @@ def test_findings_hold_no_value_of_the_row(history: list[Change]) -> None:
         assert (said, event.action) == (code.message, code.action)
         assert not left or left in {f"{n} days or less are left" for n in DEADLINES[event.code].alerts}
         parts = set(event.subject.split("/")) - fields - ids - references
-        assert not parts - {"provider", "organization", "location", "npi", "last_name", "legal_name", "name"}
+        assert not parts - {*RECORDS, "npi", "last_name", "legal_name", "name"}
 
 
 @given(one_entity())
