@@ -11,23 +11,19 @@ system owns (Invariant 9) and never deletes a row of the system's own tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
-
-import psycopg
-from psycopg.conninfo import make_conninfo
+from typing import TypeAlias
 
 from connectors import statement
-from connectors.fault import DOWN, meaning
+from connectors.fault import DOWN
+from connectors.postgres import Cursor, PostgresTarget, store
 from connectors.resolve import Held, applied_row, freeze, matched, ready_or_waiting, text, thaw, wanted
 from connectors.sink import (
     Applied,
     Batch,
     Deferred,
     Outcome,
-    Partition,
     Request,
     Row,
     Superseded,
@@ -36,71 +32,35 @@ from connectors.sink import (
 from connectors.table import Children, System
 from streams.errors import Unavailable
 
-Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 Outcomes: TypeAlias = dict[tuple[str, str], Outcome]
 
-# A process stopped in the middle of a transaction must not hold its successor's rows for long.
-SESSION = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=2s -c statement_timeout=60s"
-# A server that vanished without a word is noticed within ten seconds.
-SOCKET = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-LINE: dict[str, str | int] = {"connect_timeout": 2, "options": SESSION, **SOCKET}
 NOWHERE = ""  # what a withdrawn view waits for when the target never had the entity: nothing, it only guards
 
 
-class RelationalTarget:
+class RelationalTarget(PostgresTarget):
     """See connectors.sink.Target for the contract."""
 
     def __init__(self, system: System, dsn: str) -> None:
+        super().__init__(system.name, dsn)
         self._system = system
-        self._dsn = dsn
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def apply(self, batch: Batch) -> list[Outcome]:
         outcomes: Outcomes = {}
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             for kind, views in groupby(batch.views, lambda view: view.kind):
                 outcomes |= Stage(cursor, self._system, kind).deliver(list(views))
             _discard(cursor, batch.discard)
-            _store(cursor, batch.offsets)
+            store(cursor, batch.offsets)
         return [outcomes[view.identity] for view in batch.views]
 
     def release(self) -> list[View]:
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             awaited = [reference for (reference,) in cursor.execute(statement.AWAITED)]
             there = find(cursor, self._system, awaited)
             if not there:
                 return []
             rows = cursor.execute(statement.RELEASE, {"there": list(there)}).fetchall()
         return [thaw(*row) for row in rows]
-
-    def offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        rows = [partition._asdict() for partition in partitions]
-        with self._transaction() as cursor:
-            found = cursor.execute(statement.STORED, {"rows": text(rows)}).fetchall()
-        return {Partition(topic, number, topic_id): offset for topic, number, topic_id, offset in found}
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        try:
-            connection = self._connect()
-            with connection.transaction(), connection.cursor() as cursor:
-                yield cursor
-        except psycopg.Error as fault:
-            if self._connection is not None and self._connection.broken:
-                self.close()
-            raise meaning(self._system.name, fault) from None  # the cause's own text may quote values
-
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        if self._connection is None or self._connection.closed:
-            # Never a prepared plan: one made for an empty table would read a grown one row by row.
-            dsn = make_conninfo(self._dsn, application_name=f"concord-{self._system.name}", **LINE)
-            self._connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
-        return self._connection
 
 
 class Stage:
@@ -217,9 +177,3 @@ def _discard(cursor: Cursor, views: Sequence[View]) -> None:
     rows = [{"kind": v.kind, "entity_id": v.entity_id, "revision": v.revision} for v in views]
     if rows:
         cursor.execute(statement.DISCARD, {"rows": text(rows)})
-
-
-def _store(cursor: Cursor, offsets: Mapping[Partition, int]) -> None:
-    rows = [{**partition._asdict(), "next_offset": offset} for partition, offset in offsets.items()]
-    if rows:
-        cursor.execute(statement.OFFSETS, {"rows": text(rows)})

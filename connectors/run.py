@@ -2,8 +2,8 @@
 
     intake -> deliver -> target          every piece is built here and nowhere else
 
-`concord adapter directory|enrollment|billing`. While the target is down the process stays in its group and
-reads nothing; when it is back, reading starts where the target says. Stops within the batch in work.
+`concord adapter <system>`. While the target is down the process stays in its group and reads nothing; when it is
+back, reading starts where the target says. Stops within the batch in work.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ import structlog
 from connectors import stop as stop_signals
 from connectors.announce import Announced
 from connectors.billing import adapter as billing
+from connectors.credentialing import adapter as credentialing
 from connectors.deliver import Delivery, Report
 from connectors.directory import adapter as directory
 from connectors.enrollment import adapter as enrollment
 from connectors.intake import BATCH, Intake
 from connectors.metered import Meter
-from connectors.receipt import KafkaReceipts, producer
+from connectors.receipt import KafkaReceipts, Receipts, producer
 from connectors.rest.adapter import RestTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
-from connectors.sink import KINDS, Target
+from connectors.sink import KINDS, WORK, Target
+from connectors.stewardship import adapter as stewardship
 from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
 from schemas import registry as registry_client
@@ -39,7 +41,10 @@ TARGETS: Mapping[str, Callable[[str], Target]] = {
     "directory": directory.target,
     "enrollment": enrollment.target,
     "billing": billing.target,
+    "stewardship": stewardship.target,
 }
+REQUESTS: Mapping[str, Callable[[str, Receipts], Target]] = {"credentialing": credentialing.target}
+"""Those that are asked for single changes, and answer with receipts."""
 READ_WAIT = 0.2  # seconds; bounds how late a stop is noticed
 RELEASE_EVERY = 5.0
 MOVED_EVERY = 30.0
@@ -139,19 +144,21 @@ def run(
     api: Api | None = None,
 ) -> int:
     """Run the adapter of `system` until SIGTERM or SIGINT; the exit code. `api`: it is behind one."""
-    if system not in TARGETS:
-        raise InvalidInput(
-            "adapter.unknown", f"no adapter for system {system!r}", f"use one of: {', '.join(TARGETS)}"
-        )
+    if system not in TARGETS and system not in REQUESTS:
+        known = ", ".join((*TARGETS, *REQUESTS))
+        raise InvalidInput("adapter.unknown", f"no adapter for system {system!r}", f"use one of: {known}")
     stop = stop_signals.on_signals()
     meter = Meter(system)
     group = group or f"{topic_prefix}concord-{system}"
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
     offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
-    plain = RestTarget(system, api, receipts, offsets, stop) if api and offsets else TARGETS[system](dsn)
+    if api and offsets:
+        plain: Target = RestTarget(system, api, receipts, offsets, stop)
+    else:
+        plain = REQUESTS[system](dsn, receipts) if system in REQUESTS else TARGETS[system](dsn)
     target = Retrying(plain, stop.wait)
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
-    topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in KINDS[system]]
+    topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in {**KINDS, **WORK}[system]]
     intake = Intake(kafka, group, topics, decoder, api.batch if api else BATCH)
     announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")
     try:

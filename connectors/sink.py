@@ -24,6 +24,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "enrollment": ("provider",),
     "billing": ("location", "organization", "provider"),
 }
+WORK: Mapping[str, tuple[str, ...]] = {
+    "stewardship": ("location", "organization", "provider"),
+    "credentialing": ("request",),
+}
+"""What is no view of a provider: proposals to rule on, and approved changes asked of the owner."""
 
 
 class Partition(NamedTuple):

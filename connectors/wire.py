@@ -88,7 +88,7 @@ class Decoder:
 
 
 def view_of(kind: str, key: str, content: Row, message: Message) -> View:
-    if content[f"{kind}_id"] != key:
+    if content.get("entity_id", content.get(f"{kind}_id")) != key:
         raise ValueError("the key is not the entity's id")
     headers = _headers(message)
     committed = headers.get("concord-committed-us", b"").decode()

@@ -121,7 +121,15 @@ def _rule(field: FieldAuthority, catalog: Catalog) -> CoreRule:
         field.severity,
         field.source,
         known is not None and known.cls == "public",
+        _level(field),
+        field.approvers,
     )
+
+
+def _level(field: FieldAuthority) -> Level:
+    """At which level another's proposal is ruled on: to follow it where the field holds is to release it."""
+    level = field.approval_for.get("proposal", field.approval)
+    return field.approval_for.get("release", "A2") if level == "HOLD" else level
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,3 +14,7 @@ REKEYED: tuple[str, ...] = ("enrollment", "directory", "billing")
 """They know a provider by an id of their own: agent rekey comes before decide."""
 ADAPTED: tuple[str, ...] = ("directory", "enrollment", "billing")
 """Views are applied to them."""
+ASKED: tuple[str, ...] = ("stewardship", "credentialing")
+"""What people are to decide, and what they decided, is brought to them: proposals, and requests to the owner."""
+ADAPTERS: tuple[str, ...] = (*ADAPTED, *ASKED)
+"""One process each."""

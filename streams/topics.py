@@ -105,6 +105,10 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic("sink.billing.provider", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.billing.organization", _VIEW, why="whole view, keyed by entity"),
     Topic("sink.billing.location", _VIEW, why="whole view, keyed by entity"),
+    Topic("sink.stewardship.provider", _VIEW, why="open proposals, keyed by entity"),
+    Topic("sink.stewardship.organization", _VIEW, why="open proposals, keyed by entity"),
+    Topic("sink.stewardship.location", _VIEW, why="open proposals, keyed by entity"),
+    Topic("sink.credentialing.request", _VIEW, why="approved changes the owner hasn't made, keyed by entity"),
     *(
         Topic(f"{system}.notification", _log(days=30), one=True, why="Debezium: snapshots")
         for system in SYSTEMS

@@ -116,10 +116,20 @@ grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on con
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 
--- The adapter: its bookkeeping only. It owns no column here (Invariant 9); an approved change request is
--- written by rights granted when such requests come.
+-- The adapter: its bookkeeping, and the columns of root rows that others may propose a value of (authority file): an
+-- approved change request sets one of them, if it still holds what the approval is bound to. No view writes here.
 revoke all on all tables in schema public from concord_adapter_credentialing;
 revoke all on all sequences in schema public from concord_adapter_credentialing;
 grant usage on schema public to concord_adapter_credentialing;
 grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
     concord_adapter_credentialing;
+grant select (provider_id, first_name, middle_name, last_name, name_suffix, degree, sex, caqh_id, languages),
+    update (first_name, middle_name, last_name, name_suffix, degree, sex, caqh_id, languages)
+    on provider to concord_adapter_credentialing;
+grant select (org_id, dba, tin, tin_type, org_type, parent_id, delegated_flag),
+    update (dba, tin, tin_type, org_type, parent_id, delegated_flag)
+    on organization to concord_adapter_credentialing;
+grant select (location_id, org_id, name, line1, line2, city, state, zip, phone, fax, hours, accessibility,
+    telehealth),
+    update (org_id, name, line1, line2, city, state, zip, phone, fax, hours, accessibility, telehealth)
+    on practice_location to concord_adapter_credentialing;

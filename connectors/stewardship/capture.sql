@@ -43,9 +43,15 @@ grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on con
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 
--- The adapter: its bookkeeping only. People write here.
+-- The adapter: proposals are the platform's, and what it says of them; author, reason and date are people's, like
+-- rulings, approvals and comments. Nothing may be deleted.
 revoke all on all tables in schema public from concord_adapter_stewardship;
 revoke all on all sequences in schema public from concord_adapter_stewardship;
 grant usage on schema public to concord_adapter_stewardship;
 grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
     concord_adapter_stewardship;
+grant select on proposal to concord_adapter_stewardship;
+grant insert (proposal_id, kind, entity_id, system, record, row_id, field, value, position, state, expires_at,
+    current_value, owner, level, approvers) on proposal to concord_adapter_stewardship;
+grant update (proposal_id, kind, entity_id, system, record, row_id, field, value, position, state, expires_at,
+    current_value, owner, level, approvers) on proposal to concord_adapter_stewardship;

@@ -22,6 +22,11 @@ create table if not exists proposal (
     submitted_at    timestamptz not null default now(),
     expires_at      timestamptz
 );
+-- What a steward needs to see and nobody decides by: written by the platform, never captured.
+alter table proposal add column if not exists current_value jsonb;
+alter table proposal add column if not exists owner text;
+alter table proposal add column if not exists level text;
+alter table proposal add column if not exists approvers text[];
 create unique index if not exists proposal_identity on proposal (proposal_id, entity_id);
 create unique index if not exists proposal_claim on proposal
     (kind, entity_id, system, record, row_id, field, position) nulls not distinct;
@@ -36,7 +41,7 @@ create table if not exists ruling (
     row_id          text,
     field           text,
     decision        text not null
-                    check (decision in ('approve', 'reject', 'override', 'lock', 'hold', 'release', 'accept')),
+                    check (decision in ('approve', 'reject', 'withdraw', 'override', 'lock', 'hold', 'release', 'accept')),
     value           jsonb,
     bound_position  text,           -- void when a newer value has come
     effective_date  date,
@@ -45,6 +50,9 @@ create table if not exists ruling (
     ruled_by        text not null,
     ruled_at        timestamptz not null default now()
 );
+alter table ruling drop constraint if exists ruling_decision_check;  -- databases made before one could withdraw
+alter table ruling add constraint ruling_decision_check
+    check (decision in ('approve', 'reject', 'withdraw', 'override', 'lock', 'hold', 'release', 'accept'));
 create unique index if not exists ruling_identity on ruling (ruling_id, entity_id);
 create index if not exists ruling_entity on ruling (kind, entity_id);
 create index if not exists ruling_proposal on ruling (proposal_id);

@@ -12,7 +12,7 @@ from streams.cli import output
 from streams.cli.output import AsJson
 from streams.errors import ConcordError, InvalidInput
 from streams.settings import need
-from streams.systems import ADAPTED
+from streams.systems import ADAPTERS
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -60,7 +60,9 @@ def worker(
 
 @app.command(epilog="Example: concord adapter directory")
 def adapter(
-    system: Annotated[str, typer.Argument(help="directory, enrollment or billing")],
+    system: Annotated[
+        str, typer.Argument(help="directory, enrollment, billing, stewardship or credentialing")
+    ],
     supervised: Supervised = True,
 ) -> None:
     """Apply a system's views to its database, or to its API (docs/systems-behind-an-api.md), until told to stop.
@@ -74,9 +76,9 @@ def adapter(
     if supervised:
         raise typer.Exit(supervisor.run(["adapter", system, "--no-supervised"]))
     try:
-        if system not in ADAPTED:
+        if system not in ADAPTERS:
             raise InvalidInput(
-                "adapter.unknown", f"no adapter for {system!r}", f"use one of: {', '.join(ADAPTED)}"
+                "adapter.unknown", f"no adapter for {system!r}", f"use one of: {', '.join(ADAPTERS)}"
             )
         known = configuration.load()
         dsn = need(known.adapters.get(system), f"CONCORD_ADAPTER_{system.upper()}")
@@ -89,7 +91,7 @@ def adapter(
 
 @app.command(epilog="Example: concord up && concord status")
 def up(as_json: AsJson = False) -> None:
-    """Stack, systems, schemas, topics, sources, one worker and three adapters in the background; returns when ready."""
+    """Stack, systems, schemas, topics, sources, one worker and five adapters in the background; returns when ready."""
 
     def work() -> Any:
         from streams.operate import processes

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from streams.core import edit, finding, gate, view
+from streams.core import edit, finding, gate, ruling, view, worklist
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
 from streams.core.entity import (
     APPLIED,
+    STEWARDSHIP,
     SUPERSEDED,
     UNCHANGED,
     Entity,
@@ -142,14 +143,14 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
     fresh: list[edit.Edit] = []
     anew: set[str] = set()
-    if entity.confirmed or entity.proposals:
+    if entity.confirmed or entity.proposals or STEWARDSHIP in entity.claims:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
         edits = edit.standing(entity, wanted, world.authority)
         fresh = edit.judge(entity, edits, world.as_of)
         anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
-        edit.void(entity, record.root)
-        disputed = {*finding.of_edits(entity, edits)}
+        ruling.settle(entity, record, world.authority, world.as_of)
+        disputed = {*finding.of_edits(entity, edits), *finding.of_rulings(entity, record, world.authority)}
         if disputed:
             found |= disputed
             sinks = gate.by_sink(record, found, verdict, sinks)
@@ -158,10 +159,12 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks, anew)
+    emissions += _to_people(entity, record, world.authority, emissions)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    entity.due = min(filter(None, (next_date(record, world.as_of), *coming)), default="")
+    days = (next_date(record, world.as_of), ruling.due(entity), *coming)
+    entity.due = min(filter(None, days), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
@@ -211,6 +214,24 @@ def _emit(
         changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
         entity.sent[sink] = Sent(entity.revision, encoded)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
+    return emissions
+
+
+def _to_people(
+    entity: Entity, record: Golden, authority: Authority, emitted: list[Emission]
+) -> list[Emission]:
+    """What stewards see and what the owner is asked, where it changed: under the revision of the other views. No gate
+    stands before either."""
+    emissions: list[Emission] = []
+    for sink, kind, contract, content in worklist.views(entity, record, authority):
+        encoded, last = Raw(view.encode(content)), entity.sent.get(sink)
+        if content.is_empty if last is None else last.content == encoded:
+            continue
+        if not emitted and not emissions:
+            entity.revision += 1
+        changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
+        entity.sent[sink] = Sent(entity.revision, encoded)
+        emissions.append(Emission(sink, kind, entity.id, entity.revision, content, changed))
     return emissions
 
 

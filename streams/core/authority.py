@@ -23,6 +23,8 @@ class Rule(Struct, frozen=True):
     others    what becomes of an edit by a system that `policies` doesn't name
     write     system -> may its adapter write it: always, never, if_not_claimant
     source    section and row of the authority matrix
+    approval  the level at which a proposal is ruled on: A0 to A3
+    approvers who may give the second signature
     """
 
     kind: str
@@ -33,6 +35,8 @@ class Rule(Struct, frozen=True):
     severity: str = "medium"
     source: str = ""
     public: bool = True
+    approval: str = "A1"
+    approvers: tuple[str, ...] = ()
 
     def policy(self, system: str) -> str:
         """What becomes of an edit by this system, which doesn't own the field."""

@@ -22,6 +22,10 @@ CONTROL_TABLES = frozenset({"concord_pending", "concord_request"})
 APPLIED_TABLE = "concord_applied"
 """What an adapter wrote last, the first row of each of its transactions."""
 
+ANY = "any"
+"""The kind of a table whose rows name theirs."""
+SUBJECTS = frozenset({"provider", "organization", "location"})
+
 MAX_ROW_BYTES = 2 * 1024 * 1024
 """Larger rows are quarantined: an entity must stay well under the topics' message limit."""
 
@@ -176,10 +180,15 @@ class Decoder:
                 image = _decode_object(envelope.before)
                 owner, row_id = str(image[table.entity]), str(image[table.row])
                 values, unavailable, beside = None, _NO_FIELDS, _NOTHING
+                if table.kind == ANY:
+                    return Control(
+                        self.system, table.name
+                    )  # its kind is gone with it: a ruling once made stays so
             else:
                 row = decoder.decode(envelope.after, unavailable=_PLACEHOLDER in value)
                 owner, row_id, values = row.entity_id, row.row_id, row.values
                 unavailable, beside = row.unavailable, row.beside
+            kind = table.kind if table.kind != ANY else _kind(values)
             if owner != entity_id:
                 raise _KeyMismatch(f"the key is not the row's {table.entity}")
         except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -188,7 +197,7 @@ class Decoder:
             return Malformed(
                 code,
                 f"{table.name}: {detail}",
-                table.kind,
+                table.kind if table.kind != ANY else "",
                 entity_id,
                 table.record,
                 row_id,
@@ -201,7 +210,7 @@ class Decoder:
             )
         return Change(
             self.system,
-            table.kind,
+            kind,
             entity_id,
             table.record,
             row_id,
@@ -242,6 +251,13 @@ def _prior_commit(sequence: str | None) -> int:
         raise ValueError("no sequence")
     first = sequence[1 : sequence.index(",")].strip()
     return 0 if first == "null" else int(first.strip('"'))
+
+
+def _kind(values: Any) -> str:
+    """The kind that a row of no table's kind names itself."""
+    if values.subject_kind not in SUBJECTS:
+        raise ValueError("no kind")
+    return str(values.subject_kind)
 
 
 class _TooLarge(ValueError):

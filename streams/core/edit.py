@@ -22,12 +22,15 @@ from streams.core.canonical import Row
 from streams.core.change import Position
 from streams.core.entity import Claim, Confirmed, Entity, Judged, Proposal
 from streams.core.equivalent import equivalent
+from streams.core.ruling import VOIDED, close, is_refused
 from streams.core.view import VIEWS, View, encode
 
 ALTERED = "altered"
 """Not an edit: the platform's own write came out different."""
 
 _OVERRULED = (REVERT, PROPOSE, AUTO_ACCEPT, ALTERED)
+ABOVE_53_BITS = 11
+"""A proposal's number fits what every reader of JSON takes for an integer."""
 PER_DAY = 5
 """Times a field is asserted again on one day before it counts as a conflict and is left alone."""
 
@@ -208,7 +211,7 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
             judged[edit.subject] = known
             continue
         times = known.times + 1 if known is not None and known.day == day else 1
-        policy = CONFLICT if times > PER_DAY else edit.policy
+        policy = CONFLICT if times > PER_DAY else _policy(entity, edit)
         judged[edit.subject] = Judged(edit.position, policy, day, times)
         fresh.append(edit)
     for subject, known in entity.judged.items():
@@ -216,6 +219,12 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
             judged.setdefault(subject, known)  # settled, and yet counted
     entity.judged = judged
     return fresh
+
+
+def _policy(entity: Entity, edit: Edit) -> str:
+    """What a steward has refused for good is not proposed anew."""
+    proposes = edit.policy in (PROPOSE, AUTO_ACCEPT)
+    return REVERT if proposes and is_refused(entity, edit.subject, edit.offered) else edit.policy
 
 
 def asserted_again(edits: list[Edit], entity: Entity) -> set[str]:
@@ -228,13 +237,16 @@ def propose(entity: Entity, edits: list[Edit], day: str) -> None:
     new = [e for e in edits if entity.judged[e.subject].policy in (PROPOSE, AUTO_ACCEPT)]
     if not new:
         return
-    kept = [p for p in entity.proposals if p.subject not in {e.subject for e in new}]
+    subjects = {e.subject for e in new}
+    kept = [p for p in entity.proposals if p.subject not in subjects]
+    close(entity, {p.id: VOIDED for p in entity.proposals if p.subject in subjects})
     entity.proposals = [*kept, *(_proposal(entity, e, day) for e in new)]
 
 
 def _proposal(entity: Entity, edit: Edit, day: str) -> Proposal:
     identity = f"{entity.kind}/{entity.id} {edit.subject} {edit.position}"
-    number = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+    number = str(int.from_bytes(digest) >> ABOVE_53_BITS)
     return Proposal(
         number,
         edit.system,
@@ -245,19 +257,4 @@ def _proposal(entity: Entity, edit: Edit, day: str) -> Proposal:
         edit.current,
         edit.position,
         day,
-    )
-
-
-def void(entity: Entity, root: Row | None) -> None:
-    """Forget proposals of values that came true, or were made against a value the owner has replaced since."""
-    if entity.proposals:
-        entity.proposals = [p for p in entity.proposals if not _is_moot(entity.kind, p, root)]
-
-
-def _is_moot(kind: str, proposal: Proposal, root: Row | None) -> bool:
-    if proposal.record != kind or root is None:
-        return False
-    now = getattr(root, proposal.field)
-    return not equivalent(proposal.field, proposal.against, now) or equivalent(
-        proposal.field, proposal.value, now
     )

@@ -26,6 +26,9 @@ from streams.core.change import CAPTURED, Change, Confirmation, Malformed, Posit
 from streams.core.combine import combine
 from streams.core.formats import KEPT, covers_no_day, kept_fields, refused_fields
 
+STEWARDSHIP = "stewardship"
+"""Where people decide: its rows are read as they stand (core/ruling.py) and are no part of the golden record."""
+
 APPLIED = "applied"
 UNCHANGED = "unchanged"
 SUPERSEDED = "superseded"
@@ -121,6 +124,8 @@ class Proposal(Struct, array_like=True, gc=False):
     against: Any
     position: Position
     day: str
+    state: str = "awaiting_approval_1"
+    """how far its approval is (core/ruling.py)"""
 
     @property
     def subject(self) -> str:
@@ -223,6 +228,8 @@ class Entity(Struct, array_like=True, gc=False):
     """'system/record/row/field' -> what became of the edit"""
     link: Link | None = None
     """of rows under a system's own id: the entity they belong to"""
+    closed: dict[str, str] = {}
+    """proposal that is no longer open -> what became of it"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -415,7 +422,7 @@ def golden(entity: Entity, authority: Authority) -> Golden:
         record
         for system, tables in entity.claims.items()
         for record in tables
-        if authority.keepers.get(record) == system
+        if authority.keepers.get(record) == system and system != STEWARDSHIP
     ]
     return Golden(entity.kind, entity.id, records, partial(_golden_rows, entity, authority))
 
@@ -495,6 +502,7 @@ class Standing(Struct, frozen=True, gc=False):
     due: str
     judged: dict[str, Judged]
     proposals: list[Proposal]
+    closed: dict[str, str]
 
 
 def standing(entity: Entity) -> Standing:
@@ -510,6 +518,7 @@ def standing(entity: Entity) -> Standing:
         entity.due,
         entity.judged,
         entity.proposals,
+        entity.closed,
     )
 
 

@@ -13,13 +13,16 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from streams.core import deadline
+from streams.core.authority import Authority
 from streams.core.change import Position
 from streams.core.edit import Edit
 from streams.core.entity import Claim, Entity, Evidence, Golden, Open
 from streams.core.formats import refusal_code
 from streams.core.rules import book
 from streams.core.rules.book import CODES
+from streams.core.ruling import APPROVED, unanswered
 from streams.core.today import Today
+from streams.core.worklist import is_routed
 
 
 class Found(Struct, frozen=True):
@@ -110,13 +113,24 @@ def of_links(entity: Entity) -> Iterator[Found]:
 
 
 def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
-    """What systems hold against their view, by what became of it, and what waits for a ruling."""
+    """What systems hold against their view, by what became of it."""
     for edit in edits:
         code = _OF_POLICY.get(entity.judged[edit.subject].policy)
         if code is not None:
             yield Found(code, edit.subject)
+
+
+def of_rulings(entity: Entity, golden: Golden, authority: Authority) -> Iterator[Found]:
+    """What waits for a ruling, what was approved and isn't true yet, and rulings from which nothing follows."""
     for proposal in entity.proposals:
-        yield Found("edit.proposed", proposal.subject)
+        if proposal.state != APPROVED:
+            yield Found("edit.proposed", proposal.subject)
+        elif is_routed(proposal, golden, authority):
+            yield Found("edit.approved", proposal.subject)
+        else:
+            yield Found("edit.by_hand", proposal.subject)
+    for code, ruling_id in unanswered(entity):
+        yield Found(code, f"ruling/{ruling_id}")
 
 
 _OF_POLICY = {"revert": "edit.reverted", "conflict": "edit.conflict", "altered": "target.altered"}

@@ -25,7 +25,7 @@ from streams.errors import ConcordError, EnvironmentFault, Unavailable
 from streams.operate import announced, preparing
 from streams.operate.preparing import Say
 from streams.settings import Settings
-from streams.systems import ADAPTED
+from streams.systems import ADAPTERS
 
 READY_WITHIN = 120.0
 STOP_WITHIN = 20.0
@@ -74,7 +74,7 @@ def parts() -> list[Part]:
     one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
-    adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTED]
+    adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTERS]
     worker = Part("worker", ("worker", "--data-dir", str(data), *alone))
     return [worker, *adapters, Part("reference", ("reference", "follow"))]
 
@@ -222,7 +222,7 @@ def adapters_ready(known: Settings) -> bool:
         for answer in announced.answering(known, "adapter/")
         if answer.status["partitions"] and answer.status["circuit"]["state"] == "closed"
     }
-    return ready >= set(ADAPTED)
+    return ready >= set(ADAPTERS)
 
 
 def reference_ready(known: Settings) -> bool:

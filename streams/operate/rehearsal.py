@@ -17,7 +17,10 @@ from connectors.enrollment.adapter import ENROLLMENT
 from connectors.envelope import Change, Message, Source
 from connectors.resolve import view_hash
 from connectors.sink import View
+from connectors.stewardship import adapter as stewardship
+from connectors.stewardship.verdict import Refusal, Word, judge
 from connectors.table import Root, System
+from streams.core.entity import STEWARDSHIP
 from streams.errors import InvalidInput
 
 TARGETS: Mapping[str, System] = {s.name: s for s in (DIRECTORY, ENROLLMENT, BILLING)}
@@ -47,7 +50,7 @@ class Target:
             if view.withdrawn:
                 return []
             local_id = self._ids[view.identity] = self._free(root)
-        changes = [self._mark(view, local_id)]
+        changes = [_mark(view, str(local_id))]
         if request.root is not None:
             changes += self._write(root, local_id, request.root)
         return self.source.transaction(changes)
@@ -71,11 +74,6 @@ class Target:
         root = self.system.roots[kind]
         found = [row for (table, _), row in self.rows.items() if table == root.table]
         return next((row for row in found if row.get(root.reference) == entity_id), {})
-
-    def _mark(self, view: View, local_id: int) -> Change:
-        row: dict[str, Any] = {"kind": view.kind, "entity_id": view.entity_id, "local_id": str(local_id)}
-        row |= {"revision": view.revision, "view_hash": view_hash(view), "applied_at": None}
-        return Change("concord_applied", row)
 
     def _write(self, root: Root, local_id: int, columns: dict[str, Any]) -> list[Change]:
         """The root row, unless it would not change: PostgreSQL would not write it either."""
@@ -103,8 +101,75 @@ class Target:
         return 1 + max((local_id for table, local_id in self.rows if table == root.table), default=0)
 
 
-def target(name: str) -> Target:
+def _mark(view: View, local_id: str) -> Change:
+    row: dict[str, Any] = {"kind": view.kind, "entity_id": view.entity_id, "local_id": local_id}
+    row |= {"revision": view.revision, "view_hash": view_hash(view), "applied_at": None}
+    return Change("concord_applied", row)
+
+
+class Desk:
+    """The stewardship database: proposals come to it as its adapter writes them, people rule on them."""
+
+    def __init__(self) -> None:
+        self.source = Source(STEWARDSHIP)
+        self.triggers: dict[str, dict[str, Any]] = {}
+        self._rows: dict[str, dict[int, dict[str, Any]]] = {"proposal": {}, "approval": {}, "ruling": {}}
+        self._revisions: dict[tuple[str, str], int] = {}
+
+    def apply(self, kind: str, entity_id: str, content: dict[str, Any]) -> list[Message]:
+        """One transaction of its adapter; nothing when it holds this revision already."""
+        view = View(kind, entity_id, content["revision"], content)
+        if self._revisions.get(view.identity, -1) >= view.revision:
+            return []
+        self._revisions[view.identity] = view.revision
+        known = self._rows["proposal"]
+        rows = [*stewardship.proposal_rows(view)]
+        rows += [
+            known[r["proposal_id"]] | r for r in stewardship.ended_rows(view) if r["proposal_id"] in known
+        ]
+        changes = [Change("proposal", row, "c") for row in rows if known.get(row["proposal_id"]) != row]
+        known |= {row["proposal_id"]: row for row in rows}
+        return self.source.transaction([_mark(view, entity_id), *changes])
+
+    def rule(self, name: str, subject: str, word: Word) -> list[Message]:
+        """Somebody's word on the newest proposal of `system/record/row/field`; ValueError when it doesn't count."""
+        about = {
+            "/".join((p["kind"], p["entity_id"])) + " " + _subject(p): p
+            for p in self._rows["proposal"].values()
+        }
+        proposal = about[f"{name} {subject}"]
+        number = proposal["proposal_id"]
+        signed = [a for a in self._rows["approval"].values() if a["proposal_id"] == number]
+        found = judge({"author": None, **proposal}, signed, word)
+        if isinstance(found, Refusal):
+            raise ValueError(f"{found.code}: {found.message}")
+        return self.source.transaction([self._write(table, row) for table, row in found])
+
+    def edit(self, table: str, row: dict[str, Any], *, delete: bool = False) -> Change:
+        """A row that somebody writes there without asking whether it may count; a proposal is named by its subject."""
+        numbers = {_subject(p): number for number, p in self._rows["proposal"].items()}
+        row = {**row, "proposal_id": numbers.get(row.get("proposal_id", ""), row.get("proposal_id"))}
+        return self._write(table, row)
+
+    def held(self, name: str) -> dict[str, Any]:
+        """What became of the proposals of `kind/id`: subject -> state."""
+        mine = [p for p in self._rows["proposal"].values() if f"{p['kind']}/{p['entity_id']}" == name]
+        return {_subject(p): p["state"] for p in mine}
+
+    def _write(self, table: str, row: dict[str, Any]) -> Change:
+        number = row.get(f"{table}_id") or len(self._rows[table]) + 1
+        self._rows[table][number] = after = {**row, f"{table}_id": number}
+        return Change(table, after, "c")
+
+
+def _subject(proposal: Mapping[str, Any]) -> str:
+    return "/".join(str(proposal[name]) for name in ("system", "record", "row_id", "field"))
+
+
+def target(name: str) -> Target | Desk:
     """The system of that name, empty; InvalidInput lists those there are."""
+    if name == STEWARDSHIP:
+        return Desk()
     if name not in TARGETS:
         raise InvalidInput(
             "scenario.system", f"no target is called {name!r}", f"use one of {', '.join(TARGETS)}"

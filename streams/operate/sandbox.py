@@ -19,6 +19,7 @@ import fastavro
 import msgspec
 
 from connectors.envelope import Change, Message, Source
+from connectors.stewardship.verdict import Word
 from schemas import registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
@@ -145,6 +146,13 @@ class Sandbox:
         target = self.targets[system]
         messages = target.source.transaction([target.edit(table, row, delete=delete)])
         self._work(self._records(f"cdc.{system}", messages))
+        self.settle()
+
+    def rule(self, name: str, subject: str, word: Word) -> None:
+        """Somebody rules on a proposal of `kind/id`, and it is decided on."""
+        desk = self.targets["stewardship"]
+        assert isinstance(desk, rehearsal.Desk)
+        self._work(self._records("cdc.stewardship", desk.rule(name, subject, word)))
         self.settle()
 
     def deliver(self) -> None:

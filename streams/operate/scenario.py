@@ -23,6 +23,10 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     system = "directory"                     # deliveries = 0: its adapter stands still meanwhile
     change = [{ table = "dir_provider", row = { cred_provider_ref = "p1", last_name = "Roe" } }]
     trigger = [{ table = "dir_provider", row = { gender = "X" } }]    # from now on it writes this over every write
+    [[when]]                                 # or people rule on proposals (needs "stewardship" among the targets)
+    on = 2026-06-03                          # decision: approve | reject | lock (refused for good) | withdraw
+    ruling = [{ of = "provider/p1", on = "directory/provider/1/degree", by = "pat", role = "data_steward",
+                decision = "approve" }]
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"
@@ -50,6 +54,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connectors.envelope import UNAVAILABLE, Change, Op
+from connectors.stewardship.verdict import Decision, Word
 from schemas.catalog import load_mapping
 from streams.core.gate import Hold, Verdict, Verdicts, Withdraw
 from streams.core.witness import Said
@@ -89,6 +94,16 @@ class ClaimFile(Outside):
         return Said(self.by, kind, entity_id, self.record, self.row, (1, 0, number), values=values)
 
 
+class RulingFile(Outside):
+    """Somebody's word on a proposal of the entity `kind/id`: `on` is its `system/record/row/field`."""
+
+    of: str
+    on: str
+    by: str
+    role: str
+    decision: Decision
+
+
 class Then(Outside):
     """What must hold."""
 
@@ -110,6 +125,7 @@ class When(Outside):
     system: str = SYSTEM
     change: list[RowFile] = Field(default_factory=list)
     claim: list[ClaimFile] = Field(default_factory=list)
+    ruling: list[RulingFile] = Field(default_factory=list)
     tick: date | None = None
     deliveries: int | None = None
     trigger: list[RowFile] | None = None
@@ -117,11 +133,11 @@ class When(Outside):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> When:
-        if (self.on is None) == (self.tick is None) or bool(self.change or self.claim) != (
-            self.on is not None
-        ):
+        done = bool(self.change or self.claim or self.ruling)
+        if (self.on is None) == (self.tick is None) or done != (self.on is not None):
             raise ValueError(
-                "a step is a transaction (`on` and `change`), claims (`on` and `claim`) or a `tick`"
+                "a step is a transaction (`on` and `change`), claims (`on` and `claim`), rulings (`on` and "
+                "`ruling`) or a `tick`"
             )
         return self
 
@@ -224,8 +240,18 @@ def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
     elif when.change:
         for row in when.change:
             _edit(when.system, row, sandbox)
+    for ruling in when.ruling:
+        _rule(ruling, sandbox)
     if when.claim:
         sandbox.tell([claim.said(number) for claim in when.claim])
+
+
+def _rule(ruling: RulingFile, sandbox: Sandbox) -> None:
+    try:
+        sandbox.rule(ruling.of, ruling.on, Word(ruling.by, ruling.role, ruling.decision))
+    except (KeyError, ValueError) as fault:
+        step = 'see which proposals are open, and write targets = [..., "stewardship"] at the top of the file'
+        raise InvalidInput("scenario.ruling", f"{ruling.of} {ruling.on}: {fault}", step) from fault
 
 
 def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:

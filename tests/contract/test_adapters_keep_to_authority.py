@@ -11,12 +11,22 @@ from connectors.billing.adapter import BILLING
 from connectors.directory.adapter import DIRECTORY
 from connectors.enrollment.adapter import ENROLLMENT
 from connectors.run import TARGETS
+from connectors.sink import Request, View
+from connectors.stewardship.adapter import COLUMNS
 from connectors.systems import HERE, SYSTEMS
-from connectors.table import System
+from connectors.table import Children, System
 from schemas.authority import FieldAuthority, load_rules
 from schemas.catalog import Table, load_mapping
 
-ADAPTERS = {system.name: system for system in (DIRECTORY, ENROLLMENT, BILLING)}
+
+def _no_request(view: View) -> Request:
+    raise NotImplementedError("its adapter writes rows of its own")
+
+
+STEWARDSHIP = System(
+    "stewardship", _no_request, {}, {"provider": Children("proposal", "", (), {}, (), frozenset(COLUMNS))}, {}
+)
+ADAPTERS = {system.name: system for system in (DIRECTORY, ENROLLMENT, BILLING, STEWARDSHIP)}
 each_adapter = pytest.mark.parametrize("system", ADAPTERS.values(), ids=ADAPTERS)
 
 
@@ -76,6 +86,24 @@ def test_an_adapters_role_may_write_every_column_that_authority_allows(system: S
     for table, column, field in columns(system):
         if may_write(field, system):
             assert (table.name, column) in rights, f"{field.name}: {table.name}.{column}"
+
+
+def test_the_masters_adapter_may_set_what_others_may_propose_and_nothing_else() -> None:
+    ours = {"concord_applied", "concord_pending", "concord_request", "concord_offset"}
+    rights = {(table, column) for table, column in granted("credentialing") if table not in ours}
+    assert rights == {
+        (table.name, column)
+        for table in load_mapping("credentialing").tables.values()
+        for column in table.columns
+        if table.record == table.kind
+        and may_be_proposed(load_rules().records[table.record][table.columns[column]])
+    }
+
+
+def may_be_proposed(field: FieldAuthority) -> bool:
+    return "credentialing" in field.owners and bool(
+        {"propose", "auto_accept"} & {field.others, *field.policies.values()}
+    )
 
 
 def test_a_field_is_held_in_one_column_of_a_system() -> None:

@@ -22,11 +22,12 @@ from streams.operate.find import Finder, Located
 from streams.operate.parity import PEOPLE, kept_back, parity
 from streams.operate.provenance import PROVENANCE
 from streams.operate.told import plain_path
+from streams.systems import ADAPTERS
 from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
 
 COUNT = 50
-PARTS = ("worker", "adapter-directory", "adapter-enrollment", "adapter-billing", "reference")
+PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference")
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors import sink as sinks
 from schemas import registry
 from streams import codec
 from streams.core import view
@@ -142,8 +143,9 @@ def test_no_listing_and_no_affiliation_comes_twice(history: list[Change]) -> Non
 
 # ---- Invariant 11: what may stand where ----
 
+WORK = [f"{system}.{kind}" for system, kinds in sinks.WORK.items() for kind in kinds]
 CLEARED = {
-    "S1": {"group_tax_id": ["enrollment.provider"], "tin": ["billing.organization"]},
+    "S1": {"group_tax_id": ["enrollment.provider"], "tin": ["billing.organization"], "value": WORK},
     "S2": {"license_number": ["enrollment.provider"]},
 }
 """Fields of a restricted class, by the sinks whose contract clears them. A new one is a decision, not an accident."""
@@ -290,7 +292,8 @@ def test_hours_are_the_days_of_whatever_document_stands_there(document: Any, sho
 
 
 def test_a_sinks_contract_is_packaged_for_every_view_and_no_other() -> None:
-    assert sorted(SCHEMAS) == sorted(f"sink.{s}.{k}" for k, sinks in KINDS.items() for s in sinks)
+    views = [f"{s}.{k}" for k, sinks in KINDS.items() for s in sinks]
+    assert sorted(SCHEMAS) == sorted(f"sink.{name}" for name in (*views, *WORK))
     assert all(json.loads(file.text) for file in registry.schema_files())
 
 

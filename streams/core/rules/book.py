@@ -73,6 +73,10 @@ RULES: tuple[Rule, ...] = (
     # ---- what systems hold against their view (core/edit.py) ----
     Rule("R18", "edit.reverted", "low", _SAY, "a system that doesn't own the field has edited it; its view was sent again", "edit it in the system that owns it; topic rejection says which", "R18; authority matrix 2", "steward"),
     Rule("R18", "edit.proposed", "medium", _SAY, "a system that doesn't own the field proposes another value", "approve or refuse the proposal", "R18; authority matrix 2", "steward"),
+    Rule("R18", "edit.approved", "medium", _SAY, "a proposal is approved, and its owner was asked to take it over", "wait for the owner's change; if it doesn't come, look at its adapter and at topic receipt", "authority matrix 9", "steward"),
+    Rule("R18", "edit.by_hand", "medium", _SAY, "a proposal is approved, but the platform can't write it into its owner", "enter it in the system that owns it", "authority matrix 9", "steward"),
+    Rule("R18", "ruling.unsigned", "high", _SAY, "a ruling is not signed by the people it needs, or is bound to another value than was proposed", "concord proposals show says who must sign", "authority matrix 3", "steward"),
+    Rule("R18", "ruling.unknown", "high", _SAY, "a ruling names no proposal of this entity", "rule on a proposal that concord proposals list shows", "authority matrix 9", "steward"),
     Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
     Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
     Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),

@@ -1,0 +1,187 @@
+"""Worklists: what stewards are shown of an entity's proposals, and what its owner is asked to take over.
+
+    proposals, rulings --> Worklist (sink.stewardship.<kind>), Asked (sink.credentialing.request)
+
+Views like those of view.py, but of the entity's proposals instead of its golden record, so no gate stands before them.
+Each is whole: the newest says all that is open. Never decides on a proposal; `ruling` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import field
+
+from streams.core import ruling
+from streams.core.authority import Authority
+from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
+from streams.core.ruling import APPROVED, Signature, position_text
+from streams.core.view import Contract, Part, View
+
+OWNER = "credentialing"
+"""The system that takes requests: the master."""
+REQUEST = "request"
+"""Their kind: topic sink.credentialing.request."""
+SHOWN_KINDS = frozenset({"provider", "organization", "location"})
+MOST_SHOWN = 16
+"""Proposals that ended and are still shown; an open one that is shown no more has ended, too."""
+
+
+class Task(Part, array_like=True, frozen=True, gc=False):
+    """A proposal as a steward reads it. `value` and `current` are JSON."""
+
+    id: str
+    system: str
+    record: str
+    row_id: str
+    field: str
+    value: str | None
+    current: str | None
+    position: str
+    opened: str
+    expires: str
+    level: str
+    approvers: list[str]
+    owner: str
+    state: str
+
+
+class Ended(Part, array_like=True, frozen=True, gc=False):
+    """A proposal that is no longer open, and what became of it."""
+
+    id: str
+    state: str
+
+
+class Worklist(View, array_like=True, frozen=True, gc=False):
+    """An entity's proposals."""
+
+    entity_id: str = ""
+    proposals: list[Task] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there never was anything to show."""
+        return not self.proposals and not self.ended
+
+
+class Signed(Part, array_like=True, frozen=True, gc=False):
+    """Who approved, and in which role."""
+
+    approver: str
+    role: str
+
+
+class Request(Part, array_like=True, frozen=True, gc=False):
+    """One approved change: to be written only while the owner's row still holds `expected`. Values are JSON."""
+
+    id: str
+    system: str
+    record: str
+    row_id: str
+    field: str
+    value: str | None
+    expected: str | None
+    approvals: list[Signed]
+
+
+class Asked(View, array_like=True, frozen=True, gc=False):
+    """The approved changes of an entity that its owner hasn't made yet."""
+
+    kind: str = ""
+    entity_id: str = ""
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked."""
+        return not self.requests
+
+
+Content = Worklist | Asked
+
+
+def _contract(view: type[View]) -> Contract:
+    """How it is read back; it is not built from the facts of a day."""
+    return Contract(_unbuilt, view, msgspec.msgpack.Decoder(view).decode)
+
+
+def _unbuilt(_: object) -> View:
+    raise NotImplementedError("a worklist is built from the entity")
+
+
+WORKLIST, ASKED = _contract(Worklist), _contract(Asked)
+
+
+def views(
+    entity: Entity, golden: Golden, authority: Authority
+) -> Iterator[tuple[str, str, Contract, Content]]:
+    """(sink, kind, contract, content) of an entity that people may have something to do with."""
+    known = entity.proposals or entity.closed or STEWARDSHIP in entity.sent
+    if not known or entity.kind not in SHOWN_KINDS:
+        return
+    tasks = [_task(proposal, authority) for proposal in entity.proposals]
+    ended = [Ended(number, state) for number, state in list(entity.closed.items())[-MOST_SHOWN:]]
+    yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended)
+    yield (
+        OWNER,
+        REQUEST,
+        ASKED,
+        Asked("active", None, entity.kind, entity.id, _asked(entity, golden, authority)),
+    )
+
+
+def _task(proposal: Proposal, authority: Authority) -> Task:
+    rule = ruling.rule_of(authority, proposal)
+    return Task(
+        proposal.id,
+        proposal.system,
+        proposal.record,
+        proposal.row_id,
+        proposal.field,
+        _json(proposal.value),
+        _json(proposal.against),
+        position_text(proposal.position),
+        proposal.day,
+        ruling.expires(proposal),
+        rule.approval,
+        [*rule.approvers],
+        ", ".join(rule.owners),
+        proposal.state,
+    )
+
+
+def _asked(entity: Entity, golden: Golden, authority: Authority) -> list[Request]:
+    return [
+        _request(proposal, golden, ruling.signatures(entity, proposal))
+        for proposal in entity.proposals
+        if proposal.state == APPROVED and is_routed(proposal, golden, authority)
+    ]
+
+
+def _request(proposal: Proposal, golden: Golden, signed: list[Signature]) -> Request:
+    [(row_id, row)] = golden.named(golden.kind).items()
+    return Request(
+        proposal.id,
+        proposal.system,
+        proposal.record,
+        row_id,
+        proposal.field,
+        _json(proposal.value),
+        _json(getattr(row, proposal.field)),
+        [Signed(s.approver, s.role) for s in signed],
+    )
+
+
+def is_routed(proposal: Proposal, golden: Golden, authority: Authority) -> bool:
+    """Whether its owner takes requests, and which row of the owner's it means is known: the entity's own. Of rows below
+    it every system has ids of its own."""
+    owns = OWNER in ruling.rule_of(authority, proposal).owners
+    kept = authority.keepers.get(proposal.record) == OWNER
+    return owns and kept and proposal.record == golden.kind and golden.root is not None
+
+
+def _json(value: object) -> str | None:
+    return msgspec.json.encode(value).decode() if value is not None else None
