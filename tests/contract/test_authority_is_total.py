@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.envelope import UNAVAILABLE, Source
 from streams.core import finding
 from streams.core.advance import advance, decide, hold, miss
-from streams.core.canonical import Enrollment, Holder, Provider
+from streams.core.canonical import Approval, Enrollment, Holder, Provider, Ruling
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.entity import Entity, aggregate
 from streams.core.finding import LARGE_BYTES
@@ -18,6 +20,7 @@ from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
 from streams.core.rules.rule import EVERY, HOLD, REFUSE, WARN, WITHDRAW
+from streams.core.ruling import APPROVE, STEWARD, position_text
 from streams.operate import codes
 from tests.strategies import CATALOG, MAPPING, decoded
 from tests.world import AUTHORITY, WORLD, entity_of, provider, row
@@ -117,6 +120,31 @@ def group_edited() -> Entity:
     return entity
 
 
+def ruled(code: str) -> Entity:
+    """A proposal of a degree, or of a row below the root, and a ruling on it: signed, not signed, of another one."""
+    entity = edited("propose")
+    decide(entity, WORLD, 0)
+    proposal = next(p for p in entity.proposals if p.field == "degree")
+    if code == "edit.by_hand":
+        proposal = replace(proposal, record="license", field="expires")
+    elif code == "ruling.unknown":
+        proposal = replace(proposal, id="1")
+    entity.proposals = [proposal]
+    bound = position_text(proposal.position)
+    number = 2 if code == "ruling.unknown" else int(proposal.id)
+    signed = Approval("provider", number, "A1", "pat", STEWARD, APPROVE, bound)
+    ruling = Ruling(
+        "provider", number, decision=APPROVE, value=proposal.value, bound_position=bound, ruled_by="pat"
+    )
+    rows = {"ruling": ruling} if code == "ruling.unsigned" else {"approval": signed, "ruling": ruling}
+    for record, values in rows.items():
+        change = Change(
+            "stewardship", "provider", "provider-0", record, "1", (1, 7, 7), values, False, False, 11, 0, 0, False
+        )  # fmt: skip
+        advance(entity, change, 0)
+    return entity
+
+
 def twice() -> Entity:
     entity = edited("propose")
     [row_id] = entity.claims["directory"]["provider"]
@@ -165,6 +193,10 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "capture.quarantined": quarantined,
     "edit.reverted": group_edited,
     "edit.proposed": lambda: edited("propose"),
+    **{
+        code: partial(ruled, code)
+        for code in ("edit.approved", "edit.by_hand", "ruling.unsigned", "ruling.unknown")
+    },
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
     "identity.unlinked": local,

@@ -68,7 +68,7 @@ class Subject:
         return self.provider(revision, entity_id, npi="12345678901234567890")
 
 
-@pytest.fixture(params=["memory", "rest", *TARGETS])
+@pytest.fixture(params=["memory", "rest", *TABLES])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if request.param == "memory":
         yield _memory()

@@ -20,6 +20,20 @@ where listed_to is null order by 1 desc limit 1
 """
 
 
+DEGREE = ("credentialing", "provider", "degree", "provider_id")
+SHOWN = ("directory", "dir_provider", "credential_text", "cred_provider_ref")
+NAMES = (
+    ("credentialing", "provider", "last_name", "provider_id"),
+    ("directory", "dir_provider", "last_name", "cred_provider_ref"),
+    ("enrollment", "enr_provider", "prov_last", "cred_ref"),
+    ("billing", "bil_rendering", "last_nm", "cred_ref"),
+)
+
+
+def shows(platform: Platform, at: tuple[str, str, str, str], who: str, name: str) -> Callable[[], bool]:
+    return lambda: held(platform, at, who).upper() == name
+
+
 @pytest.fixture(scope="module")
 def who(platform: Platform) -> str:
     """The master's id of a provider whom the directory lists."""
@@ -51,8 +65,8 @@ def open_one(platform: Platform, who: str, field: str) -> dict[str, Any]:
         rows = platform.ask("proposals", "list")
         return [row for row in rows if row["entity_id"] == who and row["field"] == field]
 
-    [row] = eventually(platform, found, f"a proposal of {field}")
-    return row
+    rows: list[dict[str, Any]] = eventually(platform, found, f"a proposal of {field}")
+    return rows[0]
 
 
 def state(platform: Platform, number: int) -> str:
@@ -64,7 +78,9 @@ def approve(platform: Platform, number: int, by: str, role: str) -> Any:
     return platform.concord("proposals", "approve", str(number), "--by", by, "--role", role, "--json")
 
 
-def held(platform: Platform, system: str, table: str, column: str, reference: str, who: str) -> Any:
+def held(platform: Platform, at: tuple[str, str, str, str], who: str) -> Any:
+    """What a system has in (system, table, column, cross reference)."""
+    system, table, column, reference = at
     ((found,),) = platform.rows(system, f"select {column} from {table} where {reference} = %s", who)
     return found
 
@@ -72,27 +88,23 @@ def held(platform: Platform, system: str, table: str, column: str, reference: st
 def test_a_degree_approved_by_one_steward_is_made_by_the_master_and_shown_everywhere(
     platform: Platform, who: str
 ) -> None:
-    before = held(platform, "credentialing", "provider", "degree", "provider_id", who)
+    before = held(platform, DEGREE, who)
     edit(platform, who, "credential_text", "DNP")
     row = open_one(platform, who, "degree")
     assert (row["value"], row["current_value"], row["level"]) == ("DNP", before, "A1")
     eventually(
         platform,
-        lambda: (
-            held(platform, "directory", "dir_provider", "credential_text", "cred_provider_ref", who) == before
-        ),
+        lambda: held(platform, SHOWN, who) == before,
         "the directory to have the owner's value again",
     )
     assert approve(platform, row["proposal_id"], "pat", "data_steward").code == 0
     eventually(
         platform, lambda: state(platform, row["proposal_id"]) == "applied", "the proposal to have come true"
     )
-    assert held(platform, "credentialing", "provider", "degree", "provider_id", who) == "DNP"
+    assert held(platform, DEGREE, who) == "DNP"
     eventually(
         platform,
-        lambda: (
-            held(platform, "directory", "dir_provider", "credential_text", "cred_provider_ref", who) == "DNP"
-        ),
+        lambda: held(platform, SHOWN, who) == "DNP",
         "the directory to show it",
     )
     asked = "select outcome from concord_request where request_id = %s"
@@ -111,17 +123,8 @@ def test_a_name_takes_two_people_and_every_refused_word_is_in_the_audit(platform
     assert [answer.code for answer in refused] == [2, 2, 2]
     assert approve(platform, number, "mo", "credentialing_manager").code == 0
     eventually(platform, lambda: state(platform, number) == "applied", "the proposal to have come true")
-    for system, table, column, reference in (
-        ("credentialing", "provider", "last_name", "provider_id"),
-        ("directory", "dir_provider", "last_name", "cred_provider_ref"),
-        ("enrollment", "enr_provider", "prov_last", "cred_ref"),
-        ("billing", "bil_rendering", "last_nm", "cred_ref"),
-    ):
-        eventually(
-            platform,
-            lambda at=(system, table, column, reference): held(platform, *at, who).upper() == "THISTLEWOOD",  # type: ignore[misc]
-            f"{system} to show it",
-        )
+    for at in NAMES:
+        eventually(platform, shows(platform, at, who, "THISTLEWOOD"), f"{at[0]} to show it")
     assert approve(platform, number, "kim", "data_steward").code == 2, "it is over"
     said = platform.rows(
         "stewardship", "select actor, action, previous_hash, hash from audit order by audit_id"
