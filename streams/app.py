@@ -35,7 +35,7 @@ from streams.agents.context import Context
 from streams.agents.decide import Decide
 from streams.agents.proposal import asked
 from streams.core import entity as core_entity
-from streams.core import view
+from streams.core import view, worklist
 from streams.engine import transport
 from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
@@ -277,7 +277,7 @@ def describe(entity: core_entity.Entity) -> Any:
     """An entity as plain data with field names, for people and tools."""
     told = plain(entity)
     for system, sent in entity.sent.items():
-        contract = view.VIEWS.get(entity.kind, {}).get(system)
+        contract = view.VIEWS.get(entity.kind, {}).get(system) or worklist.CONTRACTS.get(system)
         content = view.named(contract.decode(sent.content)) if contract else decode_broadcast(sent.content)
         told["sent"][system] = {"revision": sent.revision, "content": content}
     for system, tables in entity.claims.items():

@@ -52,7 +52,7 @@ class Refusal:
 
 def judge(proposal: Row, approvals: Sequence[Row], word: Word) -> Rows | Refusal:
     """The rows to write, in order, or why none."""
-    refusal = _closed(proposal) or _not_theirs(proposal, approvals, word)
+    refusal = _closed(proposal, word) or _not_theirs(proposal, approvals, word)
     return refusal or _rows(proposal, approvals, word)
 
 
@@ -62,9 +62,9 @@ def left(proposal: Row, approvals: Sequence[Row]) -> list[tuple[str, ...]]:
     return missing(proposal["level"], proposal["approvers"] or (), given)
 
 
-def _closed(proposal: Row) -> Refusal | None:
+def _closed(proposal: Row, word: Word) -> Refusal | None:
     state = proposal["state"]
-    if state in (AWAITING, AWAITING_MORE):
+    if state in (AWAITING, AWAITING_MORE) or (state == APPROVED and word.decision == WITHDRAW):
         return None
     if state == APPROVED:
         return Refusal(

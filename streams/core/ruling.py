@@ -90,8 +90,11 @@ def close(entity: Entity, ended: Mapping[str, str]) -> None:
 
 def _state(entity: Entity, proposal: Proposal, golden: Golden, authority: Authority, as_of: str) -> str:
     moot = _moot(proposal, golden)
-    if moot or proposal.state == APPROVED:
-        return moot or APPROVED
+    if moot:
+        return moot
+    if proposal.state == APPROVED:
+        back = any(ruling.decision == WITHDRAW for _, ruling in _rulings(entity, proposal.id))
+        return WITHDRAWN if back else APPROVED
     rule = rule_of(authority, proposal)
     signed = signatures(entity, proposal)
     for _, ruling in _rulings(entity, proposal.id):

@@ -113,6 +113,8 @@ def _unbuilt(_: object) -> View:
 
 
 WORKLIST, ASKED = _contract(Worklist), _contract(Asked)
+CONTRACTS: dict[str, Contract] = {STEWARDSHIP: WORKLIST, OWNER: ASKED}
+"""Sink -> how what it was last sent is read back, of any kind."""
 
 
 def views(
