@@ -13,6 +13,7 @@ from msgspec import Struct
 REVERT, PROPOSE, AUTO_ACCEPT, OBSERVE, CONFLICT, IGNORE = (
     "revert", "propose", "auto_accept", "observe", "conflict", "ignore",
 )  # fmt: skip
+PRECEDENCE, UNION = "precedence", "union"
 
 
 class Rule(Struct, frozen=True):
@@ -33,6 +34,14 @@ class Rule(Struct, frozen=True):
     severity: str = "medium"
     source: str = ""
     public: bool = True
+
+    @property
+    def sole(self) -> tuple[str, ...]:
+        """The owners whose word no policy judges: below the first of a precedence an edit is still an edit, and who
+        owns a part of a union doesn't own the others'."""
+        if self.kind == UNION and len(self.owners) > 1:
+            return ()
+        return self.owners[:1] if self.kind == PRECEDENCE else self.owners
 
     def policy(self, system: str) -> str:
         """What becomes of an edit by this system, which doesn't own the field."""

@@ -223,6 +223,8 @@ class Entity(Struct, array_like=True, gc=False):
     """'system/record/row/field' -> what became of the edit"""
     link: Link | None = None
     """of rows under a system's own id: the entity they belong to"""
+    passing: dict[str, Raw] = {}
+    """sink system -> the content it was known to hold when a newer one was sent, until it confirms that one"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -301,6 +303,8 @@ def confirm(entity: Entity, said: Confirmation) -> str:
     entity.confirmed[said.system] = Confirmed(
         said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash
     )
+    if said.system in entity.passing and said.revision >= entity.sent[said.system].revision:
+        del entity.passing[said.system]
     return APPLIED
 
 
@@ -495,6 +499,7 @@ class Standing(Struct, frozen=True, gc=False):
     due: str
     judged: dict[str, Judged]
     proposals: list[Proposal]
+    passing: dict[str, Raw]
 
 
 def standing(entity: Entity) -> Standing:
@@ -510,6 +515,7 @@ def standing(entity: Entity) -> Standing:
         entity.due,
         entity.judged,
         entity.proposals,
+        dict(entity.passing),
     )
 
 
