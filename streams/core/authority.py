@@ -61,6 +61,7 @@ class Authority(Struct, frozen=True):
     rules     record -> field -> all that holds for it
     shared    the part of `rules` on which others than the record's keeper have a say
     heard     record -> those others
+    computed  record -> the fields nobody owns: what stands in them is what counts, whoever wrote it
     """
 
     version: int
@@ -70,6 +71,7 @@ class Authority(Struct, frozen=True):
     rules: Rules = {}
     shared: Rules = {}
     heard: Mapping[str, tuple[str, ...]] = {}
+    computed: Mapping[str, frozenset[str]] = {}
 
 
 def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) -> Authority:
@@ -89,7 +91,11 @@ def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) ->
         for record, fields in shared.items()
     }
     admitted = {record: _admitted(fields) for record, fields in owners.items()}
-    return Authority(version, owners, admitted, keepers, rules, shared, heard)
+    computed = {
+        record: frozenset(f for f, rule in fields.items() if not rule.owners)
+        for record, fields in rules.items()
+    }
+    return Authority(version, owners, admitted, keepers, rules, shared, heard, computed)
 
 
 def _first(rule: Rule, keeper: str) -> str:

@@ -429,11 +429,17 @@ def _golden_rows(entity: Entity, authority: Authority, record: str) -> dict[str,
     claims = entity.claims.get(keeper, _NOTHING).get(record)
     if not claims:
         return {}
-    rows = _rows(record, claims, authority.admitted[record][keeper])
+    computed = authority.computed.get(record, frozenset())
+    rows = _rows(record, claims, authority.admitted[record][keeper], computed)
     return _with_fields(rows, record, keeper, entity, authority) if len(entity.claims) > 1 else rows
 
 
-def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | None) -> dict[str, Row]:
+def _rows(
+    record: str,
+    claims: Mapping[str, Claim],
+    fields: frozenset[str] | None,
+    computed: frozenset[str] = frozenset(),
+) -> dict[str, Row]:
     found: dict[str, Row] = {}
     decode_row = DECODE[record]
     for row_id, claim in claims.items():
@@ -441,8 +447,16 @@ def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | Non
         row = decode_row(claim.held) if plain else claim.row(record)
         if row is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
+        if computed and not plain:
+            row = _as_held(row, claim, record, computed)
         found[row_id] = row if fields is None else RECORDS[record](**{f: getattr(row, f) for f in fields})
     return found
+
+
+def _as_held(row: Row, claim: Claim, record: str, computed: frozenset[str]) -> Row:
+    """What nobody owns is no claim: after the platform wrote it, it is as the platform wrote it."""
+    image = claim.image(record)
+    return replace(row, **{field: getattr(image, field) for field in computed & claim.claimed.keys()})
 
 
 def _with_fields(

@@ -107,6 +107,8 @@ class Then(Outside):
     golden: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """'kind/id record/row' -> fields of what is true of it; no fields: there is no such row"""
     told: list[str] | None = None
+    rejected: list[str] | None = None
+    """the same with the values as their authors read them: `system/record.field: offered for current`"""
 
 
 class When(Outside):
@@ -307,8 +309,17 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         told = [f"{r['system']}/{r['record']}.{r['field']} {r['outcome']}" for r in sandbox.told.rejections]
         if told != then.told:
             yield f"told: {told}, wanted {then.told}"
+    if then.rejected is not None:
+        shown = [_rejected(r) for r in sandbox.told.rejections]
+        if shown != then.rejected:
+            yield f"rejected: {shown}, wanted {then.rejected}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
+
+
+def _rejected(said: Mapping[str, Any]) -> str:
+    values = [said[name] if said[name] is not None else "(none)" for name in ("offered", "current")]
+    return f"{said['system']}/{said['record']}.{said['field']}: {' for '.join(values)}"
 
 
 def _golden(name: str, wanted: dict[str, Any], sandbox: Sandbox) -> Iterator[str]:
