@@ -144,11 +144,11 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     anew: set[str] = set()
     if entity.confirmed or entity.proposals:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
-        edits = edit.standing(entity, wanted, world.authority)
+        edits = edit.standing(entity, wanted, world.authority, world.as_of)
         fresh = edit.judge(entity, edits, world.as_of)
         anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
-        edit.void(entity, record.root)
+        edit.void(entity, record.root, wanted)
         disputed = {*finding.of_edits(entity, edits)}
         if disputed:
             found |= disputed
@@ -209,6 +209,7 @@ def _emit(
         if not emissions:
             entity.revision += 1
         changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
+        edit.replaced(entity, sink)
         entity.sent[sink] = Sent(entity.revision, encoded)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions

@@ -70,6 +70,7 @@ ENTITY = Entity(
     confirmed={"directory": CONFIRMED},
     judged={"directory/provider/7/npi": JUDGED},
     link=Link("p", 1, "p"),
+    passing={"directory": Raw(b"\x91\xa6active")},
 )
 TOLD = Told(
     "directory",
