@@ -9,7 +9,6 @@ never set (Invariant 9). Networks are the directory's own rows: a view waits for
 from __future__ import annotations
 
 from connectors.directory.request import build
-from connectors.relational import RelationalTarget
 from connectors.statement import recordset
 from connectors.table import Children, Root, System
 
@@ -146,7 +145,3 @@ DIRECTORY = System(
         ),
     },
 )
-
-
-def target(dsn: str) -> RelationalTarget:
-    return RelationalTarget(DIRECTORY, dsn)

@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.envelope import Change, Message, Source
 from connectors.resolve import view_hash
 from connectors.sink import View
 from connectors.table import Root, System
 from streams.errors import InvalidInput
 
-TARGETS: Mapping[str, System] = {s.name: s for s in (DIRECTORY, ENROLLMENT, BILLING)}
+TARGETS: Mapping[str, System] = DESCRIBED
 
 
 class Target:
