@@ -2,7 +2,7 @@
 
     intake -> deliver -> target          every piece is built here and nowhere else
 
-`concord adapter directory|enrollment|billing`. While the target is down the process stays in its group and
+`concord adapter <system>`. While the target is down the process stays in its group and
 reads nothing; when it is back, reading starts where the target says. Stops within the batch in work.
 """
 
@@ -13,18 +13,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from connectors import stop as stop_signals
 from connectors.announce import Announced
-from connectors.billing import adapter as billing
 from connectors.deliver import Delivery, Report
-from connectors.directory import adapter as directory
-from connectors.enrollment import adapter as enrollment
+from connectors.described import DESCRIBED
 from connectors.intake import BATCH, Intake
 from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, producer
+from connectors.relational import RelationalTarget
 from connectors.rest.adapter import RestTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
@@ -36,9 +36,7 @@ from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 from streams.settings import Api
 
 TARGETS: Mapping[str, Callable[[str], Target]] = {
-    "directory": directory.target,
-    "enrollment": enrollment.target,
-    "billing": billing.target,
+    name: partial(RelationalTarget, system) for name, system in DESCRIBED.items()
 }
 READ_WAIT = 0.2  # seconds; bounds how late a stop is noticed
 RELEASE_EVERY = 5.0

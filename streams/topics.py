@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import InvalidInput, Unavailable
-from streams.systems import REKEYED, SYSTEMS
+from streams.systems import REKEYED, SYSTEMS, TAKEN
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -99,12 +99,11 @@ CATALOGUE: tuple[Topic, ...] = (
         for system in REKEYED
     ),
     Topic("receipt", _REPLAY, why="what became of views: refused, confirmed by an API, exported"),
-    Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.enrollment.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.organization", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.location", _VIEW, why="whole view, keyed by entity"),
+    *(
+        Topic(f"sink.{system}.{kind}", _VIEW, why="whole view, keyed by entity")
+        for system, kinds in TAKEN.items()
+        for kind in kinds
+    ),
     *(
         Topic(f"{system}.notification", _log(days=30), one=True, why="Debezium: snapshots")
         for system in SYSTEMS

@@ -10,7 +10,6 @@ Networks are the directory's own rows: a view waits for one, it never makes one.
 from __future__ import annotations
 
 from connectors.directory.request import build
-from connectors.relational import RelationalTarget
 from connectors.statement import recordset
 from connectors.table import Children, Root, System
 
@@ -150,7 +149,3 @@ DIRECTORY = System(
         ),
     },
 )
-
-
-def target(dsn: str) -> RelationalTarget:
-    return RelationalTarget(DIRECTORY, dsn)

@@ -60,7 +60,7 @@ def worker(
 
 @app.command(epilog="Example: concord adapter directory")
 def adapter(
-    system: Annotated[str, typer.Argument(help="directory, enrollment or billing")],
+    system: Annotated[str, typer.Argument(help=", ".join(ADAPTED))],
     supervised: Supervised = True,
 ) -> None:
     """Apply a system's views to its database, or to its API (docs/systems-behind-an-api.md), until told to stop.
@@ -89,7 +89,7 @@ def adapter(
 
 @app.command(epilog="Example: concord up && concord status")
 def up(as_json: AsJson = False) -> None:
-    """Stack, systems, schemas, topics, sources, one worker and three adapters in the background; returns when ready."""
+    """Stack, systems, schemas, topics, sources, one worker and every adapter in the background; returns when ready."""
 
     def work() -> Any:
         from streams.operate import processes

@@ -59,7 +59,7 @@ def _perform(plan: Plan, console: Console) -> dict[str, Any]:
     console.rule("Concord: one provider's change reaches every system")
     settings = processes.up(say)
     loaded = demo.fill(settings, plan, say)
-    with console.status("waiting until directory, enrollment and billing hold every provider ..."):
+    with console.status("waiting until every system holds every provider ..."):
         equal = demo.settle(settings, loaded, say)
     console.print(
         f"[green]equal[/]: {equal.active:,} active providers in credentialing, all in three systems "

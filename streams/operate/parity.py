@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from connectors.described import DESCRIBED
 from streams.core.rules.book import CODES
 from streams.core.rules.rule import HOLD, WITHDRAW
 from streams.operate.findings import read_open
@@ -19,9 +20,9 @@ from streams.systems import ADAPTED
 
 MASTER = "credentialing"
 PEOPLE: Mapping[str, tuple[str, str]] = {
-    "directory": ("dir_provider", "cred_provider_ref"),
-    "enrollment": ("enr_provider", "cred_ref"),
-    "billing": ("bil_rendering", "cred_ref"),
+    name: (root.table, root.reference)
+    for name, system in DESCRIBED.items()
+    if (root := system.roots.get("provider"))
 }
 """system -> (its table of providers, its cross reference to the master)"""
 

@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.envelope import Change, Message, Source
 from connectors.resolve import view_hash, wanted
 from connectors.sink import Request, View
@@ -25,7 +23,7 @@ from connectors.table import Children, Root, System
 from schemas.catalog import load_mapping
 from streams.errors import InvalidInput
 
-TARGETS: Mapping[str, System] = {s.name: s for s in (DIRECTORY, ENROLLMENT, BILLING)}
+TARGETS: Mapping[str, System] = DESCRIBED
 PERIODS: Mapping[str, tuple[str, str]] = {
     "dir_listing": ("listed_from", "listed_to"),
     "bil_affiliation": ("eff_dt", "end_dt"),

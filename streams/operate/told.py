@@ -15,7 +15,7 @@ from streams.core import view
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.operate.masking import mask, restricted_paths
-from streams.operate.provenance import PROVENANCE, Leaf, Scene, rows
+from streams.operate.provenance import Leaf, Scene, rows, told_of
 from streams.operate.wording import column_of, position_text, table_of, time_text
 
 
@@ -77,14 +77,13 @@ class Telling:
 
     def sinks(self) -> list[Sink]:
         """Every sink's last view; the broadcast to topic `reference` is no sink."""
-        return [
-            self._sink(name) for name in sorted(self._entity.sent) if (name, self._entity.kind) in PROVENANCE
-        ]
+        sinks = view.VIEWS.get(self._entity.kind, {})
+        return [self._sink(name) for name in sorted(self._entity.sent) if name in sinks]
 
     def _sink(self, system: str) -> Sink:
         sent, kind = self._entity.sent[system], self._entity.kind
         content = view.named(view.VIEWS[kind][system].decode(sent.content))
-        table, restricted = PROVENANCE[system, kind], restricted_paths(system, kind)
+        table, restricted = told_of(system, kind), restricted_paths(system, kind)
         told = [
             self._told(
                 path, mask(value) if plain_path(path) in restricted else value, item, table[plain_path(path)]

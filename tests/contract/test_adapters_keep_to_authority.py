@@ -7,17 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.run import TARGETS
 from connectors.systems import HERE, SYSTEMS
 from connectors.table import System
 from schemas.authority import FieldAuthority, load_rules
 from schemas.catalog import Table, load_mapping
 
-ADAPTERS = {system.name: system for system in (DIRECTORY, ENROLLMENT, BILLING)}
-each_adapter = pytest.mark.parametrize("system", ADAPTERS.values(), ids=ADAPTERS)
+each_adapter = pytest.mark.parametrize("system", DESCRIBED.values(), ids=DESCRIBED)
 
 
 def columns(system: System) -> Iterator[tuple[Table, str, FieldAuthority]]:
@@ -41,7 +38,7 @@ def granted(system: str) -> set[tuple[str, str]]:
 
 
 def test_every_adapter_is_compared() -> None:
-    assert ADAPTERS.keys() == TARGETS.keys()
+    assert DESCRIBED.keys() == TARGETS.keys()
 
 
 @each_adapter
@@ -79,12 +76,12 @@ def test_an_adapters_role_may_write_every_column_that_authority_allows(system: S
 
 
 def test_a_field_is_held_in_one_column_of_a_system() -> None:
-    for system in ADAPTERS.values():
+    for system in DESCRIBED.values():
         names = [field.name for _, _, field in columns(system)]
         assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("system", sorted(SYSTEMS.keys() - ADAPTERS.keys()))
+@pytest.mark.parametrize("system", sorted(SYSTEMS.keys() - DESCRIBED.keys()))
 def test_a_system_without_an_adapter_is_never_written(system: str) -> None:
     for field in load_rules():
         assert field.write.get(system, "never") == "never", field.name
