@@ -63,6 +63,8 @@ def _counts(found: Status) -> Iterator[str]:
         yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
         yield from _rollout(c["rollout"])
+        waits = ", ".join(f"{system} {count:,}" for system, count in c["unconfirmed"].items())
+        yield f"sent, not confirmed  {waits}"
     for topic, outcomes in found.decide.outcomes.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
         verdict = "balanced" if outcomes.balanced else "NOT BALANCED"

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.output import say
-from streams.operate import demo, parity, processes
+from streams.operate import demo, presence, processes
 from streams.operate.demo import Latency, Plan, Scene
 from streams.operate.follow import Delivery
 from streams.operate.status import Status
@@ -145,7 +145,7 @@ def _item(item: dict[str, Any]) -> str:
 
 
 def _finish(settings: Settings, console: Console, scenes: list[Scene]) -> dict[str, Any]:
-    counts, figures, status = parity.counts(settings), demo.latencies(scenes), take_status(settings)
+    counts, figures, status = presence.counts(settings), demo.latencies(scenes), take_status(settings)
     console.rule("What stands where")
     console.print(_count_table(counts))
     console.print(_latency_table(figures))

@@ -23,8 +23,8 @@ from streams.errors import Unavailable
 from streams.operate import announced, follow, processes
 from streams.operate.announced import Party
 from streams.operate.follow import Delivery, Follower
-from streams.operate.parity import Parity, parity
 from streams.operate.preparing import Say, chosen_sources
+from streams.operate.presence import Presence, presence
 from streams.settings import Settings, need
 
 PATIENCE = 60.0
@@ -93,7 +93,7 @@ def fill(settings: Settings, plan: Plan, say: Say) -> Loaded:
     return load.load_generated(dsn, plan.providers, plan.seed, say)
 
 
-def settle(settings: Settings, loaded: Loaded, say: Say) -> Parity:
+def settle(settings: Settings, loaded: Loaded, say: Say) -> Presence:
     """Wait until what was committed is captured, decided and applied, and every system holds everyone."""
     patience = PATIENCE + PER_PROVIDER * loaded.bundles
     if loaded.rows.total():
@@ -101,10 +101,10 @@ def settle(settings: Settings, loaded: Loaded, say: Say) -> Parity:
         _until(lambda: _captured(settings, here), patience, "the connector to pass the load")
     quiet = Quiet(settings)
     _until(quiet, patience, "the workers to decide everything")
-    found: list[Parity] = []
+    found: list[Presence] = []
 
     def equal() -> bool:
-        found.append(parity(settings))
+        found.append(presence(settings))
         return found[-1].equal
 
     _until(equal, patience, lambda: f"all systems to hold every provider; missing {found[-1]}", pause=0.5)
