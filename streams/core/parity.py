@@ -63,7 +63,7 @@ def _parity(
 
 def _state(entity: Entity, system: str, verdict: gate.Verdict, edits: list[Edit]) -> str:
     if isinstance(verdict, gate.Hold):
-        return HELD
+        return DIFFERING if edits and _of_edits(entity, edits) == DIFFERING else HELD
     never_there = system not in entity.confirmed
     if isinstance(verdict, gate.Withdraw) and never_there:
         return WITHDRAWN  # an adapter makes no row to withdraw it
