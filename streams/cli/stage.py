@@ -80,7 +80,8 @@ def _play(settings: Settings, console: Console) -> list[Scene]:
         console.print(
             f"[bold]{number}. {who} {scene.event.title}[/]  [dim]{', '.join(scene.event.tables)}[/]"
         )
-        console.print(_deliveries(scene) if scene.deliveries else "no system shows what changed")
+        console.print(_deliveries(scene) if scene.deliveries else "nothing is written anywhere")
+        console.print(f"[dim]{scene.sent} views sent; {scene.echoes} more once they were confirmed[/]")
         console.print()
         scenes.append(scene)
     return scenes
@@ -169,7 +170,8 @@ def _plain(scene: Scene) -> dict[str, Any]:
         }
         for d in scene.deliveries
     ]
-    return {"event": scene.event, "committed_us": scene.committed_us, "deliveries": told}
+    counted = {"sent": scene.sent, "echoes": scene.echoes}
+    return {"event": scene.event, "committed_us": scene.committed_us, "deliveries": told, **counted}
 
 
 def _count_table(counts: dict[str, dict[str, int]]) -> Table:
