@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from streams.core import edit, finding, gate, view
+from streams.core import edit, finding, gate, parity, view
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
@@ -140,6 +140,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
             coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
+    edits: list[edit.Edit] = []
     fresh: list[edit.Edit] = []
     anew: set[str] = set()
     if entity.confirmed or entity.proposals:
@@ -158,6 +159,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks, anew)
+    parity.note(entity, sinks, edits, decided_us)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)

@@ -128,6 +128,18 @@ class Proposal(Struct, array_like=True, gc=False):
         return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
+class Parity(Struct, array_like=True, frozen=True, gc=False):
+    """How a system stood to its view when the entity was last decided (`core.parity` has the states).
+
+    since_us  since when it isn't what it is to be; 0 where it is
+    fields    `record.field` of what is known to differ
+    """
+
+    state: str
+    since_us: int = 0
+    fields: list[str] = []
+
+
 NIL = Raw(b"\xc0")
 """What a deleted row holds."""
 
@@ -225,6 +237,8 @@ class Entity(Struct, array_like=True, gc=False):
     """of rows under a system's own id: the entity they belong to"""
     passing: dict[str, Raw] = {}
     """sink system -> the content it was known to hold when a newer one was sent, until it confirms that one"""
+    parity: dict[str, Parity] = {}
+    """system -> how it stood to its view at the last decision"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -514,6 +528,7 @@ class Standing(Struct, frozen=True, gc=False):
     judged: dict[str, Judged]
     proposals: list[Proposal]
     passing: dict[str, Raw]
+    parity: dict[str, Parity]
 
 
 def standing(entity: Entity) -> Standing:
@@ -530,6 +545,7 @@ def standing(entity: Entity) -> Standing:
         entity.judged,
         entity.proposals,
         dict(entity.passing),
+        entity.parity,
     )
 
 

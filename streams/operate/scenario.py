@@ -185,7 +185,7 @@ def run_one(path: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         sandbox = Sandbox(Path(folder) / "store", scenario.targets)
         try:
-            return Result(path, scenario.title, list(_play(scenario, sandbox)))
+            return Result(path, scenario.title, list(play(scenario, sandbox)))
         finally:
             sandbox.close()
 
@@ -210,7 +210,8 @@ def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
     return content
 
 
-def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
+def play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
+    """Its steps in a sandbox; what doesn't hold."""
     rows = Rows()
     sandbox.at(scenario.when[0].day if scenario.when else 0)
     sandbox.snapshot([rows.change(row) for row in scenario.given])
