@@ -81,6 +81,7 @@ class EntityIndex(Struct, array_like=True, gc=False):
     confirmed: Raw = Raw()
     judged: Raw = Raw()
     link: Raw = Raw()
+    passing: Raw = Raw()
     parity: dict[str, Parity] = {}
 
 
