@@ -107,7 +107,11 @@ def slot(dsn: str, name: str) -> Slot | None:
 def beat(dsn: str) -> None:
     """A transaction of our own, as Debezium's heartbeat makes one: what follows it in the log is younger than now."""
     with connected(dsn) as connection:
-        connection.execute("update public.concord_heartbeat set at = now()")
+        try:
+            connection.execute("update public.concord_heartbeat set at = now()")
+        except psycopg.Error as fault:
+            step = "concord systems apply, or check CONCORD_CAPTURE_<SYSTEM>"
+            raise Unavailable("source.no_heartbeat", _reason(fault), step) from None
 
 
 def writers(dsn: str) -> list[Writer]:

@@ -191,6 +191,8 @@ class Stage:
     ) -> None:
         roots = [{"local_id": ids[r.view.entity_id], "withdrawn": r.view.withdrawn} for r in requests]
         rows = wanted(below, requests, ids, there)
+        if below.key:
+            self._cursor.execute(statement.lock(below), {"ids": [root["local_id"] for root in roots]})
         for sql in below.statements:
             self._cursor.execute(sql, {"roots": text(roots), "rows": text(rows)})
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from connectors.table import Root
+from connectors.table import Children, Root
 
 # Locks what is held of the batch's entities, in key order; what is deferred counts as known, too.
 GUARD = """
@@ -99,6 +99,12 @@ def locate(root: Root) -> str:
         select {root.key}, {root.reference}::text, {root.npi or "null"}::text from {root.table}
         where {root.reference} = any(%(refs)s::uuid[]) {by_npi}
         order by {root.key} for update"""
+
+
+def lock(below: Children) -> str:
+    """What stands below the roots, locked before it is compared: an edit is seen, or comes after our commit and is
+    known to be newer than the confirmation (Invariant 8)."""
+    return f"select from {below.table} where {below.parent} = any(%(ids)s) order by {below.parent} for update"
 
 
 def allocate(root: Root) -> str:

@@ -1,20 +1,24 @@
 """Until when something must be done about a finding, and when it is said again on the way there.
 
 Beside finding. `DEADLINES` is the one list of codes with a day of their own; what restricts a system is reviewed within
-one working day. Only public dates stand here: a finding's topic clears no others (invariant 11).
+one business day. Only public dates stand here: a finding's topic clears no others (invariant 11).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
 
 from msgspec import Struct
 
-from streams.core.rules import credentialing
-from streams.core.rules.days import between, parsed
+from streams.core.canonical import Listing, Publication
+from streams.core.rules import credentialing, directory
+from streams.core.rules.business import business_days_later
+from streams.core.rules.days import between, later
 from streams.core.rules.rule import HOLD, WITHDRAW, Rule
 from streams.core.today import Today
+
+REVIEW_DAYS = 1
+"""Business days (authority, level HOLD)."""
 
 Day = Callable[[Today, str], str | None]
 """(facts, subject) -> the day"""
@@ -30,14 +34,33 @@ class Deadline(Struct, frozen=True):
 
 def _in_its_field(today: Today, subject: str) -> str | None:
     """The date the subject `record/row/field` names."""
-    record, _, rest = subject.partition("/")
-    row_id, _, field = rest.rpartition("/")
-    value: str | None = getattr(today.golden.named(record).get(row_id), field, None)
+    record, field = subject.partition("/")[0], subject.rpartition("/")[2]
+    value: str | None = getattr(today.golden.named(record).get(_row(subject)), field, None)
     return value
 
 
 def _recredentialing(today: Today, _: str) -> str | None:
     return credentialing.due_day(today) or None
+
+
+def _verified(days: int) -> Day:
+    """So many days after a listing was verified."""
+
+    def day(today: Today, subject: str) -> str | None:
+        row = today.golden.rows(Listing).get(_row(subject))
+        return later(row.verified_on, days) if row is not None and row.verified_on else None
+
+    return day
+
+
+def _to_publish(today: Today, subject: str) -> str | None:
+    row = today.golden.rows(Publication).get(_row(subject))
+    received = row.info_received_at if row is not None else None
+    return business_days_later(received[:10], directory.PUBLISH_DAYS) if received else None
+
+
+def _row(subject: str) -> str:
+    return subject.partition("/")[2].rpartition("/")[0]
 
 
 _CYCLE = Deadline(_recredentialing, (30, 90, 120, 180))
@@ -47,6 +70,10 @@ DEADLINES: Mapping[str, Deadline] = {
     "recredential.due": _CYCLE,
     "recredential.overdue": _CYCLE,
     "recredential.lapsed": _CYCLE,
+    "directory.verification_due": Deadline(_verified(directory.VERIFY_DAYS)),
+    "directory.verification_overdue": Deadline(_verified(directory.VERIFY_DAYS)),
+    "directory.removal_due": Deadline(_verified(directory.REMOVE_DAYS)),
+    "directory.publication_late": Deadline(_to_publish),
 }
 """code -> its deadline"""
 
@@ -66,10 +93,6 @@ def left(code: str, as_of: str, day: str) -> int | None:
 
 
 def review(rule: Rule, as_of: str) -> str:
-    """When somebody must have looked at what a rule restricts: one working day (weekends don't count)."""
-    opened = parsed(as_of) if {HOLD, WITHDRAW} & set(rule.effect.values()) else None
-    return _working_day_after(opened).isoformat() if opened is not None else ""
-
-
-def _working_day_after(day: date) -> date:
-    return day + timedelta({4: 3, 5: 2}.get(day.weekday(), 1))
+    """When somebody must have looked at what a rule restricts; empty: it restricts nothing, or nobody knows the day."""
+    restricts = {HOLD, WITHDRAW} & set(rule.in_force.values())
+    return (business_days_later(as_of, REVIEW_DAYS) or "") if restricts and as_of else ""

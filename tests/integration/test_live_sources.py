@@ -302,3 +302,9 @@ def test_a_heartbeat_of_our_own_is_streamed_and_proves_an_idle_snapshot_over(cap
         return found is not None and found.streamed_us > now_us
 
     wait_until(streamed, 60, what="our own heartbeat in the committed offset")
+
+
+def test_a_database_without_heartbeat_is_unavailable_and_stops_no_clock(stack: Environment) -> None:
+    """The holder of the clock goes on and waits for Debezium's own heartbeat."""
+    with pytest.raises(Unavailable):
+        origin.beat(stack.postgres)

@@ -11,6 +11,7 @@ from streams.core import finding
 from streams.core.advance import advance, decide, miss
 from streams.core.canonical import RECORDS
 from streams.core.change import Change, Malformed
+from streams.core.deadline import DEADLINES
 from streams.core.entity import Entity
 from streams.core.finding import Found, settle
 from streams.core.rules.book import CODES
@@ -53,9 +54,11 @@ def test_findings_hold_no_value_of_the_row(history: list[Change]) -> None:
     references |= {"organization-0", "organization-1", "organization-9"}
     for event in decide(entity, WORLD, 0).findings:
         code = CODES[event.code]
-        assert (event.message, event.action) == (code.message, code.action)
+        said, _, left = event.message.partition(": ") if event.code in DEADLINES else (event.message, "", "")
+        assert (said, event.action) == (code.message, code.action)
+        assert not left or left in {f"{n} days or less are left" for n in DEADLINES[event.code].alerts}
         parts = set(event.subject.split("/")) - fields - ids - references
-        assert not parts - {"provider", "organization", "location", "npi", "last_name", "legal_name", "name"}
+        assert not parts - {*RECORDS, "npi", "last_name", "legal_name", "name"}
 
 
 @given(one_entity())

@@ -71,7 +71,7 @@ def test_evidence_is_bounded() -> None:
     ("as_of", "by"),
     [("2026-06-01", "2026-06-02"), ("2026-06-05", "2026-06-08"), ("2026-06-06", "2026-06-08"), ("", "")],
 )
-def test_what_restricts_a_system_is_reviewed_within_a_working_day_counted_from_its_opening(
+def test_what_restricts_a_system_is_reviewed_within_a_business_day_counted_from_its_opening(
     as_of: str, by: str
 ) -> None:
     entity, other = Entity("provider", "p"), Found("capture.quarantined", "license/x")
@@ -85,7 +85,7 @@ def test_what_restricts_a_system_is_reviewed_within_a_working_day_counted_from_i
 def test_every_deadline_is_of_a_known_code_and_restricting_rules_have_a_review() -> None:
     assert set(deadline.DEADLINES) <= set(CODES)
     for rule in CODES.values():
-        restricts = bool({HOLD, WITHDRAW} & set(rule.effect.values()))
+        restricts = bool({HOLD, WITHDRAW} & set(rule.in_force.values()))
         assert bool(deadline.review(rule, "2026-06-01")) == restricts
 
 

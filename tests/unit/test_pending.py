@@ -243,8 +243,8 @@ class PendingAgainstModel(RuleBasedStateMachine):
         due = self.pending.due(self.now, limit)
         assert len(due) <= limit
         for key, proven in due:
-            model.since.pop(key, None)
             if key in model.over:
+                model.since.pop(key, None)
                 assert proven == model.over.pop(key)
             else:
                 assert expected[key] is proven

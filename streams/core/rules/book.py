@@ -44,8 +44,8 @@ _PACKET, _BILL, _WAIT, _HIDE = (
     {"directory": HOLD},
     {"directory": WITHDRAW},
 )
-WITNESSES, TWO_WAY, SERVING = "witnesses", "two-way", "serving"
-"""What rules wait for: that witnesses may stop a sink; that the claims of enrollment, directory and billing are decided
+TWO_WAY, SERVING = "two-way", "serving"
+"""What rules wait for: that the claims of enrollment, directory and billing are decided
 on; that the directory publishes to Plan-Net."""
 
 # ruff: noqa: E501  (one line a rule reads best)
@@ -86,8 +86,8 @@ RULES: tuple[Rule, ...] = (
     # ---- taxonomy ----
     Rule("R04", "taxonomy.primary_count", "high", _STOP, "not exactly one taxonomy code is primary today", "mark one code as primary", "seed 4", "credentialing", _P, ("taxonomy",), taxonomy.primary_count),
     Rule("R04", "taxonomy.section", "medium", _SAY, "the taxonomy code is for facilities or agencies, not for individuals", "pick a code for individuals", "NUCC sections", "credentialing", _P, ("taxonomy",), taxonomy.section),
-    Rule("R04", "taxonomy.code_unknown", "high", _STOP, "NUCC's list has no such code", "pick a code of the list", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unknown, until=WITNESSES),
-    Rule("R04", "taxonomy.code_unusable", "high", _STOP, "the code is retired, or its release may not be used yet", "pick a code that may be used today", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unusable, until=WITNESSES),
+    Rule("R04", "taxonomy.code_unknown", "high", _STOP, "NUCC's list has no such code", "pick a code of the list", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unknown),
+    Rule("R04", "taxonomy.code_unusable", "high", _STOP, "the code is retired, or its release may not be used yet", "pick a code that may be used today", "NUCC", "credentialing", _P, ("taxonomy",), code_set.unusable),
     Rule("R04", "taxonomy.no_specialty", "low", _WAIT, "the directory's list of specialties has no such code", "show the parent classification", "Plan-Net SpecialtiesVS", "credentialing", _P, ("taxonomy",), code_set.no_specialty, until=SERVING),
     Rule("R05", "taxonomy.licence_type", "low", _SAY, "no licence on record is of a type that allows the primary taxonomy code", "correct the code, or enter the licence", "seed 5", "credentialing", _P, ("license", "taxonomy"), code_set.licence_type),
     # ---- licences ----
@@ -132,15 +132,15 @@ RULES: tuple[Rule, ...] = (
     Rule("G05", "location.hours", "low", _SAY, "on some day the place closes before it opens", "correct the hours", "Plan-Net Location", "credentialing", _L, (), geography.hours),
     Rule("R30", "location.telehealth_only", "low", _SAY, "telehealth only, and yet with office hours", "confirm which it is", "R30", "credentialing", _L, (), practice.telehealth_only),
     # ---- witnesses: they stop nobody yet ----
-    Rule("R02", "witness.npi_unknown", "high", _STOP, "NPPES's newest list has no such NPI", "verify the identity; an NPI younger than the list is in the next one", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes_search",), search.npi_unknown, until=WITNESSES),
-    Rule("R02", "witness.npi_deactivated", "high", _STOP, "NPPES has deactivated the NPI", "verify the identity; the provider updates NPPES", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes",), witness.npi_deactivated, until=WITNESSES),
-    Rule("R02", "witness.npi_type", "high", _STOP, "NPPES has a person's NPI as an organization's, or the other way round", "correct the NPI", "45 CFR 162.404", "credentialing", (*_P, *_O), ("nppes",), witness.npi_type, until=WITNESSES),
+    Rule("R02", "witness.npi_unknown", "high", _STOP, "NPPES's newest list has no such NPI", "verify the identity; an NPI younger than the list is in the next one", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes_search",), search.npi_unknown),
+    Rule("R02", "witness.npi_deactivated", "high", _STOP, "NPPES has deactivated the NPI", "verify the identity; the provider updates NPPES", "45 CFR 162.410", "credentialing", (*_P, *_O), ("nppes",), witness.npi_deactivated),
+    Rule("R02", "witness.npi_type", "high", _STOP, "NPPES has a person's NPI as an organization's, or the other way round", "correct the NPI", "45 CFR 162.404", "credentialing", (*_P, *_O), ("nppes",), witness.npi_type),
     Rule("R02", "witness.name_differs", "medium", _SAY, "NPPES has another last name for the NPI", "verify the identity", "R02", "credentialing", _P, ("nppes",), witness.name_differs),
     Rule("R13", "witness.legal_name", "medium", _SAY, "NPPES has another name for the organization's NPI", "correct the legal name, or the NPI", "R13", "credentialing", _O, ("nppes",), witness.legal_name_differs),
-    Rule("R08", "screening.leie_old", "medium", _STOP, "the LEIE was searched more than 30 days ago, or was stale then", "concord reference load leie FILE", "42 CFR 455.436", "operator", _P, ("leie_search",), search.leie_old, until=WITNESSES),
-    Rule("R08", "screening.sam_old", "medium", _STOP, "SAM was searched more than 30 days ago, or was stale then", "concord reference load sam FILE", "42 CFR 455.436", "operator", _P, ("sam_search",), search.sam_old, until=WITNESSES),
-    Rule("R08", "witness.excluded_leie", "high", _STOP, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie, until=WITNESSES),
-    Rule("R08", "witness.excluded_sam", "high", _STOP, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam, until=WITNESSES),
+    Rule("R08", "screening.leie_old", "medium", _STOP, "the LEIE was searched more than 30 days ago, or was stale then", "concord reference load leie FILE", "42 CFR 455.436", "operator", _P, ("leie_search",), search.leie_old),
+    Rule("R08", "screening.sam_old", "medium", _STOP, "SAM was searched more than 30 days ago, or was stale then", "concord reference load sam FILE", "42 CFR 455.436", "operator", _P, ("sam_search",), search.sam_old),
+    Rule("R08", "witness.excluded_leie", "high", _STOP, "the LEIE has this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.excluded_leie),
+    Rule("R08", "witness.excluded_sam", "high", _STOP, "SAM has an exclusion with this provider's NPI", "record and review the hit", "42 CFR 455.436", "compliance", _P, ("sam",), witness.excluded_sam),
     Rule("R08", "witness.possible_leie", "high", _SAY, "the LEIE has somebody of this name and date of birth", "review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.possible_leie),
     Rule("R07", "witness.dea_expired", "medium", _SAY, "the DEA's file has a registration on record as expired", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registry",), witness.dea_expired),
     # ---- what enrollment holds ----
