@@ -15,6 +15,7 @@ from typing import Any
 
 from streams.core import edit, held
 from streams.core.authority import Authority, Rule
+from streams.core.combine import combine
 from streams.core.edit import Edit
 from streams.core.entity import Claim, Entity, Golden, Judged
 from streams.core.equivalent import equivalent
@@ -70,6 +71,35 @@ def fields(entity: Entity, record: Golden, authority: Authority) -> list[Field]:
     return [*_Contest(entity, authority).fields(record)]
 
 
+def winners(entity: Entity, record: str, row_id: str, path: str, rule: Rule) -> list[tuple[str, str, Claim]]:
+    """(system, row, claim) of the owner whose word the rule takes; of a union everybody who says something."""
+    rows = list(_rows(entity, record, row_id))
+    spoken = [
+        (system, row, claim, said)
+        for owner in rule.owners
+        for system, row, claim in rows
+        if system == owner and (said := word(claim, record, path)) is not None
+    ]
+    value = combine(rule.kind, path, [(system, said) for system, _, _, said in spoken])
+    won = [
+        (system, row, claim) for system, row, claim, said in spoken if rule.kind == "union" or said == value
+    ]
+    return won if rule.kind == "union" else won[:1]
+
+
+def word(claim: Claim, record: str, path: str) -> Any:
+    """What a claim says of a field, its last good value where the newest was refused."""
+    return getattr(claim.row(record), path, None)
+
+
+def _rows(entity: Entity, record: str, row_id: str) -> Iterator[tuple[str, str, Claim]]:
+    """Each system's row of the same thing: its root row whatever its id, else the row of that id."""
+    for system, tables in sorted(entity.claims.items()):
+        for row, claim in sorted(tables.get(record, {}).items()):
+            if row == row_id or record == entity.kind:
+                yield system, row, claim
+
+
 class _Contest:
     """The claims of one entity against its golden record."""
 
@@ -97,10 +127,10 @@ class _Contest:
         yield from self._below()
 
     def _field(self, record: str, row_id: str, path: str, value: Any, rule: Rule) -> Field:
-        rows = list(self._rows(record, row_id))
+        rows = list(_rows(self._entity, record, row_id))
         won = [
-            self._said(system, record, row, path, claim, self._good(record, path, claim))
-            for system, row, claim in self._winners(rows, record, path, value, rule)
+            self._said(system, record, row, path, claim, word(claim, record, path))
+            for system, row, claim in winners(self._entity, record, row_id, path, rule)
         ]
         lost = [*self._refused(rows, record, path), *self._others(rows, record, path, value, rule)]
         return self._made(record, row_id, path, value, rule, won, lost)
@@ -110,28 +140,6 @@ class _Contest:
     ) -> Field:
         told = shown(record, path, value)
         return Field(record, row_id, path, told, rule.kind, list(rule.owners), rule.source, won, lost)
-
-    def _rows(self, record: str, row_id: str) -> Iterator[tuple[str, str, Claim]]:
-        """Each system's row of the same thing: its root row whatever its id, else the row of that id."""
-        for system, tables in sorted(self._entity.claims.items()):
-            for row, claim in sorted(tables.get(record, {}).items()):
-                if row == row_id or record == self._entity.kind:
-                    yield system, row, claim
-
-    def _winners(
-        self, rows: list[tuple[str, str, Claim]], record: str, path: str, value: Any, rule: Rule
-    ) -> Iterator[tuple[str, str, Claim]]:
-        """The first of the owners who says the value; of a union everybody who says something."""
-        for owner in rule.owners:
-            for system, row, claim in rows:
-                said = self._good(record, path, claim)
-                if system == owner and said is not None and (rule.kind == "union" or said == value):
-                    yield system, row, claim
-                    if rule.kind != "union":
-                        return
-
-    def _good(self, record: str, path: str, claim: Claim) -> Any:
-        return getattr(claim.row(record), path, None)
 
     def _refused(self, rows: list[tuple[str, str, Claim]], record: str, path: str) -> Iterator[Said]:
         for system, row, claim in rows:
@@ -173,7 +181,7 @@ class _Contest:
         if path in claim.refused or (has_tables(system) and not column_of(system, record, path)):
             return False
         if system in rule.owners:
-            said = self._good(record, path, claim)
+            said = word(claim, record, path)
             return said is not None and rule.kind != "union" and not equivalent(path, value, said)
         held = getattr(claim.image(record), path, None)
         wanted = self._wanted.get((system, record, path), value)

@@ -83,6 +83,14 @@ def test_of_a_union_everybody_who_says_something_has_won(sandbox: Sandbox) -> No
     assert languages.lost == []
 
 
+def test_a_value_that_another_owner_says_comes_from_its_row(sandbox: Sandbox) -> None:
+    found = edited(sandbox, "directory", "dir_provider", display_name="Dr. Ann Sample")
+    assert [said.system for said in field(found, "provider", "display_name").won] == ["directory"]
+    (sink,) = [sink for sink in found.sinks if sink.system == "directory"]
+    (told,) = [value for value in sink.values if value.path == "languages"]
+    assert [origin.system for origin in told.origins] == ["credentialing"]
+
+
 def test_each_system_tells_what_it_was_sent_and_what_it_confirmed(sandbox: Sandbox) -> None:
     sandbox.deliveries = 0
     found = edited(sandbox, "directory", "dir_provider", credential_text="DO")
