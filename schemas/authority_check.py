@@ -45,6 +45,7 @@ GUARDED: Mapping[str, frozenset[str]] = {
 RANK: Mapping[Level, int] = {"A0": 0, "A1": 1, "A2": 2, "A3": 3, "HOLD": 0}
 SINGLE = ("source_of_truth", "derived", "external_reference")
 SEVERAL = ("precedence", "most_recent", "consensus_k")
+UNCOMBINED = ("most_recent", "most_recently_verified", "consensus_k", "manual")
 UNEDITED = ("revert", "observe", "ignore")
 SOURCE = re.compile(r"(?:[1-9]|1[0-2]) \S.*")
 
@@ -82,6 +83,13 @@ def consensus_impossible(entry: Entry, holders: Holders) -> Found:
         yield "k", "consensus_k needs k, and at least k owners", "write k = 2, or name more owners"
     if entry.rule != "consensus_k" and entry.k is not None:
         yield "k", f"k means nothing to {entry.rule}", "remove k, or write rule = 'consensus_k'"
+
+
+def not_combined(entry: Entry, holders: Holders) -> Found:
+    speaking = [owner for owner in entry.owners if owner in SYSTEMS]
+    if entry.rule in UNCOMBINED and len(speaking) > 1:
+        what = f"{entry.rule} of {len(speaking)} systems"
+        yield "rule", what, "name one of them, or write rule = 'precedence', 'union' or 'most_restrictive'"
 
 
 def owner_kind(entry: Entry, holders: Holders) -> Found:
@@ -209,6 +217,10 @@ CHECKS: Mapping[str, tuple[Callable[[Entry, Holders], Found], str]] = {
     "owner_edited": (owner_edited, "an owner's edit is the value: no policy can judge it"),
     "owners_count": (owners_count, "the rule then has nothing to choose, or nobody to choose by"),
     "consensus_impossible": (consensus_impossible, "agreement is counted among the owners"),
+    "not_combined": (
+        not_combined,
+        "claims carry no date of verification to choose by: streams/core/combine.py",
+    ),
     "owner_kind": (owner_kind, "a witness is evidence and owns no field; the platform owns what it computes"),
     "owner_silent": (owner_silent, "a field whose owner cannot say it would stay empty"),
     "auto_accept_unsafe": (auto_accepted, "what is accepted by itself is signed by nobody"),

@@ -67,7 +67,16 @@ class Worker:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = data.parent / f"{data.name}-{port}.log"
-        command = [sys.executable, "-m", "streams.cli", "worker", "--no-supervised", "--data-dir", str(data)]
+        command = [
+            sys.executable,
+            "-m",
+            "streams.cli",
+            "worker",
+            "--no-supervised",
+            "--accept",
+            "--data-dir",
+            str(data),
+        ]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,

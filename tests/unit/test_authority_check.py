@@ -23,6 +23,7 @@ CONTRADICTIONS: list[tuple[str, str, str, str]] = [
     ("owners_count", 'rule = "union"\nowner = ["credentialing", "credentialing"]', "owner", "twice"),
     ("consensus_impossible", 'rule = "consensus_k"\nowner = ["credentialing", "payer"]\nk = 3', "k =", "at least k owners"),
     ("consensus_impossible", "k = 2", "k =", "k means nothing to source_of_truth"),
+    ("not_combined", 'rule = "most_recently_verified"\nowner = ["credentialing", "directory"]\nevidence = ["psv"]', "rule", "of 2 systems"),
     ("owner_kind", 'owner = "platform"', "owner", "platform owns what is source_of_truth"),
     ("owner_kind", 'owner = "nppes"', "owner", "nppes is a witness"),
     ("owner_silent", 'owner = "billing"', "owner", "no mapping of billing holds degree"),
