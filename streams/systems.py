@@ -26,8 +26,8 @@ class System(NamedTuple):
 
 REGISTRY: tuple[System, ...] = (
     System("credentialing"),
-    System("enrollment", rekeyed=True, views={"provider": "enrollment"}),
     System("directory", rekeyed=True, views={"location": "directory", "provider": "directory"}),
+    System("enrollment", rekeyed=True, views={"provider": "enrollment"}),
     System(
         "billing",
         rekeyed=True,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from connectors.described import DESCRIBED
 from streams.core.canonical import Affiliation, Location, Row
 from streams.core.entity import Golden
 from streams.core.today import Look, Today, today
@@ -205,13 +206,14 @@ def told_of(system: str, kind: str) -> Mapping[str, Leaf]:
 
 
 def _column(system: str, path: str, leaf: Leaf) -> str:
-    """Where it holds a value of its root row; what stands in lists is each adapter's own."""
+    """The column its adapter writes of its root row; what stands in lists is each adapter's own."""
     if path in _DECIDED:
         return leaf.column
     if len(leaf.sources) != 1 or "[]" in path:
         return ""
     record, _, name = leaf.sources[0].partition(".")
-    return place_of(system, record, name)
+    table, _, column = place_of(system, record, name).partition(".")
+    return f"{table}.{column}" if column in DESCRIBED[system].written().get(table, ()) else ""
 
 
 # ---- from a named field to the row that said it ----

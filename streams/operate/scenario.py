@@ -26,7 +26,8 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     trigger = [{ table = "dir_provider", row = { gender = "X" } }]    # from now on it writes this over every write
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
-                                             # "billing hold X; directory withdraw X; enrollment pass"
+                                             # "billing hold X; directory withdraw X; enrollment pass"; of the
+                                             # systems only those named are looked at
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
@@ -298,7 +299,7 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
             [f"finding {name}: none"] if last is None else _differences(wanted, last, f"finding {name}")
         )
     for name, words in then.verdict.items():
-        said = _said(sandbox.verdicts(name))
+        said = _said(sandbox.verdicts(name), words)
         if said != words:
             yield f"verdict {name}: {said!r}, wanted {words!r}"
     for name, columns in then.held.items():
@@ -335,13 +336,16 @@ def _golden(name: str, wanted: dict[str, Any], sandbox: Sandbox) -> Iterator[str
         yield from _differences(wanted, asdict(row), f"golden {name}")
 
 
-def _said(verdicts: Verdicts | None) -> str:
-    """One verdict where all sinks have the same, else each by sink: `directory withdraw X; billing hold X; ...`."""
+def _said(verdicts: Verdicts | None, wanted: str) -> str:
+    """One verdict where all sinks have the same, else each by sink: `directory withdraw X; billing hold X; ...`; of
+    those that are named, if any is: a scenario holds whatever other systems there are."""
     if verdicts is None:
         return "unknown"
     words = {sink: _words(verdict) for sink, verdict in verdicts.items()}
-    alike = len(set(words.values())) == 1
-    return next(iter(words.values())) if alike else "; ".join(f"{s} {w}" for s, w in sorted(words.items()))
+    named = {sink: said for sink, said in words.items() if sink in wanted.split()}
+    if not named and len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{sink} {said}" for sink, said in sorted((named or words).items()))
 
 
 def _words(verdict: Verdict) -> str:
