@@ -2,8 +2,8 @@
 
     intake -> deliver -> target          every piece is built here and nowhere else
 
-`concord adapter <system>`. While the target is down the process stays in its group and reads nothing; when it is
-back, reading starts where the target says. Stops within the batch in work.
+`concord adapter <system>`. While the target is down the process stays in its group and
+reads nothing; when it is back, reading starts where the target says. Stops within the batch in work.
 """
 
 from __future__ import annotations
@@ -13,34 +13,33 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from connectors import stop as stop_signals
 from connectors.announce import Announced
-from connectors.billing import adapter as billing
 from connectors.credentialing import adapter as credentialing
 from connectors.deliver import Delivery, Report
-from connectors.directory import adapter as directory
-from connectors.enrollment import adapter as enrollment
+from connectors.described import DESCRIBED
 from connectors.intake import BATCH, Intake
 from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, Receipts, producer
+from connectors.relational import RelationalTarget
 from connectors.rest.adapter import RestTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
-from connectors.sink import KINDS, WORK, Target
+from connectors.sink import KINDS, Target
 from connectors.stewardship import adapter as stewardship
 from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
 from schemas import registry as registry_client
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 from streams.settings import Api
+from streams.systems import WORK
 
 TARGETS: Mapping[str, Callable[[str], Target]] = {
-    "directory": directory.target,
-    "enrollment": enrollment.target,
-    "billing": billing.target,
+    **{name: partial(RelationalTarget, system) for name, system in DESCRIBED.items()},
     "stewardship": stewardship.target,
 }
 REQUESTS: Mapping[str, Callable[[str, Receipts], Target]] = {"credentialing": credentialing.target}

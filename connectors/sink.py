@@ -14,21 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from streams.errors import ConcordError, Terminal
+from streams.systems import TAKEN
 
 Row: TypeAlias = dict[str, Any]
 
 # What others refer to comes first within a batch, so that a provider rarely waits for its location.
 RANK = {"location": 0, "organization": 1, "provider": 2}
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "directory": ("location", "provider"),
-    "enrollment": ("provider",),
-    "billing": ("location", "organization", "provider"),
+    system: tuple(sorted(kinds, key=RANK.__getitem__)) for system, kinds in TAKEN.items()
 }
-WORK: Mapping[str, tuple[str, ...]] = {
-    "stewardship": ("location", "organization", "provider"),
-    "credentialing": ("request",),
-}
-"""What is no view of a provider: proposals to rule on, and approved changes asked of the owner."""
+"""system -> the kinds whose views it is sent"""
 
 
 class Partition(NamedTuple):

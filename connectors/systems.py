@@ -1,4 +1,4 @@
-"""The five systems' databases: which SQL makes each of them, and applying it.
+"""The systems' databases: which SQL makes each of them, and applying it.
 
 Stands before everything else: the stack starts a server, `apply` gives each database the system's own tables
 (schema.sql), Concord's tables (concord.sql), what leaves it and who may touch what (capture.sql), and rows
@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from streams.errors import EnvironmentFault, InvalidInput
+from streams.systems import SYSTEMS as NAMES
 
 Progress = Callable[[str], None]
 
@@ -27,7 +28,6 @@ class System:
     """One system: its name is that of its folder, its reference database and its roles."""
 
     name: str
-    master: bool = False
 
     @property
     def adapter_role(self) -> str:
@@ -40,16 +40,7 @@ class System:
         return [file for file in files if file.exists()]
 
 
-SYSTEMS: dict[str, System] = {
-    system.name: system
-    for system in (
-        System("credentialing", master=True),
-        System("enrollment"),
-        System("directory"),
-        System("billing"),
-        System("stewardship"),
-    )
-}
+SYSTEMS: dict[str, System] = {name: System(name) for name in NAMES}
 
 
 def system_of(name: str) -> System:

@@ -23,6 +23,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistry
 from connectors.sink import Row, View, kind_of
 from schemas.registry import NOT_FOUND
 from streams.errors import ConcordError, Unavailable
+from streams.systems import TAKEN
 
 UNDECODABLE = "view.undecodable"
 MAGIC = 0
@@ -108,7 +109,9 @@ def view_of(kind: str, key: str, content: Row, message: Message) -> View:
 @cache
 def reader_schema(system: str, kind: str) -> Any:
     """The contract of this version of the code."""
-    text = (files("schemas") / "view" / f"{system}.{kind}.v1.avsc").read_text("utf-8")
+    text = (
+        files("schemas") / "view" / f"{TAKEN.get(system, {}).get(kind, system)}.{kind}.v1.avsc"
+    ).read_text("utf-8")
     return fastavro.parse_schema(json.loads(text))
 
 

@@ -10,16 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.place import Path
-from streams.systems import System
+from streams.systems import EDITING, SYSTEMS
 
 Witness = Literal["nppes", "leie", "sam", "nucc", "dea", "board"]
-Owner = Literal[System, Witness, "payer", "platform"]
-Editor = Literal["credentialing", "enrollment", "directory", "billing", Witness, "payer", "external"]
+WITNESSES: tuple[str, ...] = get_args(Witness)
+EDITORS = (*EDITING, *WITNESSES, "payer")
+"""Who may say another value than the owner. Not stewardship: what it says is a ruling, never an edit."""
+if TYPE_CHECKING:
+    System = str
+    Owner = str
+    Editor = str
+else:  # names that are read from the registry of systems
+    System = Literal[SYSTEMS]
+    Owner = Literal[*SYSTEMS, *WITNESSES, "payer", "platform"]
+    Editor = Literal[*EDITORS, "external"]
 Evidence = Literal[
     Witness, "payer", "psv", "application", "attestation", "caqh", "irs", "government_document", "committee",
     "workflow",
@@ -40,9 +49,6 @@ Requirement = Literal["w9_or_irs_letter", "effective_date", "impact_preview"]
 Write = Literal["always", "never", "if_not_claimant"]
 Effective = Literal["immediate", "effective_dated"]
 
-WITNESSES: tuple[str, ...] = get_args(Witness)
-EDITORS: tuple[str, ...] = tuple(name for name in get_args(Editor) if name != "external")
-"""Who may say another value than the owner. Not stewardship: what it says is a ruling, never an edit."""
 TOGETHER = {"edit": "edit_by", "write": "write_to", "approval": "approval_for"}
 """Who says the first starts the second anew: an inherited exception would contradict the new default."""
 

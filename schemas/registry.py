@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -29,6 +29,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the client raises this one's errors
 
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+from streams.systems import REKEYED, TAKEN, WORK
 
 FULL_TRANSITIVE = ConfigCompatibilityLevel.FULL_TRANSITIVE
 NOT_FOUND = (404, 40401, 40402, 40403, 40408)
@@ -73,11 +74,7 @@ def connect(url: str) -> SchemaRegistryClient:
 def schema_files(directory: Path | None = None, prefix: str = "") -> list[SchemaFile]:
     """Every schema of `directory` (or of the package), oldest first; `prefix` is that of the topics."""
     folder: Traversable = directory if directory else files("schemas")
-    found = [
-        made
-        for file, topic in _avsc(folder)
-        for made in _by_system(_schema_file(file, topic, prefix), prefix)
-    ]
+    found = [made for file, is_view in _avsc(folder) for made in _schema_files(file, is_view, prefix)]
     return sorted(found, key=lambda file: (file.topic, file.version))
 
 
@@ -103,32 +100,32 @@ def ids(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> dict[str
     return {topic: number for topic, number in found.items() if number is not None}
 
 
-def _avsc(folder: Traversable) -> Iterator[tuple[Traversable, str]]:
-    view = folder / "view"
-    for prefix, place in (("", folder), ("sink.", view)):
+def _avsc(folder: Traversable) -> Iterator[tuple[Traversable, bool]]:
+    """Every schema file, and whether it is a view's."""
+    for is_view, place in ((False, folder), (True, folder / "view")):
         if place.is_dir():
-            yield from ((file, prefix) for file in place.iterdir() if file.name.endswith(".avsc"))
+            yield from ((file, is_view) for file in place.iterdir() if file.name.endswith(".avsc"))
 
 
-def _schema_file(file: Traversable, kind: str, prefix: str) -> SchemaFile:
+def _schema_files(file: Traversable, is_view: bool, prefix: str) -> list[SchemaFile]:
+    """The file as the schema of each of its topics."""
     match = _NAME.fullmatch(file.name)
     if match is None:
-        step = "name it view/<system>.<kind>.v<N>.avsc or <topic>.v<N>.avsc"
+        step = "name it view/<view>.<kind>.v<N>.avsc or <topic>.v<N>.avsc"
         raise InvalidInput("registry.file", f"{file}: not the name of a schema", step)
-    return SchemaFile(f"{prefix}{kind}{match['stem']}", int(match["version"]), _text(file), file.name)
+    version, text = int(match["version"]), _text(file)
+    topics = _topics(match["stem"], is_view)
+    return [SchemaFile(f"{prefix}{topic}", version, text, file.name) for topic in topics]
 
 
-def _by_system(file: SchemaFile, prefix: str) -> list[SchemaFile]:
-    """A schema that one topic a system has."""
-    if file.topic.removeprefix(prefix) not in BY_SYSTEM:
-        return [file]
-    return [
-        replace(file, topic=f"{file.topic}.{system}") for system in BY_SYSTEM[file.topic.removeprefix(prefix)]
-    ]
-
-
-BY_SYSTEM = {"rejection": ("billing", "directory", "enrollment")}
-"""schema -> the systems that have a topic of it: `rejection.<system>`"""
+def _topics(stem: str, is_view: bool) -> list[str]:
+    """The topics of a schema: of a view, one a system that is sent it; of a rejection, one a system."""
+    if is_view:
+        name, _, kind = stem.partition(".")
+        if kind in WORK.get(name, ()):
+            return [f"sink.{name}.{kind}"]
+        return [f"sink.{system}.{kind}" for system, taken in TAKEN.items() if taken.get(kind) == name]
+    return [f"{stem}.{system}" for system in REKEYED] if stem == "rejection" else [stem]
 
 
 def _text(file: Traversable) -> str:

@@ -89,7 +89,11 @@ def of_state(known: state.State, folder: Path) -> Environment:
         postgres=dsn(state.SUPERUSER, "postgres"),
         databases={system: dsn(state.SUPERUSER, system) for system in SYSTEMS},
         capture={system: dsn(CAPTURE_ROLE, system) for system in SYSTEMS},
-        adapters={system: dsn(role, system) for system, role in ADAPTER_ROLES.items()},
+        adapters={
+            system: dsn(role, system)
+            for system, role in ADAPTER_ROLES.items()
+            if role in known.passwords  # a system added since: the next `up` makes its role
+        },
         state=str(folder),
         capture_address=address,
     )

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import InvalidInput, Unavailable
-from streams.systems import REKEYED, SYSTEMS
+from streams.systems import REKEYED, SYSTEMS, TAKEN, WORK
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -99,16 +99,18 @@ CATALOGUE: tuple[Topic, ...] = (
         for system in REKEYED
     ),
     Topic("receipt", _REPLAY, why="what became of views: refused, confirmed by an API, exported"),
-    Topic("sink.directory.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.directory.location", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.enrollment.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.provider", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.organization", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.billing.location", _VIEW, why="whole view, keyed by entity"),
-    Topic("sink.stewardship.provider", _VIEW, why="open proposals, keyed by entity"),
-    Topic("sink.stewardship.organization", _VIEW, why="open proposals, keyed by entity"),
-    Topic("sink.stewardship.location", _VIEW, why="open proposals, keyed by entity"),
-    Topic("sink.credentialing.request", _VIEW, why="approved changes the owner hasn't made, keyed by entity"),
+    *(
+        Topic(f"sink.{system}.{kind}", _VIEW, why="whole view, keyed by entity")
+        for system, kinds in TAKEN.items()
+        for kind in kinds
+    ),
+    *(
+        Topic(
+            f"sink.{system}.{kind}", _VIEW, why="proposals to rule on, or approved changes, keyed by entity"
+        )
+        for system, kinds in WORK.items()
+        for kind in kinds
+    ),
     *(
         Topic(f"{system}.notification", _log(days=30), one=True, why="Debezium: snapshots")
         for system in SYSTEMS

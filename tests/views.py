@@ -13,6 +13,7 @@ import fastavro
 
 from connectors.sink import View
 from connectors.wire import reader_schema
+from streams.systems import TAKEN
 
 PAYER, PRODUCT, NETWORK = "Fernhollow Health Plan", "Commercial PPO", "Fernhollow Choice"
 NETWORK_REF = f'network/["{PAYER}", "{PRODUCT}", "{NETWORK}"]'
@@ -42,7 +43,7 @@ def view(system: str, kind: str, entity_id: str, revision: int, **content: Any) 
 def location(system: str, entity_id: str, revision: int = 1, **content: Any) -> View:
     place = {"name": "Alder Creek Clinic", "line1": "12 Alder St", "city": "Springfield", "state": "IL"}
     place |= {"postal_code": "62701-1234"}
-    if system == "directory":
+    if TAKEN[system]["location"] == "directory":
         place |= {"phone": "+12175550142", "latitude": "39.801", "longitude": "-89.643"}
     return view(system, "location", entity_id, revision, **{**place, **content})
 
@@ -54,7 +55,7 @@ def organization(entity_id: str, revision: int = 1, **content: Any) -> View:
 
 def provider(system: str, entity_id: str, revision: int = 1, **content: Any) -> View:
     person = {"npi": npi(UUID(entity_id).int % 10_000), "last_name": "Fernhollow", "first_name": "Wren"}
-    if system == "directory":
+    if TAKEN[system]["provider"] == "directory":
         person |= {"display_name": "Wren Fernhollow, MD", "degree": "MD", "sex": "F"}
     return view(system, "provider", entity_id, revision, **{**person, **content})
 

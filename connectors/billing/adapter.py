@@ -8,7 +8,6 @@ it. Billing's own addresses, taxonomies, remittance and place of service are nev
 from __future__ import annotations
 
 from connectors.billing.request import build
-from connectors.relational import RelationalTarget
 from connectors.statement import recordset
 from connectors.table import Children, Root, System
 
@@ -106,7 +105,3 @@ BILLING = System(
         "bil_service_location": frozenset({"pos_cd"}),
     },
 )
-
-
-def target(dsn: str) -> RelationalTarget:
-    return RelationalTarget(BILLING, dsn)

@@ -8,7 +8,6 @@ payer identifiers are the enrollment system's own (Invariant 9).
 from __future__ import annotations
 
 from connectors.enrollment.request import build
-from connectors.relational import RelationalTarget
 from connectors.statement import recordset
 from connectors.table import Children, Root, System
 
@@ -80,7 +79,3 @@ ENROLLMENT = System(
         )
     },
 )
-
-
-def target(dsn: str) -> RelationalTarget:
-    return RelationalTarget(ENROLLMENT, dsn)

@@ -12,6 +12,7 @@ from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
 from streams.errors import InvalidInput
+from streams.systems import ADAPTED
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -31,7 +32,7 @@ class Form(StrEnum):
 
 @app.command(epilog="Example: concord export directory --since last --to exports/directory")
 def export(
-    system: Annotated[str, typer.Argument(help="directory, enrollment or billing; not with --verify.")] = "",
+    system: Annotated[str, typer.Argument(help=f"{', '.join(ADAPTED)}; not with --verify.")] = "",
     since: Annotated[
         Since, typer.Option(help="What the folder's last export left out; the first is complete.")
     ] = Since.LAST,

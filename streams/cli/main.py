@@ -10,6 +10,7 @@ from streams.cli import (
     clock,
     export,
     findings,
+    parity,
     prepare,
     proposals,
     quarantine,
@@ -25,7 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (run, ask, prepare, authority, quarantine, reference, rules, clock, findings, proposals, export):
+for part in (
+    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
+):  # fmt: skip
     app.add_typer(part.app)
 
 

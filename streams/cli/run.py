@@ -60,9 +60,7 @@ def worker(
 
 @app.command(epilog="Example: concord adapter directory")
 def adapter(
-    system: Annotated[
-        str, typer.Argument(help="directory, enrollment, billing, stewardship or credentialing")
-    ],
+    system: Annotated[str, typer.Argument(help=", ".join(ADAPTERS))],
     supervised: Supervised = True,
 ) -> None:
     """Apply a system's views to its database, or to its API (docs/systems-behind-an-api.md), until told to stop.
@@ -91,7 +89,7 @@ def adapter(
 
 @app.command(epilog="Example: concord up && concord status")
 def up(as_json: AsJson = False) -> None:
-    """Stack, systems, schemas, topics, sources, one worker and five adapters in the background; returns when ready."""
+    """Stack, systems, schemas, topics, sources, one worker and every adapter in the background; returns when ready."""
 
     def work() -> Any:
         from streams.operate import processes

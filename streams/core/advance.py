@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from streams.core import edit, finding, gate, ruling, view, worklist
+from streams.core import edit, finding, gate, parity, ruling, view, worklist
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
@@ -141,15 +141,16 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
             coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
+    edits: list[edit.Edit] = []
     fresh: list[edit.Edit] = []
     anew: set[str] = set()
     if entity.confirmed or entity.proposals or STEWARDSHIP in entity.claims:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
-        edits = edit.standing(entity, wanted, world.authority)
+        edits = edit.standing(entity, wanted, world.authority, world.as_of)
         fresh = edit.judge(entity, edits, world.as_of)
         anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
-        ruling.settle(entity, record, world.authority, world.as_of)
+        ruling.settle(entity, record, wanted, world.authority, world.as_of)
         disputed = {*finding.of_edits(entity, edits), *finding.of_rulings(entity, record, world.authority)}
         if disputed:
             found |= disputed
@@ -160,6 +161,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks, anew)
     emissions += _to_people(entity, record, world.authority, emissions)
+    parity.note(entity, sinks, edits, decided_us)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
@@ -212,6 +214,7 @@ def _emit(
         if not emissions:
             entity.revision += 1
         changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
+        edit.replaced(entity, sink)
         entity.sent[sink] = Sent(entity.revision, encoded)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streams.core import held
 from streams.core.authority import Authority, Rule
 from streams.core.canonical import Approval, Row, Ruling
 from streams.core.canonical import Proposal as ProposalRow
@@ -24,6 +25,7 @@ from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
 from streams.core.equivalent import equivalent
 from streams.core.rules.business import business_days_later
 from streams.core.rules.days import later
+from streams.core.view import View
 
 AWAITING, AWAITING_MORE, APPROVED = "awaiting_approval_1", "awaiting_approval_2", "approved"
 """Nobody has signed; somebody must sign yet; the owner is asked."""
@@ -69,11 +71,17 @@ def missing(level: str, approvers: Sequence[str], given: Iterable[Signature]) ->
     return left
 
 
-def settle(entity: Entity, golden: Golden, authority: Authority, as_of: str) -> None:
-    """Where every proposal stands now; those that ended leave, and what became of them is kept."""
+def settle(
+    entity: Entity, golden: Golden, wanted: Mapping[str, View], authority: Authority, as_of: str
+) -> None:
+    """Where every proposal stands now; those that ended leave, and what became of them is kept. `wanted`: what each
+    system is to have now, where that is known."""
     if not entity.proposals:
         return
-    states = {p.id: _state(entity, p, golden, authority, as_of) for p in entity.proposals}
+    states = {
+        p.id: _moot(entity, p, golden.root, wanted.get(p.system)) or _state(entity, p, authority, as_of)
+        for p in entity.proposals
+    }
     close(entity, {number: state for number, state in states.items() if state in ENDS})
     entity.proposals = [
         p if p.state == states[p.id] else replace(p, state=states[p.id])
@@ -88,10 +96,7 @@ def close(entity: Entity, ended: Mapping[str, str]) -> None:
         entity.closed = dict([*entity.closed.items(), *ended.items()][-MOST_CLOSED:])
 
 
-def _state(entity: Entity, proposal: Proposal, golden: Golden, authority: Authority, as_of: str) -> str:
-    moot = _moot(proposal, golden)
-    if moot:
-        return moot
+def _state(entity: Entity, proposal: Proposal, authority: Authority, as_of: str) -> str:
     if proposal.state == APPROVED:
         back = any(ruling.decision == WITHDRAW for _, ruling in _rulings(entity, proposal.id))
         return WITHDRAWN if back else APPROVED
@@ -106,14 +111,16 @@ def _state(entity: Entity, proposal: Proposal, golden: Golden, authority: Author
     return AWAITING_MORE if signed else AWAITING
 
 
-def _moot(proposal: Proposal, golden: Golden) -> str:
-    """Whether the value came true, or the owner has replaced the one it was made against; empty: neither. Below the
-    root, where every system has row ids of its own, it came true once any of the owner's rows says it."""
-    field, now = proposal.field, [getattr(r, proposal.field) for r in golden.named(proposal.record).values()]
+def _moot(entity: Entity, proposal: Proposal, root: Row | None, view: View | None) -> str:
+    """Whether the value came true, or the owner has replaced the one it was made against, or the row it stood in is no
+    longer there; empty: somebody must still rule on it."""
+    if held.is_gone(entity, proposal):
+        return VOIDED
+    field, now = proposal.field, held.said_now(entity.kind, proposal, root, view)
     if any(equivalent(field, proposal.value, value) for value in now):
         return APPLIED
-    is_root = proposal.record == golden.kind and bool(now)
-    return VOIDED if is_root and not equivalent(field, proposal.against, now[0]) else ""
+    replaced = bool(now) and not any(equivalent(field, proposal.against, value) for value in now)
+    return VOIDED if replaced else ""
 
 
 def _decided(

@@ -1,7 +1,8 @@
 """Views: what each system gets to know of an entity, one pure function per sink and kind.
 
-The last value of the flow. The contract of each view is `schemas/view/<system>.<kind>.v1.avsc`; a field that
-a topic's contract does not clear never enters its function (invariant 11). `VIEWS` is the visible registry.
+The last value of the flow. The contract of each view is `schemas/view/<view>.<kind>.v1.avsc`; a field that
+a topic's contract does not clear never enters its function (invariant 11). `NAMED` is the visible registry; which
+system is sent which view stands in `streams/systems.py`, so that two systems may share one.
 A view's struct has the schema's fields in the schema's order without `revision`, so that equal content has equal
 bytes; as an array it is what an entity remembers to have sent: fields are appended, never moved or removed.
 """
@@ -26,6 +27,7 @@ from streams.core.canonical import (
 from streams.core.entity import Golden
 from streams.core.formats import canonical_license_number, canonical_phone, canonical_postal_code
 from streams.core.today import FOREVER, Look, Place, Today, in_order, is_current, supporting_license, today
+from streams.systems import TAKEN
 
 WITHDRAWN = "withdrawn"
 """The status of a view of what must go."""
@@ -174,7 +176,7 @@ class BillingLocation(View, array_like=True, frozen=True, gc=False):
 
 
 def display_name(root: Provider) -> str | None:
-    """`First M. Last, Degree`."""
+    """`First M. Last, Degree`: what is shown where the directory has no wording of its own."""
     middle = root.middle_name
     parts = (root.first_name, f"{middle[0]}." if middle else None, root.last_name, root.name_suffix)
     name = " ".join([part for part in parts if part])
@@ -204,7 +206,7 @@ def directory_provider(today: Today) -> DirectoryProvider:
         None,
         today.golden.id,
         root.npi,
-        display_name(root),
+        root.display_name or display_name(root),
         root.last_name,
         root.first_name,
         root.middle_name,
@@ -385,7 +387,7 @@ def _contract(build: Callable[[Today], View], view: type[View]) -> Contract:
     return Contract(build, view, msgspec.msgpack.Decoder(view).decode)
 
 
-VIEWS: dict[str, dict[str, Contract]] = {
+NAMED: dict[str, dict[str, Contract]] = {
     "provider": {
         "directory": _contract(directory_provider, DirectoryProvider),
         "enrollment": _contract(enrollment_provider, EnrollmentProvider),
@@ -397,7 +399,13 @@ VIEWS: dict[str, dict[str, Contract]] = {
         "billing": _contract(billing_location, BillingLocation),
     },
 }
-"""kind -> sink system -> its contract."""
+"""kind -> the view's name -> its contract. A new view is a function, a schema and a line here."""
+
+VIEWS: dict[str, dict[str, Contract]] = {
+    kind: {system: views[taken[kind]] for system, taken in TAKEN.items() if kind in taken}
+    for kind, views in NAMED.items()
+}
+"""kind -> sink system -> the contract of the view it is sent"""
 
 encode = msgspec.msgpack.Encoder().encode
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from schemas.catalog import load_catalog
+from streams.systems import TAKEN
 
 HIDDEN = "•••"
 _TIN_DIGITS = 9
@@ -38,8 +39,8 @@ def shown(record: str, field: str, value: Any) -> Any:
 
 @cache
 def view_schema(sink: str, kind: str) -> Any:
-    """The contract of a view."""
-    return json.loads((files("schemas") / "view" / f"{sink}.{kind}.v1.avsc").read_text("utf-8"))
+    """The contract of the view a system is sent."""
+    return json.loads((files("schemas") / "view" / f"{TAKEN[sink][kind]}.{kind}.v1.avsc").read_text("utf-8"))
 
 
 @cache

@@ -1,6 +1,6 @@
 """Which claim each value of each view comes from: the views' functions told as data.
 
-    (sink, kind) -> path in the view -> Leaf(column of the target, canonical fields, how they become the value)
+    (view, kind) -> path in the view -> Leaf(column of the target, canonical fields, how they become the value)
 
 Stands beside `streams.core.view` and is read by `explain`. Tested three ways: every field of every view schema has
 an entry, every column an adapter writes is named, and changing a named field changes the view's value. Pure.
@@ -9,13 +9,17 @@ an entry, every column an adapter writes is named, and changing a named field ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
+from connectors.described import DESCRIBED
 from streams.core.canonical import Affiliation, Location, Row
 from streams.core.entity import Golden
 from streams.core.today import Look, Today, today
 from streams.core.view import license_shown
+from streams.operate.wording import place_of
+from streams.systems import TAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,29 @@ PROVENANCE: Mapping[tuple[str, str], Mapping[str, Leaf]] = {
         ),
     },
 }
+
+"""(view, kind) -> path -> leaf, with the columns of the system the view is called after"""
+
+
+@cache
+def told_of(system: str, kind: str) -> Mapping[str, Leaf]:
+    """The leaves of the view a system is sent; of a view it shares, the columns are what its own mapping names."""
+    name = TAKEN[system][kind]
+    leaves = PROVENANCE[name, kind]
+    if name == system:
+        return leaves
+    return {path: replace(leaf, column=_column(system, path, leaf)) for path, leaf in leaves.items()}
+
+
+def _column(system: str, path: str, leaf: Leaf) -> str:
+    """The column its adapter writes of its root row; what stands in lists is each adapter's own."""
+    if path in _DECIDED:
+        return leaf.column
+    if len(leaf.sources) != 1 or "[]" in path:
+        return ""
+    record, _, name = leaf.sources[0].partition(".")
+    table, _, column = place_of(system, record, name).partition(".")
+    return f"{table}.{column}" if column in DESCRIBED[system].written().get(table, ()) else ""
 
 
 # ---- from a named field to the row that said it ----

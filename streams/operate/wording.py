@@ -38,6 +38,17 @@ def column_of(system: str, record: str, field: str) -> str:
     return _columns(system).get((record, field), "")
 
 
+def place_of(system: str, record: str, field: str) -> str:
+    """`table.column` that holds a canonical field in a system; empty where none does."""
+    named = (
+        (t.name, column)
+        for t in _tables(system)
+        for column in t.columns
+        if t.target(column) == (record, field)
+    )
+    return ".".join(next(named, ()))
+
+
 def position_text(position: Position) -> str:
     """`epoch/prior_commit/lsn`."""
     return "/".join(map(str, position))

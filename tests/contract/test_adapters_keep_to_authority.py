@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.run import TARGETS
 from connectors.sink import Request, View
 from connectors.stewardship.adapter import COLUMNS
@@ -26,7 +24,7 @@ def _no_request(view: View) -> Request:
 STEWARDSHIP = System(
     "stewardship", _no_request, {}, {"provider": Children("proposal", "", (), {}, (), frozenset(COLUMNS))}, {}
 )
-ADAPTERS = {system.name: system for system in (DIRECTORY, ENROLLMENT, BILLING, STEWARDSHIP)}
+ADAPTERS = {**DESCRIBED, STEWARDSHIP.name: STEWARDSHIP}
 each_adapter = pytest.mark.parametrize("system", ADAPTERS.values(), ids=ADAPTERS)
 
 

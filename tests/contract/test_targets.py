@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from connectors.described import DESCRIBED
 from connectors.directory.request import build
 from connectors.memory import MemoryTarget
 from connectors.rest.offsets import MemoryOffsets
@@ -23,11 +24,6 @@ from tests.reference_api import ReferenceApi, reference_api, target_of
 
 PLACE, GROUP, PERSON, OTHER = (views.entity(number) for number in range(1, 5))
 AT = Partition("sink.provider", 0, "first")
-TABLES = {
-    "directory": ("dir_provider", "dir_location", "dir_listing"),
-    "enrollment": ("enr_provider", "enrollment"),
-    "billing": ("bil_rendering", "bil_billing_entity", "bil_service_location", "bil_affiliation"),
-}
 OURS = ("concord_applied", "concord_pending", "concord_offset")
 TWICE = 2
 
@@ -58,7 +54,7 @@ class Subject:
             "directory": {"listings": [views.listing(PLACE)]},
             "billing": {"affiliations": [views.affiliation(GROUP)]},
             "enrollment": {"groups": [views.group(PLACE)]},
-        }[self.system]
+        }.get(self.system, {})
         return views.provider(self.system, entity_id, revision, **{**named, **content})
 
     def withdrawn(self, revision: int) -> View:
@@ -68,7 +64,7 @@ class Subject:
         return self.provider(revision, entity_id, npi="12345678901234567890")
 
 
-@pytest.fixture(params=["memory", "rest", *TABLES])
+@pytest.fixture(params=["memory", "rest", *DESCRIBED])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if request.param == "memory":
         yield _memory()
@@ -109,7 +105,7 @@ def _rows(dsn: str, system: str) -> list[Any]:
     """Every row with its version (xmin, ctid): a row written again is seen even when it is equal."""
     with psycopg.connect(dsn) as connection:
         query = sql.SQL("select xmin::text, ctid::text, t::text from {} t order by t::text")
-        names = [sql.Identifier(name) for name in (*TABLES[system], *OURS)]
+        names = [sql.Identifier(name) for name in (*sorted(DESCRIBED[system].written()), *OURS)]
         return [connection.execute(query.format(name)).fetchall() for name in names]
 
 

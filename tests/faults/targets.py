@@ -14,9 +14,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import sql
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.sink import View
 from connectors.table import Root, System
 from tests.faults.expected import Expected
@@ -24,7 +22,7 @@ from tests.faults.expected import Expected
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Rows: TypeAlias = set[tuple[str | None, ...]]
 
-SYSTEMS = {system.name: system for system in (DIRECTORY, ENROLLMENT, BILLING)}
+SYSTEMS = DESCRIBED
 
 COMPARE = """
 with wanted as (select {columns} from jsonb_populate_recordset(null::{table}, %(rows)s)),

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.run import TARGETS
 from connectors.sink import Applied, Batch, Deferred, Outcome, Target, View
 from connectors.table import System
@@ -18,7 +16,6 @@ from tests import views
 from tests.fixtures.databases import Database, NewDatabase
 
 HERE, THERE, GROUP, OTHER_GROUP, PERSON, OTHER = (views.entity(number) for number in range(1, 7))
-SYSTEMS = {"directory": DIRECTORY, "enrollment": ENROLLMENT, "billing": BILLING}
 LISTINGS = """
     select l.cred_location_ref::text, t.accepting_cd, t.listed_to = current_date, t.group_name
     from dir_listing t join dir_location l using (dir_location_id) order by t.listing_id
@@ -76,12 +73,12 @@ def billed(revision: int, *affiliations: dict[str, Any], **content: Any) -> View
     return views.provider("billing", PERSON, revision, affiliations=list(affiliations), **content)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", DESCRIBED)
 def test_the_role_may_write_what_the_adapter_writes_and_not_what_the_system_owns(
     system: str, bench: Callable[[str], Bench]
 ) -> None:
     """The adapter's own list and the database's grants say the same, column by column."""
-    described: System = SYSTEMS[system]
+    described: System = DESCRIBED[system]
     made = bench(system)
     for table, written in described.written().items():
         columns = {name for (name,) in made.rows(COLUMNS, table)}

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from connectors.billing.adapter import BILLING
-from connectors.directory.adapter import DIRECTORY
-from connectors.enrollment.adapter import ENROLLMENT
+from connectors.described import DESCRIBED
 from connectors.table import System
 from schemas.authority import load_authority
 from schemas.catalog import load_catalog
@@ -20,7 +18,7 @@ from streams.core.canonical import Taxonomy
 from streams.core.entity import Entity, Golden, golden
 from streams.core.today import primary_taxonomy
 from streams.operate.masking import leaves, view_schema
-from streams.operate.provenance import PROVENANCE, Leaf, Scene, rows
+from streams.operate.provenance import PROVENANCE, Leaf, Scene, rows, told_of
 from streams.operate.sandbox import Sandbox
 from streams.operate.told import plain_path, values
 from tests import people
@@ -42,34 +40,33 @@ def entities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ent
 
 
 def test_every_view_is_told() -> None:
-    assert sorted(PROVENANCE) == VIEWS
+    assert set(PROVENANCE) == {(name, kind) for kind, named in view.NAMED.items() for name in named}
 
 
 @pytest.mark.parametrize(("sink", "kind"), VIEWS)
 def test_every_field_of_the_contract_has_a_source(sink: str, kind: str) -> None:
-    assert set(PROVENANCE[sink, kind]) == {path for path, _ in leaves(view_schema(sink, kind))}
+    assert set(told_of(sink, kind)) == {path for path, _ in leaves(view_schema(sink, kind))}
 
 
 @pytest.mark.parametrize(("sink", "kind"), VIEWS)
 def test_every_source_is_a_canonical_field_with_an_owner(sink: str, kind: str) -> None:
     owners = load_authority().owners
-    for leaf in PROVENANCE[sink, kind].values():
+    for leaf in told_of(sink, kind).values():
         for source in leaf.sources:
             record, _, field = source.partition(".")
             assert load_catalog().field(record, field) is not None, source
             assert owners[record][field], source
 
 
-@pytest.mark.parametrize("system", [DIRECTORY, ENROLLMENT, BILLING], ids=lambda s: s.name)
+@pytest.mark.parametrize("system", DESCRIBED.values(), ids=DESCRIBED)
 def test_every_column_an_adapter_writes_is_named(system: System) -> None:
     written = {f"{root.table}.{column}" for root in system.roots.values() for column in root.columns}
     for children in system.children.values():
         written |= {f"{children.table}.{column}" for column in (*children.columns, *children.key)}
     told = {
         column
-        for (sink, _), table in PROVENANCE.items()
-        if sink == system.name
-        for leaf in table.values()
+        for kind in system.roots
+        for leaf in told_of(system.name, kind).values()
         for column in leaf.column.split(", ")
         if column and not column.startswith("concord_applied.")
     }
@@ -88,8 +85,8 @@ def test_changing_a_named_field_changes_the_views_value_and_no_other_row_does(
                 checked |= {(sink, record.kind, path) for path in world.check(sink, record)}
     wanted = {
         (sink, kind, path)
-        for (sink, kind), table in PROVENANCE.items()
-        for path, leaf in table.items()
+        for sink, kind in VIEWS
+        for path, leaf in told_of(sink, kind).items()
         if leaf.sources and path not in (*DECIDED, f"{kind}_id")
     }
     assert checked == wanted
@@ -112,7 +109,7 @@ class World:
     def check(self, sink: str, record: Golden) -> Iterator[str]:
         """Every path of this view whose sources were proven."""
         for path, value, item in values(view.named(self.build(sink, record))):
-            leaf = PROVENANCE[sink, record.kind].get(plain_path(path), Leaf(""))
+            leaf = told_of(sink, record.kind).get(plain_path(path), Leaf(""))
             if not leaf.sources or path in (*DECIDED, f"{record.kind}_id"):
                 continue
             scene = Scene(record, self.look, self.as_of, item)

@@ -26,7 +26,8 @@ def test_a_file_names_its_topic_and_version(tmp_path: Path) -> None:
     (tmp_path / "view" / "directory.provider.v10.avsc").write_text('"string"')
     (tmp_path / "view" / "directory.provider.v2.avsc").write_text('"string"')
     found = schema_files(tmp_path, prefix="t1.")
-    assert [(file.subject, file.version) for file in found] == [
+    named = [(file.subject, file.version) for file in found if ".directory." in file.topic]
+    assert named == [
         ("t1.sink.directory.provider-value", 2),
         ("t1.sink.directory.provider-value", 10),
     ]

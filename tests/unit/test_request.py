@@ -3,16 +3,13 @@
 import pytest
 
 from connectors.billing import request as billing
-from connectors.billing.adapter import BILLING
+from connectors.described import DESCRIBED
 from connectors.directory import request as directory
-from connectors.directory.adapter import DIRECTORY
 from connectors.enrollment import request as enrollment
-from connectors.enrollment.adapter import ENROLLMENT
 from connectors.form import phone10, zip4, zip5
 from connectors.sink import KINDS
 from tests import views
 
-SYSTEMS = {"directory": DIRECTORY, "enrollment": ENROLLMENT, "billing": BILLING}
 HERE, THERE = views.entity(1), views.entity(2)
 
 
@@ -49,11 +46,11 @@ def test_a_withdrawn_provider_wants_no_listing_and_waits_for_nothing() -> None:
     assert (request.children, request.needs) == ((), frozenset())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", DESCRIBED)
 def test_a_withdrawn_view_without_content_leaves_the_root_row_alone(system: str) -> None:
     for kind in KINDS[system]:
         view = views.view(system, kind, HERE, 2, status="withdrawn")
-        assert SYSTEMS[system].build(view).root is None
+        assert DESCRIBED[system].build(view).root is None
 
 
 def test_names_in_billing_are_upper_case_and_its_zip_bare() -> None:
@@ -70,18 +67,18 @@ def test_an_enrollment_provider_carries_its_groups_by_location() -> None:
     assert request.needs == frozenset()
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", DESCRIBED)
 def test_a_request_names_exactly_the_columns_the_adapter_writes(system: str) -> None:
-    for kind, root in SYSTEMS[system].roots.items():
+    for kind, root in DESCRIBED[system].roots.items():
         sample = views.provider if kind == "provider" else views.location
         view = views.organization(HERE) if kind == "organization" else sample(system, HERE)
-        row = SYSTEMS[system].build(view).root
+        row = DESCRIBED[system].build(view).root
         assert row is not None
         assert set(row) == set(root.columns)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", DESCRIBED)
 def test_no_column_is_both_written_and_owned(system: str) -> None:
-    written = SYSTEMS[system].written()
-    for table, owned in SYSTEMS[system].owned.items():
+    written = DESCRIBED[system].written()
+    for table, owned in DESCRIBED[system].owned.items():
         assert not owned & (written[table] - {"enr_provider_id"})

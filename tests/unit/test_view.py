@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import sink as sinks
 from schemas import registry
-from streams import codec
+from streams import codec, systems
 from streams.core import view
 from streams.core.advance import Emission
 from streams.core.canonical import Provider
@@ -143,7 +142,7 @@ def test_no_listing_and_no_affiliation_comes_twice(history: list[Change]) -> Non
 
 # ---- Invariant 11: what may stand where ----
 
-WORK = [f"{system}.{kind}" for system, kinds in sinks.WORK.items() for kind in kinds]
+WORK = [f"{system}.{kind}" for system, kinds in systems.WORK.items() for kind in kinds]
 CLEARED = {
     "S1": {"group_tax_id": ["enrollment.provider"], "tin": ["billing.organization"], "value": WORK},
     "S2": {"license_number": ["enrollment.provider"]},
