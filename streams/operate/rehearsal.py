@@ -153,9 +153,9 @@ class Target:
             row = {**row, begins: row.get(begins) or self.today}
         for row_id in found:
             had = self.rows.get((below.table, row_id), {})
-            columns = (
-                {**row, begins: row.get(begins) or had.get(begins), ends: row.get(ends)} if begins else row
-            )
+            columns = {**row, **{name: had[name] for name in below.once if had.get(name) is not None}}
+            if begins:
+                columns |= {begins: row.get(begins) or had.get(begins), ends: row.get(ends)}
             yield from self._write(below.table, key, row_id, columns)
 
     def _end(self, below: Children, key: str, held: Mapping[int, Cells]) -> Iterator[Change]:
