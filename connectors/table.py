@@ -28,7 +28,8 @@ class Children:
     """The table below a root: `key` tells wanted rows apart, `links` hold references to other roots.
 
     Each statement runs once per batch with two JSON parameters: `roots` (local_id, withdrawn) and `rows` (the
-    wanted rows, with the root's id under `parent`). `columns` are those the statements write.
+    wanted rows, with the root's id under `parent`). `columns` are those the statements write; `once` those of them
+    that are the system's own as soon as something stands in them.
     """
 
     table: str
@@ -38,6 +39,7 @@ class Children:
     statements: tuple[str, ...]
     columns: frozenset[str]
     links: tuple[str, ...] = ()
+    once: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

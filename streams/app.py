@@ -254,6 +254,7 @@ class Worker:
             if handler.state.toward
             else None,
             "read_again": handler.state.read_again,
+            "parity": handler.parity(partition.store),
             "retries": partition.retries,
             "last_error": partition.last_error,
             "restored": {"records": restored.records, "seconds": restored.seconds} if restored else None,

@@ -76,11 +76,39 @@ class _Partitions(Collector):
         yield stopped
         yield largest
         yield again
+        yield from _parity(self._partitions)
         for key, (name, text) in COUNTERS.items():
             counter = CounterMetricFamily(name, text, labels=["partition"])
             for status in self._partitions:
                 counter.add_metric([str(status["partition"])], status[key])
             yield counter
+
+
+def _parity(partitions: list[Mapping[str, Any]]) -> Iterator[Metric]:
+    labels = ["system", "partition"]
+    entities = GaugeMetricFamily(
+        "concord_parity_entities", "Entities by how a system stands to them.", labels=[*labels, "state"]
+    )
+    fields = GaugeMetricFamily(
+        "concord_parity_field_differences",
+        "Entities of which a system holds another value in the field.",
+        labels=[*labels, "field"],
+    )
+    since = GaugeMetricFamily(
+        "concord_parity_since_timestamp_seconds",
+        "Since when the oldest entity in this state has been in disagreement.",
+        labels=[*labels, "state"],
+    )
+    for status in partitions:
+        number, found = str(status["partition"]), status["parity"]
+        for family, counted in ((entities, found["systems"]), (fields, found["fields"])):
+            for system, counts in counted.items():
+                for name, count in counts.items():
+                    family.add_metric([system, number, name], count)
+        for system, states in found["longest"].items():
+            for state, named in states.items():
+                since.add_metric([system, number, state], named[0][0] / 1e6)
+    yield from (entities, fields, since)
 
 
 def _left(again: Mapping[str, int] | None) -> int:

@@ -8,14 +8,11 @@ Every event dates from the database's current_date; intervals are half-open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from connectors.credentialing import load
 from connectors.credentialing.bundle import Bundle
@@ -23,24 +20,12 @@ from connectors.credentialing.clinics import address
 from connectors.credentialing.fiction import PLACES, Place
 from connectors.credentialing.generator import provider_npi
 from connectors.credentialing.practitioner import add_provider_at
+from connectors.event import Connection, Event
 from streams.core.formats import npi as npi_problem
 from streams.errors import InvalidInput
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
-
 HIRED_FROM = 60_000_000
 """Numbers of the generator's series that only `hire` uses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What happened: the entity it happened to (kind, key, NPI where it has one) and the tables it wrote."""
-
-    title: str
-    kind: str
-    key: str
-    npi: str | None
-    tables: tuple[str, ...]
 
 
 def move_practice(connection: Connection, provider_id: UUID | None = None) -> Event:

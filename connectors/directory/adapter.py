@@ -2,7 +2,8 @@
 
 Described as data for connectors.relational. A listing is ended, never deleted; one that comes back is a new
 row. Accepting, notes and verification are the directory's own: they take their defaults on insert and are
-never set (Invariant 9). Networks are the directory's own rows: a view waits for one, it never makes one.
+never set (Invariant 9); telehealth, its own too, begins as the place's and is left alone from then on.
+Networks are the directory's own rows: a view waits for one, it never makes one.
 """
 # ruff: noqa: S608  (the names come from our own table descriptions, values are parameters)
 
@@ -82,12 +83,14 @@ with current as (
 )
 update dir_listing held
 set group_name = current.group_name, specialty_nucc = current.specialty_nucc,
-    telehealth_cd = current.telehealth_cd, listed_from = coalesce(current.listed_from, held.listed_from),
+    telehealth_cd = coalesce(held.telehealth_cd, current.telehealth_cd),
+    listed_from = coalesce(current.listed_from, held.listed_from),
     listed_to = null
 from current
 where held.listing_id = current.listing_id
   and (held.group_name, held.specialty_nucc, held.telehealth_cd, held.listed_from, held.listed_to)
-      is distinct from (current.group_name, current.specialty_nucc, current.telehealth_cd,
+      is distinct from (current.group_name, current.specialty_nucc,
+                        coalesce(held.telehealth_cd, current.telehealth_cd),
                         coalesce(current.listed_from, held.listed_from), null::date)
 """
 
@@ -135,6 +138,7 @@ DIRECTORY = System(
             statements=(END, REFRESH, BEGIN),
             columns=frozenset({*LISTING_FIELDS, "listed_to"}),
             links=("dir_location_id", "network_id"),
+            once=frozenset({"telehealth_cd"}),
         ),
     },
     lookups={"location": FIND_LOCATION, "network": FIND_NETWORK},

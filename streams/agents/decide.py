@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ from streams.agents.state import PartitionState
 from streams.agents.state import decode as decode_state
 from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
-from streams.core import finding
+from streams.core import finding, parity
 from streams.core.advance import REFERENCE, Decision, World, decide
 from streams.core.entity import Entity, Touch, standing, take_back
 from streams.core.rules.book import RuleFailed
@@ -42,6 +43,9 @@ log = structlog.get_logger(__name__)
 
 RECENT = 1024
 """Dirty entities kept decoded between units: one is mostly aggregated in one unit and decided in the next."""
+
+NAMED = 5
+"""Entities named of those that aren't what a system is to hold: the oldest of each state."""
 
 
 class Decide:
@@ -205,8 +209,15 @@ class Decide:
         unit.outputs += outputs
         if entity.depends != decision.depends_before:
             unit.batch.depend(item.key, decision.depends_before, entity.depends)
-        elif before.dirty is None and not outputs and entity.due == before.due:
+        elif (
+            before.dirty is None
+            and not outputs
+            and (entity.due, entity.parity) == (before.due, before.parity)
+        ):
             return  # a reference changed and nothing follows for this entity
+        if entity.parity != before.parity:
+            self.state.stand(before.parity, entity.parity)
+            unit.batch.stand(item.key, before.parity, entity.parity)
         unit.batch.date(item.key, before.due, entity.due)
         unit.touched[item.key] = None
 
@@ -276,6 +287,23 @@ class Decide:
     def waiting(self, store: Store, until: str = "") -> int:
         """How many entities are due by time alone up to a date; without one, those that wait to be swept."""
         return store.due_count(until or self.state.ticked)
+
+    def parity(self, store: Store) -> dict[str, Any]:
+        """How systems stand to the entities decided here: counts as the state has them, and who waits longest."""
+        apart = {
+            system: {state: list(islice(store.apart(state, system), NAMED)) for state in parity.APART}
+            for system in self.state.parity
+        }
+        return {"systems": self.state.parity, "fields": self.state.apart, "longest": _named(apart)}
+
+
+def _named(apart: dict[str, dict[str, list[tuple[int, bytes]]]]) -> dict[str, dict[str, list[list[Any]]]]:
+    return {
+        system: {
+            state: [[since, key.decode()] for since, key in found] for state, found in states.items() if found
+        }
+        for system, states in apart.items()
+    }
 
 
 def _withdraws(decision: Decision) -> bool:

@@ -5,8 +5,12 @@ Persisted format: append fields with a default, never reorder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
+
+from streams.core.entity import Parity
 
 
 class Snapshot(Struct, array_like=True):
@@ -66,12 +70,30 @@ class PartitionState(Struct, array_like=True):
     """partition -> its last answer; in partition 0 only"""
     stopped: str = ""
     """the date at which partition 0 has stopped and asked; empty or not after `ticked`: it hasn't"""
+    parity: dict[str, dict[str, int]] = {}
+    """system -> how it stands (`core.parity`) -> entities"""
+    apart: dict[str, dict[str, int]] = {}
+    """system -> record.field -> entities of which the system holds something else"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""
         self.consumed[topic] = self.consumed.get(topic, 0) + 1
         counts = self.outcomes.setdefault(topic, {})
         counts[outcome] = counts.get(outcome, 0) + 1
+
+    def stand(self, before: Mapping[str, Parity], after: Mapping[str, Parity]) -> None:
+        """An entity was decided: how systems stood to it, and how they stand."""
+        for times, standing in ((-1, before), (1, after)):
+            for system, found in standing.items():
+                _add(self.parity.setdefault(system, {}), found.state, times)
+                for name in found.fields:
+                    _add(self.apart.setdefault(system, {}), name, times)
+
+
+def _add(counts: dict[str, int], name: str, times: int) -> None:
+    counts[name] = counts.get(name, 0) + times
+    if not counts[name]:
+        del counts[name]
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -10,6 +10,7 @@ from streams.cli import (
     clock,
     export,
     findings,
+    parity,
     prepare,
     quarantine,
     reference,
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (run, ask, prepare, authority, quarantine, reference, rules, clock, findings, export):
+for part in (run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, export):
     app.add_typer(part.app)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from streams.operate.contest import Field
+from streams.operate.counterparts import Standing
 from streams.operate.explain import Explanation, Row, Value
 from streams.operate.rollout import Rollout
 from streams.operate.standing import Hop
@@ -63,6 +65,8 @@ def _counts(found: Status) -> Iterator[str]:
         yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
         yield from _rollout(c["rollout"])
+        waits = ", ".join(f"{system} {count:,}" for system, count in c["unconfirmed"].items())
+        yield f"sent, not confirmed  {waits}"
     for topic, outcomes in found.decide.outcomes.items():
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
         verdict = "balanced" if outcomes.balanced else "NOT BALANCED"
@@ -123,12 +127,50 @@ def explain_text(found: Explanation) -> str:
     for finding in found.findings:
         lines.append(f"  ! {finding.code}  {finding.subject}: {finding.message} ({finding.effect})")
         lines.append(f"    {finding.actor}{f' by {finding.due}' if finding.due else ''}: {finding.action}")
+    lines += [f"  {found.belongs}"] if found.belongs else []
+    lines += [_standing_line(standing) for standing in found.standings]
+    disputed = [each for each in found.fields if each.lost]
+    for head, fields in (
+        ("disputed values", disputed),
+        ("values", [f for f in found.fields if f not in disputed]),
+    ):
+        if fields:
+            lines += ["", f"{head} (authority version {found.authority})", *_field_lines(fields)]
     for sink in found.sinks:
         lines += ["", *_sink_lines(sink, found)]
     lines += ["", "claims (what each system says)"]
     for row in found.claims:
         lines += _row_lines(row)
     return "\n".join(lines)
+
+
+def _standing_line(standing: Standing) -> str:
+    """`directory  in flight since 10:02: sent revision 4, confirmed 3 at 10:01`"""
+    sent = f"sent revision {standing.sent}" if standing.sent is not None else "nothing sent"
+    held = (
+        f"confirmed {standing.confirmed} at {standing.confirmed_at[:19]}"
+        if standing.confirmed is not None
+        else "none confirmed"
+    )
+    since = f" since {standing.since[:19]}" if standing.since else ""
+    apart = f"; differs in {', '.join(standing.fields)}" if standing.fields else ""
+    return f"  {standing.system}  {standing.state.replace('_', ' ')}{since}: {sent}, {held}{apart}"
+
+
+def _field_lines(fields: Iterable[Field]) -> Iterator[str]:
+    """A line a value with who said it; below it who said something else, and what became of that."""
+    rows: list[tuple[str, ...]] = []
+    for each in fields:
+        rows.append((f"{each.record}.{each.field}", _value(each.value), "<- " + _won(each)))
+        rows += [
+            ("", _value(said.value), f"x  {said.system} row {said.row[:8]}: {said.why}") for said in each.lost
+        ]
+    yield from table(rows)
+
+
+def _won(each: Field) -> str:
+    said = "; ".join(f"{s.system} row {s.row[:8]} {s.position}" for s in each.won)
+    return f"{said or 'the platform'} ({each.rule})"
 
 
 def _supposed(found: Explanation) -> str:

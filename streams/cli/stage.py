@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.output import say
-from streams.operate import demo, parity, processes
+from streams.operate import demo, presence, processes
 from streams.operate.demo import Latency, Plan, Scene
 from streams.operate.follow import Delivery
 from streams.operate.status import Status
@@ -80,7 +80,8 @@ def _play(settings: Settings, console: Console) -> list[Scene]:
         console.print(
             f"[bold]{number}. {who} {scene.event.title}[/]  [dim]{', '.join(scene.event.tables)}[/]"
         )
-        console.print(_deliveries(scene) if scene.deliveries else "no system shows what changed")
+        console.print(_deliveries(scene) if scene.deliveries else "nothing is written anywhere")
+        console.print(f"[dim]{scene.sent} views sent; {scene.echoes} more once they were confirmed[/]")
         console.print()
         scenes.append(scene)
     return scenes
@@ -145,7 +146,7 @@ def _item(item: dict[str, Any]) -> str:
 
 
 def _finish(settings: Settings, console: Console, scenes: list[Scene]) -> dict[str, Any]:
-    counts, figures, status = parity.counts(settings), demo.latencies(scenes), take_status(settings)
+    counts, figures, status = presence.counts(settings), demo.latencies(scenes), take_status(settings)
     console.rule("What stands where")
     console.print(_count_table(counts))
     console.print(_latency_table(figures))
@@ -169,7 +170,8 @@ def _plain(scene: Scene) -> dict[str, Any]:
         }
         for d in scene.deliveries
     ]
-    return {"event": scene.event, "committed_us": scene.committed_us, "deliveries": told}
+    counted = {"sent": scene.sent, "echoes": scene.echoes}
+    return {"event": scene.event, "committed_us": scene.committed_us, "deliveries": told, **counted}
 
 
 def _count_table(counts: dict[str, dict[str, int]]) -> Table:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from streams.core import edit, finding, gate, view
+from streams.core import edit, finding, gate, parity, view
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
@@ -140,15 +140,16 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
             coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
+    edits: list[edit.Edit] = []
     fresh: list[edit.Edit] = []
     anew: set[str] = set()
     if entity.confirmed or entity.proposals:
         wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
-        edits = edit.standing(entity, wanted, world.authority)
+        edits = edit.standing(entity, wanted, world.authority, world.as_of)
         fresh = edit.judge(entity, edits, world.as_of)
         anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
-        edit.void(entity, record.root)
+        edit.void(entity, record.root, wanted)
         disputed = {*finding.of_edits(entity, edits)}
         if disputed:
             found |= disputed
@@ -158,6 +159,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, record, built, sinks, anew)
+    parity.note(entity, sinks, edits, decided_us)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
@@ -209,6 +211,7 @@ def _emit(
         if not emissions:
             entity.revision += 1
         changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
+        edit.replaced(entity, sink)
         entity.sent[sink] = Sent(entity.revision, encoded)
         emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
     return emissions

@@ -13,6 +13,7 @@ from msgspec import Struct
 REVERT, PROPOSE, AUTO_ACCEPT, OBSERVE, CONFLICT, IGNORE = (
     "revert", "propose", "auto_accept", "observe", "conflict", "ignore",
 )  # fmt: skip
+PRECEDENCE, UNION = "precedence", "union"
 
 
 class Rule(Struct, frozen=True):
@@ -34,6 +35,14 @@ class Rule(Struct, frozen=True):
     source: str = ""
     public: bool = True
 
+    @property
+    def sole(self) -> tuple[str, ...]:
+        """The owners whose word no policy judges: below the first of a precedence an edit is still an edit, and who
+        owns a part of a union doesn't own the others'."""
+        if self.kind == UNION and len(self.owners) > 1:
+            return ()
+        return self.owners[:1] if self.kind == PRECEDENCE else self.owners
+
     def policy(self, system: str) -> str:
         """What becomes of an edit by this system, which doesn't own the field."""
         return self.policies.get(system, self.others)
@@ -52,6 +61,7 @@ class Authority(Struct, frozen=True):
     rules     record -> field -> all that holds for it
     shared    the part of `rules` on which others than the record's keeper have a say
     heard     record -> those others
+    computed  record -> the fields nobody owns: what stands in them is what counts, whoever wrote it
     """
 
     version: int
@@ -61,6 +71,7 @@ class Authority(Struct, frozen=True):
     rules: Rules = {}
     shared: Rules = {}
     heard: Mapping[str, tuple[str, ...]] = {}
+    computed: Mapping[str, frozenset[str]] = {}
 
 
 def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) -> Authority:
@@ -80,7 +91,11 @@ def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) ->
         for record, fields in shared.items()
     }
     admitted = {record: _admitted(fields) for record, fields in owners.items()}
-    return Authority(version, owners, admitted, keepers, rules, shared, heard)
+    computed = {
+        record: frozenset(f for f, rule in fields.items() if not rule.owners)
+        for record, fields in rules.items()
+    }
+    return Authority(version, owners, admitted, keepers, rules, shared, heard, computed)
 
 
 def _first(rule: Rule, keeper: str) -> str:

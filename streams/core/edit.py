@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from msgspec import Raw, Struct
 
-from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT, Authority, Rule
+from streams.core import held
+from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT, UNION, Authority, Rule
 from streams.core.canonical import Row
 from streams.core.change import Position
 from streams.core.entity import Claim, Confirmed, Entity, Judged, Proposal
 from streams.core.equivalent import equivalent
+from streams.core.held import Difference
 from streams.core.view import VIEWS, View, encode
 
 ALTERED = "altered"
@@ -53,59 +54,46 @@ class Edit(Struct, frozen=True):
         return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
-ASIDE: Mapping[str, str] = {
-    "middle_initial": "middle_name",
-    "taxonomy_code": "taxonomy.nucc_code",
-    "license_state": "license.state",
-    "license_number": "license.number_raw",
-    "license_expires": "license.expires",
-    "facility_npi": "location_npi",
-}
-"""A view's field -> the canonical name of what the system holds of it, where it isn't the same name."""
-
-
-class Below(Struct, frozen=True):
-    """How rows below a system's root row stand in its view: the part, what names one, and canonical field -> part's."""
-
-    parts: str
-    key: Mapping[str, str]
-    fields: Mapping[str, str]
-
-
-BELOW: Mapping[str, Below] = {
-    "listing": Below("listings", {}, {"group_name": "group_name", "taxonomy.nucc_code": "specialty_nucc"}),
-    "enrollment": Below(
-        "groups", {"location_id": "location_id"}, {"group_npi": "group_npi", "group_tin": "group_tax_id"}
-    ),
-    "affiliation": Below(
-        "affiliations", {}, {"effective_from": "effective_from", "effective_to": "effective_to"}
-    ),
-}
-
-
-def standing(entity: Entity, wanted: Mapping[str, View], authority: Authority) -> list[Edit]:
+def standing(entity: Entity, wanted: Mapping[str, View], authority: Authority, as_of: str = "") -> list[Edit]:
     """Everything systems hold that they shouldn't; `wanted`: the view each is to have now."""
     return [
         edit
         for system, confirmed in entity.confirmed.items()
         if system in wanted and system in entity.claims
-        for edit in _of(entity, system, confirmed, wanted[system], authority)
+        for edit in _of(entity, system, confirmed, wanted[system], authority, as_of)
     ]
 
 
 def _of(
-    entity: Entity, system: str, confirmed: Confirmed, view: View, authority: Authority
+    entity: Entity, system: str, confirmed: Confirmed, view: View, authority: Authority, as_of: str
 ) -> Iterator[Edit]:
+    views = [view, *on_the_way(entity, system, view)]
     settled = _is_settled(entity, system, confirmed, view)
     for record, rows in entity.claims[system].items():
+        newer = {i: claim for i, claim in rows.items() if _is_newer(claim, confirmed)}
         if record == entity.kind:
-            for row_id, claim in rows.items():
-                if settled or _is_newer(claim, confirmed):
-                    yield from _root(entity.kind, system, row_id, claim, confirmed, view, authority)
-        elif record in BELOW:
-            for row_id, claim in rows.items():
-                if _is_newer(claim, confirmed):
-                    yield from _below(system, record, row_id, claim, view, authority)
+            for row_id, claim in (rows if settled else newer).items():
+                for found in held.of_root(entity.kind, system, row_id, claim, views, authority):
+                    yield _edit(system, found, altered=row_id not in newer)
+            for found in held.root_gone(entity.kind, system, rows, newer, view, authority):
+                yield _edit(system, found)
+        elif record in held.BELOW:
+            for found in held.of_below(system, record, rows, newer, views, authority, as_of):
+                yield _edit(system, found)
+
+
+def _edit(system: str, found: Difference, *, altered: bool = False) -> Edit:
+    policy = ALTERED if altered else _policy(system, found)
+    return Edit(
+        system, found.record, found.row_id, found.field, policy, found.position, found.rule, found.ours, found.theirs
+    )  # fmt: skip
+
+
+def _policy(system: str, found: Difference) -> str:
+    """What is taken without asking only adds: that something is to be dropped is a proposal."""
+    policy = found.rule.policy(system)
+    drops = found.theirs in (None, "", []) or found.rule.kind == UNION
+    return PROPOSE if policy == AUTO_ACCEPT and drops else policy
 
 
 def _is_settled(entity: Entity, system: str, confirmed: Confirmed, view: View) -> bool:
@@ -118,82 +106,20 @@ def _is_newer(claim: Claim, confirmed: Confirmed) -> bool:
     return claim.txid != confirmed.txid and claim.position[:3] > confirmed.position[:3]
 
 
-def _root(
-    kind: str, system: str, row_id: str, claim: Claim, confirmed: Confirmed, view: View, authority: Authority
-) -> Iterator[Edit]:
-    image = claim.image(kind)
-    if image is None:
-        return
-    for name, record, field, rule in written(kind, system, authority):
-        ours, theirs = getattr(view, name), _held(image, claim, kind, record, field)
-        if equivalent(field, ours, theirs):
-            continue
-        policy = rule.policy(system) if _is_newer(claim, confirmed) else ALTERED
-        yield Edit(system, record, row_id, field, policy, claim.position, rule, ours, theirs)
+def on_the_way(entity: Entity, system: str, view: View) -> list[View]:
+    """The views a system may still hold while the newest has not arrived: what they say is nobody's edit."""
+    sent = entity.sent.get(system)
+    if sent is None:
+        return []
+    known = {bytes(sent.content), bytes(entity.passing.get(system, sent.content))} - {encode(view)}
+    return [VIEWS[entity.kind][system].decode(content) for content in sorted(known)]
 
 
-def _held(image: Row, claim: Claim, kind: str, record: str, field: str) -> Any:
-    return getattr(image, field) if record == kind else claim.beside.get(f"{record}.{field}")
-
-
-@lru_cache(64)
-def _shown(kind: str, system: str) -> tuple[tuple[str, str, str], ...]:
-    """(view's field, canonical record, canonical field) of a system's view of a kind."""
-    found = []
-    for name in VIEWS[kind][system].view.__struct_fields__:
-        path = ASIDE.get(name, name)
-        record, _, field = path.rpartition(".")
-        found.append((name, record or kind, field))
-    return tuple(found)
-
-
-def written(kind: str, system: str, authority: Authority) -> list[tuple[str, str, str, Rule]]:
-    """What the platform writes of a root row into a system that doesn't own it: the fields they share."""
-    return [
-        (name, record, field, rule)
-        for name, record, field in _shown(kind, system)
-        if (rule := authority.rules.get(record, {}).get(field)) is not None
-        and rule.write.get(system, "never") != "never"
-        and system not in rule.owners
-    ]
-
-
-def _below(
-    system: str, record: str, row_id: str, claim: Claim, view: View, authority: Authority
-) -> Iterator[Edit]:
-    image = claim.image(record)
-    if image is None:
-        return
-    below = BELOW[record]
-    parts = _parts(view, below, image)
-    for path, name in below.fields.items():
-        in_record, _, field = path.rpartition(".")
-        rule = authority.rules.get(in_record or record, {}).get(field)
-        if rule is None or system in rule.owners or rule.write.get(system, "never") == "never" or not parts:
-            continue
-        theirs = claim.beside.get(path) if in_record else getattr(image, field)
-        if not any(equivalent(field, getattr(part, name), theirs) for part in parts):
-            ours = getattr(parts[0], name)
-            yield Edit(
-                system,
-                in_record or record,
-                row_id,
-                field,
-                rule.policy(system),
-                claim.position,
-                rule,
-                ours,
-                theirs,
-            )
-
-
-def _parts(view: View, below: Below, image: Row) -> list[Any]:
-    """The parts of the view that this row may be one of."""
-    return [
-        part
-        for part in getattr(view, below.parts, [])
-        if all(getattr(part, there) == getattr(image, here) for here, there in below.key.items())
-    ]
+def replaced(entity: Entity, system: str) -> None:
+    """Another view goes out: what the system has confirmed by now is what it holds until that arrives."""
+    sent, confirmed = entity.sent.get(system), entity.confirmed.get(system)
+    if sent is not None and confirmed is not None and confirmed.revision >= sent.revision:
+        entity.passing[system] = sent.content
 
 
 def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
@@ -248,16 +174,19 @@ def _proposal(entity: Entity, edit: Edit, day: str) -> Proposal:
     )
 
 
-def void(entity: Entity, root: Row | None) -> None:
-    """Forget proposals of values that came true, or were made against a value the owner has replaced since."""
+def void(entity: Entity, root: Row | None, wanted: Mapping[str, View]) -> None:
+    """Forget proposals of values that came true, or were made against a value the owner has replaced since, or stood
+    in a row that is no longer there."""
     if entity.proposals:
-        entity.proposals = [p for p in entity.proposals if not _is_moot(entity.kind, p, root)]
+        entity.proposals = [p for p in entity.proposals if not is_moot(entity, p, root, wanted.get(p.system))]
 
 
-def _is_moot(kind: str, proposal: Proposal, root: Row | None) -> bool:
-    if proposal.record != kind or root is None:
-        return False
-    now = getattr(root, proposal.field)
-    return not equivalent(proposal.field, proposal.against, now) or equivalent(
-        proposal.field, proposal.value, now
+def is_moot(entity: Entity, proposal: Proposal, root: Row | None, view: View | None) -> bool:
+    """Whether nobody needs to rule on it any more. `view`: what its system is to have now, where that is known."""
+    if held.is_gone(entity, proposal):
+        return True
+    now = held.said_now(entity.kind, proposal, root, view)
+    return bool(now) and (
+        not any(equivalent(proposal.field, proposal.against, value) for value in now)
+        or any(equivalent(proposal.field, proposal.value, value) for value in now)
     )

@@ -128,6 +128,18 @@ class Proposal(Struct, array_like=True, gc=False):
         return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
+class Parity(Struct, array_like=True, frozen=True, gc=False):
+    """How a system stood to its view when the entity was last decided (`core.parity` has the states).
+
+    since_us  since when it isn't what it is to be; 0 where it is
+    fields    `record.field` of what is known to differ
+    """
+
+    state: str
+    since_us: int = 0
+    fields: list[str] = []
+
+
 NIL = Raw(b"\xc0")
 """What a deleted row holds."""
 
@@ -223,6 +235,10 @@ class Entity(Struct, array_like=True, gc=False):
     """'system/record/row/field' -> what became of the edit"""
     link: Link | None = None
     """of rows under a system's own id: the entity they belong to"""
+    passing: dict[str, Raw] = {}
+    """sink system -> the content it was known to hold when a newer one was sent, until it confirms that one"""
+    parity: dict[str, Parity] = {}
+    """system -> how it stood to its view at the last decision"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -301,6 +317,8 @@ def confirm(entity: Entity, said: Confirmation) -> str:
     entity.confirmed[said.system] = Confirmed(
         said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash
     )
+    if said.system in entity.passing and said.revision >= entity.sent[said.system].revision:
+        del entity.passing[said.system]
     return APPLIED
 
 
@@ -425,11 +443,17 @@ def _golden_rows(entity: Entity, authority: Authority, record: str) -> dict[str,
     claims = entity.claims.get(keeper, _NOTHING).get(record)
     if not claims:
         return {}
-    rows = _rows(record, claims, authority.admitted[record][keeper])
+    computed = authority.computed.get(record, frozenset())
+    rows = _rows(record, claims, authority.admitted[record][keeper], computed)
     return _with_fields(rows, record, keeper, entity, authority) if len(entity.claims) > 1 else rows
 
 
-def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | None) -> dict[str, Row]:
+def _rows(
+    record: str,
+    claims: Mapping[str, Claim],
+    fields: frozenset[str] | None,
+    computed: frozenset[str] = frozenset(),
+) -> dict[str, Row]:
     found: dict[str, Row] = {}
     decode_row = DECODE[record]
     for row_id, claim in claims.items():
@@ -437,8 +461,16 @@ def _rows(record: str, claims: Mapping[str, Claim], fields: frozenset[str] | Non
         row = decode_row(claim.held) if plain else claim.row(record)
         if row is None or (claim.refused and covers_no_day(record, claim.refused)):
             continue
+        if computed and not plain:
+            row = _as_held(row, claim, record, computed)
         found[row_id] = row if fields is None else RECORDS[record](**{f: getattr(row, f) for f in fields})
     return found
+
+
+def _as_held(row: Row, claim: Claim, record: str, computed: frozenset[str]) -> Row:
+    """What nobody owns is no claim: after the platform wrote it, it is as the platform wrote it."""
+    image = claim.image(record)
+    return replace(row, **{field: getattr(image, field) for field in computed & claim.claimed.keys()})
 
 
 def _with_fields(
@@ -495,6 +527,8 @@ class Standing(Struct, frozen=True, gc=False):
     due: str
     judged: dict[str, Judged]
     proposals: list[Proposal]
+    passing: dict[str, Raw]
+    parity: dict[str, Parity]
 
 
 def standing(entity: Entity) -> Standing:
@@ -510,6 +544,8 @@ def standing(entity: Entity) -> Standing:
         entity.due,
         entity.judged,
         entity.proposals,
+        dict(entity.passing),
+        entity.parity,
     )
 
 

@@ -15,6 +15,7 @@ from streams.core.combine import element_name
 
 _PHONES = frozenset({"phone", "fax"})
 _LANGUAGES = "languages"
+_NUMBERS = frozenset({"latitude", "longitude"})
 
 
 def equivalent(field: str, ours: Any, theirs: Any) -> bool:
@@ -44,7 +45,15 @@ def _form(field: str, value: Any) -> Any:
 def _text(field: str, value: str) -> str:
     if field in _PHONES:
         return _digits(value)[-10:]
+    if field in _NUMBERS:
+        return _number(value)
     return "".join(filter(str.isalnum, value.casefold())) or value
+
+
+def _number(value: str) -> str:
+    """Without a sign that says nothing and zeros that say nothing."""
+    whole, _, rest = value.lstrip("+").partition(".")
+    return f"{whole}.{rest.rstrip('0')}"
 
 
 def _digits(value: str) -> str:

@@ -182,6 +182,11 @@ def canonical_postal_code(value: str | None) -> str | None:
     return f"{value[:5]}-{value[5:]}"
 
 
+def zip4(value: str | None) -> str | None:
+    """The last four of ZIP+4, for a system that holds them apart."""
+    return "".join(filter(str.isdigit, value))[5:] or None if value else None
+
+
 @_remembered
 def canonical_license_number(value: str | None) -> str | None:
     """Upper case without punctuation or space; leading zeros stay."""

@@ -176,7 +176,7 @@ class BillingLocation(View, array_like=True, frozen=True, gc=False):
 
 
 def display_name(root: Provider) -> str | None:
-    """`First M. Last, Degree`."""
+    """`First M. Last, Degree`: what is shown where the directory has no wording of its own."""
     middle = root.middle_name
     parts = (root.first_name, f"{middle[0]}." if middle else None, root.last_name, root.name_suffix)
     name = " ".join([part for part in parts if part])
@@ -206,7 +206,7 @@ def directory_provider(today: Today) -> DirectoryProvider:
         None,
         today.golden.id,
         root.npi,
-        display_name(root),
+        root.display_name or display_name(root),
         root.last_name,
         root.first_name,
         root.middle_name,

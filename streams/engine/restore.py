@@ -154,3 +154,5 @@ def _take(batch: Batch, key: bytes, value: bytes | None) -> None:
     batch.depend(key, (), index.depends)
     # So may an older date: a sweep that finds the entity due on another day takes it out.
     batch.date(key, "", index.due)
+    # And an older standing: who asks for the oldest looks whether it still holds.
+    batch.stand(key, {}, index.parity)

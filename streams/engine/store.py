@@ -5,13 +5,14 @@ that lost its last writes is restored from its own checkpoint onward. One WriteB
 marks, the reverse index and the checkpoint of one moment together (invariants 2, 7).
 
 Keys: `e/<kind>/<id>` entity · `d/<kind>/<id>` dirty mark · `r/<ref kind>/<ref id>/<kind>/<id>` reverse index ·
-`t/<date>/<kind>/<id>` due by time alone · `m/...` the partition's own state and checkpoint.
+`t/<date>/<kind>/<id>` due by time alone · `p/<state>/<system>/<since>/<kind>/<id>` not what a system is to hold ·
+`m/...` the partition's own state and checkpoint.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -28,12 +29,13 @@ from rocksdict import (
     WriteOptions,
 )
 
-from streams.core.entity import Touch
+from streams.core.entity import Parity, Touch
 
 ENTITY = b"e/"
 DIRTY = b"d/"
 REVERSE = b"r/"
 TIMED = b"t/"
+PARITY = b"p/"
 STATE = b"m/state"
 CHECKPOINT = b"m/checkpoint"
 
@@ -76,6 +78,11 @@ class EntityIndex(Struct, array_like=True, gc=False):
     accepted: Raw = Raw()
     proposals: Raw = Raw()
     due: str = ""
+    confirmed: Raw = Raw()
+    judged: Raw = Raw()
+    link: Raw = Raw()
+    passing: Raw = Raw()
+    parity: dict[str, Parity] = {}
 
 
 decode_index = msgspec.msgpack.Decoder(EntityIndex).decode
@@ -116,6 +123,15 @@ class Batch:
             self._batch.delete(_timed(before, key))
         if after:
             self._batch.put(_timed(after, key), b"")
+
+    def stand(self, key: bytes, before: Mapping[str, Parity], after: Mapping[str, Parity]) -> None:
+        """Keep the index of who isn't what it is to be, by state, system and since when."""
+        for system in before.keys() | after.keys():
+            old, new = before.get(system), after.get(system)
+            if old is not None and old.since_us and old != new:
+                self._batch.delete(_apart(old.state, system, old.since_us, key))
+            if new is not None and new.since_us:
+                self._batch.put(_apart(new.state, system, new.since_us, key), b"")
 
     def put_state(self, state: bytes) -> None:
         """The partition's own state."""
@@ -170,6 +186,16 @@ class Store:
         """How many are due by time alone up to and with that date."""
         return sum(1 for _ in self._range(TIMED, TIMED + until.encode() + _BEHIND_KEYS))
 
+    def apart(self, state: str, system: str) -> Iterator[tuple[int, bytes]]:
+        """(since when, key) of the entities in this state with a system, the oldest first."""
+        for found in self._suffixes(_apart(state, system)):
+            since, _, key = found.partition(b"/")
+            value = self.get(key)
+            known = decode_index(value).parity.get(system) if value is not None else None
+            # A restore leaves older entries behind: an entity has one state with a system.
+            if known is not None and (known.state, known.since_us) == (state, int(since)):
+                yield int(since), key
+
     def entity_keys(self, after: bytes = b"") -> Iterator[bytes]:
         """Keys of every entity, in order; those behind `after`."""
         return self._suffixes(ENTITY, after)
@@ -220,6 +246,11 @@ _BEHIND_KEYS = b"0"
 
 def _timed(date: str, key: bytes) -> bytes:
     return TIMED + date.encode() + b"/" + key
+
+
+def _apart(state: str, system: str, since_us: int | None = None, key: bytes = b"") -> bytes:
+    prefix = PARITY + f"{state}/{system}/".encode()
+    return prefix if since_us is None else prefix + f"{since_us:017d}/".encode() + key
 
 
 def _untimed(found: bytes) -> tuple[str, bytes]:

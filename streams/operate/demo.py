@@ -1,6 +1,6 @@
 """The main job as a story: load providers, wait until all systems hold them, change things, see who is told.
 
-    load -> settle (captured, decided, applied, equal) -> for each event: commit -> deliveries -> applied
+    load -> settle (captured, decided, applied, equal) -> for each event: commit -> deliveries -> applied -> no echo
 
 Yields values; the command line shows them. Waits on conditions with deadlines, never on time alone, and fails with
 the end of a log when a process dies. Never stops what it did not start; that is `processes`' and the caller's.
@@ -9,7 +9,8 @@ the end of a log when a process dies. Never stops what it did not start; that is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -18,21 +19,21 @@ import psycopg
 
 from connectors.credentialing import load, story
 from connectors.credentialing.load import Loaded
-from connectors.credentialing.story import Event
+from connectors.directory import story as edits
+from connectors.event import Connection, Event
+from streams.core.parity import IN_FLIGHT
 from streams.errors import Unavailable
-from streams.operate import announced, follow, processes
-from streams.operate.announced import Party
+from streams.operate import follow, processes
+from streams.operate.find import Finder
 from streams.operate.follow import Delivery, Follower
-from streams.operate.parity import Parity, parity
-from streams.operate.preparing import Say, chosen_sources
-from streams.settings import Settings, need
+from streams.operate.preparing import Say
+from streams.operate.presence import Presence, presence
+from streams.operate.quiet import MASTER, Quiet, captured, dsn, log_position
+from streams.settings import Settings
 
 PATIENCE = 60.0
 PER_PROVIDER = 0.05
 POLL = 0.05
-
-_HERE = "select pg_current_wal_lsn()"
-_PASSED = "select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One event of the story and what came of it; times are milliseconds after the source's commit."""
+    """One event of the story and what came of it; times are milliseconds after the source's commit.
+
+    sent    views that went out for it, older revisions included
+    echoes  views that followed once every system had confirmed what it holds: none, or there would be a loop
+    """
 
     event: Event
     committed_us: int
     deliveries: list[Delivery]
+    sent: int = 0
+    echoes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +77,46 @@ group by p.provider_id having count(*) = 1 and min(l.status) = 'active' order by
 """
 
 
-def _renew_license(connection: psycopg.Connection) -> Event:
+def _renew_license(connection: Connection) -> Event:
     """Of somebody with one licence: it is the one that enrollment shows."""
     row = connection.execute(_ONE_LICENSE).fetchone()
     return story.renew_license(connection, row[0] if row else None)
 
 
-EVENTS: tuple[Callable[[psycopg.Connection], Event], ...] = (
-    story.move_practice,
-    _renew_license,
-    story.hire,
-    story.terminate,
-    story.clinic_moves,
+Happen = Callable[[Connection], Event]
+EVENTS: tuple[tuple[str, Happen], ...] = (
+    ("credentialing", story.move_practice),
+    ("credentialing", _renew_license),
+    ("credentialing", story.hire),
+    ("credentialing", story.terminate),
+    ("credentialing", story.clinic_moves),
+    ("directory", edits.rename_group),
+    ("directory", edits.accept_patients),
+    ("directory", edits.change_degree),
 )
+"""(the system it happens in, what happens there)"""
 
 
 def fill(settings: Settings, plan: Plan, say: Say) -> Loaded:
     """Load the plan's providers; loading them again changes nothing."""
-    dsn = _master(settings)
+    master = dsn(settings, MASTER)
     if plan.nppes is not None:
-        return load.load_nppes(dsn, plan.nppes, plan.limit, say)
-    return load.load_generated(dsn, plan.providers, plan.seed, say)
+        return load.load_nppes(master, plan.nppes, plan.limit, say)
+    return load.load_generated(master, plan.providers, plan.seed, say)
 
 
-def settle(settings: Settings, loaded: Loaded, say: Say) -> Parity:
+def settle(settings: Settings, loaded: Loaded, say: Say) -> Presence:
     """Wait until what was committed is captured, decided and applied, and every system holds everyone."""
     patience = PATIENCE + PER_PROVIDER * loaded.bundles
     if loaded.rows.total():
-        here = _log_position(settings)
-        _until(lambda: _captured(settings, here), patience, "the connector to pass the load")
+        here = log_position(settings)
+        _until(lambda: captured(settings, here), patience, "the connector to pass the load")
     quiet = Quiet(settings)
     _until(quiet, patience, "the workers to decide everything")
-    found: list[Parity] = []
+    found: list[Presence] = []
 
     def equal() -> bool:
-        found.append(parity(settings))
+        found.append(presence(settings))
         return found[-1].equal
 
     _until(equal, patience, lambda: f"all systems to hold every provider; missing {found[-1]}", pause=0.5)
@@ -113,16 +125,25 @@ def settle(settings: Settings, loaded: Loaded, say: Say) -> Parity:
 
 
 def play(settings: Settings) -> Iterator[Scene]:
-    """Each event of the story in turn, committed in the master and followed to its last target."""
-    with Follower(settings) as follower, psycopg.connect(_master(settings), autocommit=True) as connection:
-        quiet = Quiet(settings)
-        for happen in EVENTS:
+    """Each event of the story in turn, committed in its system and followed to its last target, and back."""
+    with Follower(settings) as follower, ExitStack() as stack:
+        quiet, connections = Quiet(settings), _connections(settings, stack)
+        for system, happen in EVENTS:
             follower.poll(POLL)
-            event = happen(connection)
-            deliveries = _deliveries(settings, follower, quiet, event)
-            yield Scene(
-                event, min(d.committed_us for d in deliveries if d.entity_id == event.key), deliveries
-            )
+            event = happen(connections[system])
+            found = _deliveries(settings, follower, quiet, event)
+            deliveries = follow.applied(settings, newest(found))
+            echoes = _echoes(settings, follower, quiet, deliveries)
+            own = (d.committed_us for d in deliveries if d.entity_id == event.key)
+            yield Scene(event, min(own, default=0), deliveries, len(found), len(echoes))
+
+
+def _connections(settings: Settings, stack: ExitStack) -> Mapping[str, Connection]:
+    """To the systems in which something happens."""
+    return {
+        system: stack.enter_context(psycopg.connect(dsn(settings, system), autocommit=True))
+        for system in dict.fromkeys(system for system, _ in EVENTS)
+    }
 
 
 def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Event) -> list[Delivery]:
@@ -131,19 +152,41 @@ def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Eve
     A change that no system shows has no views: it is over once its commit is captured and decided.
     """
     found: list[Delivery] = []
-    here = _log_position(settings)
+    here = log_position(settings, event.system)
 
     def over() -> bool:
         arrived = follower.poll(POLL)
         found.extend(arrived)
-        told = any(d.entity_id == event.key for d in found) or _captured(settings, here)
+        told = any(d.entity_id == event.key for d in found) or captured(settings, here, event.system)
         if arrived or not told or not quiet():
             return False
-        found[:] = follow.applied(settings, newest([*found, *follower.poll(POLL)]))
-        return all(d.settled for d in found)
+        found.extend(follower.poll(POLL))
+        return all(d.settled for d in follow.applied(settings, newest(found)))
 
     _until(over, PATIENCE, f"every system to apply: {event.kind} {event.title}")
     return found
+
+
+def _echoes(
+    settings: Settings, follower: Follower, quiet: Quiet, deliveries: list[Delivery]
+) -> list[Delivery]:
+    """What is still sent until each of these systems has confirmed its view: our own writes come back by capture."""
+    found: list[Delivery] = []
+    names = dict.fromkeys(f"{d.kind}/{d.entity_id}" for d in deliveries)
+
+    def confirmed() -> bool:
+        found.extend(follower.poll(POLL))
+        return quiet() and not _in_flight(settings, names)
+
+    _until(confirmed, PATIENCE, f"every system to confirm {len(names)} entities", pause=0.2)
+    return [*found, *follower.poll(POLL)]
+
+
+def _in_flight(settings: Settings, names: Iterable[str]) -> bool:
+    """Whether a view of these entities was sent that its system has not confirmed."""
+    with Finder(settings) as finder:
+        standing = [found.entity.parity.values() for found in finder.get_many(names)]
+    return any(each.state == IN_FLIGHT for systems in standing for each in systems)
 
 
 def newest(deliveries: list[Delivery]) -> list[Delivery]:
@@ -174,40 +217,6 @@ def latencies(scenes: list[Scene]) -> list[Latency]:
     ]
 
 
-class Quiet:
-    """Is everything that was captured decided? Asks the workers that were found at the start."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._parties: list[Party] = []
-
-    def __call__(self) -> bool:
-        answers = announced.answers(self._parties)
-        opened = sum(len(answer.status["partitions"]) for answer in answers)
-        if opened < self._settings.partitions:
-            self._parties = announced.announced(self._settings, "worker")
-            return False
-        return not any(
-            any(entry["lag"] for entry in answer.status["inputs"])
-            or any(partition["dirty"] for partition in answer.status["partitions"])
-            for answer in answers
-        )
-
-
-def _log_position(settings: Settings) -> str:
-    with psycopg.connect(_master(settings), autocommit=True) as connection:
-        row = connection.execute(_HERE).fetchone()
-    return str(row[0]) if row else "0/0"
-
-
-def _captured(settings: Settings, position: str) -> bool:
-    """The slot has confirmed the position: every row before it is in Kafka."""
-    (source,) = [s for s in chosen_sources(settings) if s.names.system == "credentialing"]
-    with psycopg.connect(_master(settings), autocommit=True) as connection:
-        row = connection.execute(_PASSED, [position, source.names.slot_name]).fetchone()
-    return bool(row and row[0])
-
-
 def _until(
     condition: Callable[[], bool], within: float, what: str | Callable[[], str], pause: float = POLL
 ) -> None:
@@ -218,8 +227,3 @@ def _until(
             words = what if isinstance(what, str) else what()
             raise Unavailable("demo.late", f"waited {within:.0f} s for {words}", "concord status")
         time.sleep(pause)
-
-
-def _master(settings: Settings) -> str:
-    dsn: str = need(settings.databases.get("credentialing"), "CONCORD_DATABASE_CREDENTIALING")
-    return dsn

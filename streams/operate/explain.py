@@ -22,6 +22,8 @@ from streams.core.formats import refusal_code
 from streams.core.view import VIEWS
 from streams.operate import applied
 from streams.operate.applied import Held
+from streams.operate.contest import Field, fields
+from streams.operate.counterparts import Standing, belongs, standings
 from streams.operate.find import Finder, Located
 from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.told import Sink, Telling
@@ -36,7 +38,7 @@ PLATFORM = "platform"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One field of a claim. `admitted`: the claim's system owns the field, so the golden record takes it."""
+    """One field of a claim. `admitted`: the claim's system has a say on the field, so the golden record hears it."""
 
     field: str
     column: str
@@ -83,7 +85,8 @@ class OpenFinding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """active, held (sinks keep their last view) or withdrawn, and because of what."""
+    """active, held (sinks keep their last view) or withdrawn, and because of what; local: rows under a system's own
+    id, which are decided on where they belong."""
 
     state: str
     because: list[str] = field(default_factory=list)
@@ -109,6 +112,14 @@ class Explanation:
     """each system's verdict, where they are not all the same"""
     targets: Mapping[str, Held] = field(default_factory=dict)
     """what each target holds now"""
+    authority: int = 0
+    """version of the authority file that chose the values"""
+    fields: list[Field] = field(default_factory=list)
+    """each value of the golden record: who won and who lost, and why"""
+    standings: list[Standing] = field(default_factory=list)
+    """each system: what it was sent last, what it confirmed"""
+    belongs: str = ""
+    """of rows under a system's own id: whose they are, or why nobody's"""
     supposed: bool = False
     """asked for another day: the views are what would be sent, not what was"""
 
@@ -163,12 +174,16 @@ def explanation(
         located.where,
         entity.revision,
         as_of,
-        verdict(entity, record),
+        Verdict("local") if "." in entity.kind else verdict(entity, record),
         [_open(key, item) for key, item in entity.findings.items()],
         Telling(entity, record, references, authority, as_of).sinks(),
         list(claims(entity, authority)),
         entity.depends,
         by_sink(entity, record),
+        authority=authority.version,
+        fields=fields(entity, record, authority),
+        standings=standings(entity),
+        belongs=belongs(entity),
     )
 
 
@@ -214,6 +229,7 @@ def _value(
     authority: Authority, system: str, record: str, name: str, claim: Claim, row: canonical.Row
 ) -> Value:
     owner = authority.owners.get(record, {}).get(name, system if system == PLATFORM else "")
+    rule = authority.rules.get(record, {}).get(name)
     now = getattr(row, name)
     effective = claim.refused.get(name, now)
     code = refusal_code(record, name, row) if name in claim.refused else ""
@@ -222,7 +238,7 @@ def _value(
         column_of(system, record, name),
         shown(record, name, effective),
         owner,
-        owner == system,
+        owner == system or (rule is not None and system in rule.owners),
         code,
         _refused_value(record, name, now) if code else None,
     )

@@ -18,6 +18,7 @@ from msgspec import to_builtins
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.sink import KINDS
 from streams.agents.proposal import asked
+from streams.core import parity
 from streams.operate import reading, rollout
 from streams.operate.announced import Answer
 from streams.operate.applied import deferred, target
@@ -25,6 +26,7 @@ from streams.operate.find import last_state
 from streams.operate.reading import Place
 from streams.operate.standing import Hop, Input, balance, hop, judge_input, rate
 from streams.settings import Settings
+from streams.systems import ADAPTED
 
 NO_WORKER = "no worker answers: concord up, or concord worker"
 NO_FOLLOWER = "no follower answers: concord up, or concord reference follow"
@@ -77,9 +79,15 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "retries": sum(row.get("retries", 0) for row in rows),
         "errors": errors,
         "gaps": gaps,
+        "unconfirmed": {system: unconfirmed(rows, system) for system in ADAPTED},
         "read_again": {system: epoch for row in rows for system, epoch in row["read_again"].items()},
         "rollout": rollout.progress(rows),
     }
+
+
+def unconfirmed(rows: Iterable[Mapping[str, Any]], system: str) -> int:
+    """Entities of which a view was sent that the system has not confirmed yet."""
+    return sum(row["parity"]["systems"].get(system, {}).get(parity.IN_FLIGHT, 0) for row in rows)
 
 
 def _due(rows: list[Any]) -> int | None:
@@ -112,6 +120,7 @@ def _stored(settings: Settings, number: int) -> dict[str, Any]:
         "ticked": state.ticked,
         "read_again": state.read_again,
         "asked": to_builtins(asked(state)),
+        "parity": {"systems": state.parity, "fields": state.apart, "longest": {}},
         "rules": state.rules,
         "toward": state.toward,
         "again": None,

@@ -1,103 +1,147 @@
-"""Do all systems hold what the master holds? Counts and identities, side by side, for the demo and the tests.
+"""Parity: does every system hold what it is to hold? The answer to `concord parity`.
 
-An active provider must be in every system, unless an open finding holds it back (invariant 12). Reads the systems'
-own tables, not what the platform believes of them.
+    workers' /status, summed --> per system: equal, in flight, differing ...      else topic `entity`, scanned
+
+The counts are kept by the workers in the partition's state, in the transaction that changes an entity: asking costs no
+scan. Partitions that no worker has open are read from topic `entity`, and the answer says so. What the systems' own
+tables say is `presence`'s to compare (`--deep`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import psycopg
-
-from connectors.described import DESCRIBED
-from streams.core.rules.book import CODES
-from streams.core.rules.rule import HOLD, WITHDRAW
-from streams.operate.findings import read_open
+from streams.core.parity import APART, DIFFERING, EQUAL, HELD, IN_FLIGHT, LET_BE, UNEXPLAINED, WITHDRAWN
+from streams.engine.store import decode_index
+from streams.operate import announced, reading
+from streams.operate.presence import Presence, presence
 from streams.settings import Settings, need
 from streams.systems import ADAPTED
 
-MASTER = "credentialing"
-PEOPLE: Mapping[str, tuple[str, str]] = {
-    name: (root.table, root.reference)
-    for name, system in DESCRIBED.items()
-    if (root := system.roots.get("provider"))
-}
-"""system -> (its table of providers, its cross reference to the master)"""
+NAMED = 5
+PARTITION = b"partition/"
 
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "credentialing": ("provider", "license", "provider_location", "practice_location", "organization"),
-    "directory": ("dir_provider", "dir_listing", "dir_location"),
-    "enrollment": ("enr_provider", "enrollment"),
-    "billing": ("bil_rendering", "bil_affiliation", "bil_service_location", "bil_billing_entity"),
-}
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entity that isn't what a system is to hold, and for how long."""
+
+    entity: str
+    state: str
+    since_us: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """How one system stands. `unexplained` must be 0: its entities stand in `named`."""
+
+    system: str
+    equal: int
+    in_flight: int
+    differing: int
+    let_be: int
+    unexplained: int
+    held: int
+    withdrawn: int
+    fields: Mapping[str, int] = field(default_factory=dict)
+    """record.field -> entities of which it holds another value"""
+    oldest_in_flight: Waiting | None = None
+    oldest: Waiting | None = None
+    """the oldest disagreement that is not on its way"""
+    named: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Who should be everywhere, and who is missing where. `held`: kept back from some system by an open finding."""
+    """All systems. `scanned`: partitions that no worker has open, read from topic `entity`."""
 
-    active: int
-    held: int
-    missing: Mapping[str, int]
-    waiting: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """system -> what its deferred views wait for -> how many"""
+    systems: list[System]
+    workers: int
+    scanned: list[int]
+    deep: Presence | None = None
 
     @property
-    def equal(self) -> bool:
-        """Every system has everyone."""
-        return not any(self.missing.values())
+    def explained(self) -> bool:
+        """Nobody differs without an open finding."""
+        return not any(system.unexplained for system in self.systems)
 
 
-def parity(settings: Settings) -> Parity:
-    """Compare the master with every system."""
-    active = _ids(settings, MASTER, "select provider_id::text from provider where status = 'active'")
-    stopped = {system: active & entities for system, entities in kept_back(settings).items()}
-    missing = {system: len(active - stopped[system] - _people(settings, system)) for system in ADAPTED}
-    waiting = {system: _waiting(settings, system) for system, count in missing.items() if count}
-    return Parity(len(active), len(set().union(*stopped.values())), missing, waiting)
+def parity(settings: Settings, system: str = "", *, deep: bool = False) -> Parity:
+    """Ask the workers; scan what none of them has open."""
+    answers = announced.answering(settings, "worker")
+    parts = {p["partition"]: p["parity"] for answer in answers for p in answer.status["partitions"]}
+    missing = sorted(set(range(settings.partitions)) - parts.keys())
+    told = [*parts.values(), *([scan(settings, missing)] if missing else [])]
+    now_us = time.time_ns() // 1000
+    found = [summed(name, told, now_us) for name in ([system] if system else ADAPTED)]
+    return Parity(found, len(answers), missing, presence(settings) if deep else None)
 
 
-def kept_back(settings: Settings) -> dict[str, set[str]]:
-    """system -> entities of which an open finding holds back the view, or withdraws it."""
-    stopped: dict[str, set[str]] = {system: set() for system in ADAPTED}
-    for finding in read_open(settings):
-        rule = CODES.get(finding["code"])
-        for system in stopped:
-            if rule is not None and rule.effect_on(system) in (HOLD, WITHDRAW):
-                stopped[system].add(finding["entity_id"])
-    return stopped
+def summed(system: str, parts: Iterable[Mapping[str, Any]], now_us: int) -> System:
+    """One system over all partitions."""
+    states: Counter[str] = Counter()
+    fields: Counter[str] = Counter()
+    longest: dict[str, list[Any]] = {state: [] for state in APART}
+    for part in parts:
+        states.update(part["systems"].get(system, {}))
+        fields.update(part["fields"].get(system, {}))
+        for state, named in part["longest"].get(system, {}).items():
+            longest[state] += named
+    waits = {
+        state: [_waiting(state, each, now_us) for each in sorted(found)] for state, found in longest.items()
+    }
+    apart = sorted((w for s in APART if s != IN_FLIGHT for w in waits[s]), key=lambda w: w.since_us)
+    return System(
+        system,
+        states[EQUAL],
+        states[IN_FLIGHT],
+        states[DIFFERING],
+        states[LET_BE],
+        states[UNEXPLAINED],
+        states[HELD],
+        states[WITHDRAWN],
+        dict(fields.most_common()),
+        next(iter(waits[IN_FLIGHT]), None),
+        next(iter(apart), None),
+        [w.entity for w in waits[UNEXPLAINED]],
+    )
 
 
-def counts(settings: Settings) -> dict[str, dict[str, int]]:
-    """Rows of each system's main tables."""
-    return {system: _counts(settings, system, tables) for system, tables in TABLES.items()}
+def _waiting(state: str, named: Iterable[Any], now_us: int) -> Waiting:
+    since, entity = named
+    return Waiting(entity, state, since, round(max(now_us - since, 0) / 1e6, 3))
 
 
-def _people(settings: Settings, system: str) -> set[str]:
-    table, column = PEOPLE[system]
-    return _ids(settings, system, f"select {column}::text from {table} where {column} is not null")  # noqa: S608
+def scan(settings: Settings, partitions: Iterable[int]) -> dict[str, Any]:
+    """The same counts from topic `entity`: each entity as its last transaction left it."""
+    newest: dict[bytes, Mapping[str, Any]] = {}
+    starts = reading.beginnings(settings.topic("entity"), partitions)
+    for message in reading.read(need(settings.kafka, "CONCORD_KAFKA"), starts):
+        key, value = message.key() or b"", message.value()
+        if value is None:
+            newest.pop(key, None)
+        elif not key.startswith(PARTITION):
+            newest[key] = decode_index(value).parity
+    return counted(newest)
 
 
-def _ids(settings: Settings, system: str, query: str) -> set[str]:
-    with psycopg.connect(_dsn(settings, system)) as connection:
-        return {row[0] for row in connection.execute(query).fetchall()}
-
-
-def _counts(settings: Settings, system: str, tables: tuple[str, ...]) -> dict[str, int]:
-    listed = ", ".join(f"(select count(*) from {table})" for table in tables)  # noqa: S608 (names of this file)
-    with psycopg.connect(_dsn(settings, system)) as connection:
-        row = connection.execute(f"select {listed}").fetchone()
-    return dict(zip(tables, row or (), strict=True))
-
-
-def _waiting(settings: Settings, system: str) -> dict[str, int]:
-    query = "select waits_for, count(*) from concord_pending where waits_for <> '' group by 1 order by 2 desc limit 5"
-    with psycopg.connect(_dsn(settings, system)) as connection:
-        return dict(connection.execute(query).fetchall())
-
-
-def _dsn(settings: Settings, system: str) -> str:
-    dsn: str = need(settings.databases.get(system), f"CONCORD_DATABASE_{system.upper()}")
-    return dsn
+def counted(entities: Mapping[bytes, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a worker would tell of these entities."""
+    systems: dict[str, Counter[str]] = defaultdict(Counter)
+    fields: dict[str, Counter[str]] = defaultdict(Counter)
+    longest: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for key, standing in entities.items():
+        for system, found in standing.items():
+            systems[system][found.state] += 1
+            fields[system].update(found.fields)
+            if found.since_us:
+                longest[system][found.state].append([found.since_us, key.decode()])
+    for states in longest.values():
+        for state, named in states.items():
+            states[state] = sorted(named)[:NAMED]
+    return {"systems": systems, "fields": fields, "longest": longest}

@@ -19,6 +19,7 @@ import fastavro
 import msgspec
 
 from connectors.envelope import Change, Message, Source
+from connectors.sink import RANK
 from schemas import registry
 from schemas.authority import load_authority
 from schemas.tables import decoders
@@ -30,6 +31,7 @@ from streams.agents.decide import Decide
 from streams.agents.said import CLOCK_TOPIC, WITNESS_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
+from streams.core.canonical import Row
 from streams.core.entity import Entity
 from streams.core.gate import Verdict, Verdicts
 from streams.core.witness import Said
@@ -149,7 +151,7 @@ class Sandbox:
 
     def deliver(self) -> None:
         """The adapters apply what was sent."""
-        for name, content in list(self.told.views.items()):
+        for name, content in sorted(self.told.views.items(), key=_references_first):
             system, kind, entity_id = name.split("/", 2)
             if system in self.targets:
                 messages = self.targets[system].apply(kind, entity_id, content)
@@ -188,6 +190,14 @@ class Sandbox:
         """The stored entity `kind/id`."""
         value = self.partition.store.get(name.encode())
         return core_entity.decode(value) if value is not None else None
+
+    def golden(self, name: str) -> dict[str, dict[str, Row]]:
+        """What is true of an entity now, by record and row."""
+        entity = self.entity(name)
+        if entity is None:
+            return {}
+        record = core_entity.golden(entity, self.handler.context.authority)
+        return {name: record.named(name) for name in record.records}
 
     def verdict(self, name: str) -> Verdict | None:
         """What the gates say of an entity now, whatever the sink."""
@@ -233,3 +243,8 @@ class Sandbox:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
         return Record(topic, 0, offset, key, value, headers or [], self._broker_ms)
+
+
+def _references_first(sent: tuple[str, Any]) -> int:
+    """Places and groups before the providers who name them."""
+    return RANK[sent[0].split("/")[1]]

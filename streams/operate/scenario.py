@@ -5,6 +5,7 @@
 Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and writes these files without Python:
 
     title = "A practice moves"
+    row = "location.line1"                   # optional: the row of authority.toml it shows, by one of its fields
     use = ["given/clinic.toml"]              # rows shared by several scenarios
     [[given]]                                # read by the initial snapshot
     table = "provider"
@@ -30,8 +31,10 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
-    [then.held."directory/provider/p1"]      # the columns of a target's root row; needs `targets`
-    last_name = "Example"
+    [then.held."directory/provider/p1"]      # the columns of a target's root row, or of "directory/dir_listing/1", by
+    last_name = "Example"                    # its own id; needs `targets`
+    [then.golden."provider/p1 license/l1"]   # what is true of a row of a record; no fields: there is no such row
+    status = "active"
     # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
 A changed row keeps the columns that are not named; "(none)" is null, "(not delivered)" an unchanged large value.
@@ -48,6 +51,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connectors.envelope import UNAVAILABLE, Change, Op
@@ -101,7 +105,11 @@ class Then(Outside):
     absent: list[str] = Field(default_factory=list)
     quarantined: list[str] | None = None
     held: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    golden: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """'kind/id record/row' -> fields of what is true of it; no fields: there is no such row"""
     told: list[str] | None = None
+    rejected: list[str] | None = None
+    """the same with the values as their authors read them: `system/record.field: offered for current`"""
 
 
 class When(Outside):
@@ -139,6 +147,8 @@ class Scenario(Outside):
 
     title: str
     why: str = ""
+    row: str = ""
+    """the row of authority.toml it shows, by one of its fields: `location.phone`"""
     use: list[str] = Field(default_factory=list)
     targets: list[str] = Field(default_factory=list)
     given: list[RowFile] = Field(default_factory=list)
@@ -176,7 +186,7 @@ def run_one(path: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         sandbox = Sandbox(Path(folder) / "store", scenario.targets)
         try:
-            return Result(path, scenario.title, list(_play(scenario, sandbox)))
+            return Result(path, scenario.title, list(play(scenario, sandbox)))
         finally:
             sandbox.close()
 
@@ -201,7 +211,8 @@ def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
     return content
 
 
-def _play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
+def play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
+    """Its steps in a sandbox; what doesn't hold."""
     rows = Rows()
     sandbox.at(scenario.when[0].day if scenario.when else 0)
     sandbox.snapshot([rows.change(row) for row in scenario.given])
@@ -294,12 +305,35 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
     for name, columns in then.held.items():
         system, _, entity = name.partition("/")
         yield from _differences(columns, sandbox.targets[system].held(entity), f"held {name}")
+    for name, fields in then.golden.items():
+        yield from _golden(name, fields, sandbox)
     if then.told is not None:
         told = [f"{r['system']}/{r['record']}.{r['field']} {r['outcome']}" for r in sandbox.told.rejections]
         if told != then.told:
             yield f"told: {told}, wanted {then.told}"
+    if then.rejected is not None:
+        shown = [_rejected(r) for r in sandbox.told.rejections]
+        if shown != then.rejected:
+            yield f"rejected: {shown}, wanted {then.rejected}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
+
+
+def _rejected(said: Mapping[str, Any]) -> str:
+    values = [said[name] if said[name] is not None else "(none)" for name in ("offered", "current")]
+    return f"{said['system']}/{said['record']}.{said['field']}: {' for '.join(values)}"
+
+
+def _golden(name: str, wanted: dict[str, Any], sandbox: Sandbox) -> Iterator[str]:
+    entity, _, place = name.partition(" ")
+    record, _, row_id = place.partition("/")
+    row = sandbox.golden(entity).get(record, {}).get(row_id)
+    if row is None or not wanted:
+        yield from (
+            [] if row is None and not wanted else [f"golden {name}: {'no' if row is None else 'a'} row"]
+        )
+    else:
+        yield from _differences(wanted, asdict(row), f"golden {name}")
 
 
 def _said(verdicts: Verdicts | None, wanted: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from streams.core import view
 from streams.core.authority import Authority
 from streams.core.entity import Claim, Entity, Golden, golden
+from streams.operate.contest import winners
 from streams.operate.masking import mask, restricted_paths
 from streams.operate.provenance import Leaf, Scene, rows, told_of
 from streams.operate.wording import column_of, position_text, table_of, time_text
@@ -103,13 +104,18 @@ class Telling:
         return Told(path, leaf.column, value, [origin for _, origin in found], leaf.how)
 
     def _claims(self, source: str, scene: Scene) -> Iterator[tuple[Claim, Origin]]:
+        """Whose word the field's rule takes; where nobody says anything, the row that could."""
         record, _, field = source.partition(".")
-        system = self._authority.owners[record][field]
+        rule = self._authority.rules[record][field]
         for name, row_id in rows(scene, record):
             entity = self._entities.get(name)
-            claim = entity.claims.get(system, {}).get(record, {}).get(row_id) if entity else None
-            if claim is not None:
-                yield claim, _origin(system, name, record, row_id, field, claim)
+            if entity is None:
+                continue
+            won = winners(entity, record, row_id, field, rule)
+            owner = self._authority.owners[record][field]
+            silent = entity.claims.get(owner, {}).get(record, {}).get(row_id)
+            for system, row, claim in won or ([(owner, row_id, silent)] if silent is not None else []):
+                yield claim, _origin(system, name, record, row, field, claim)
 
 
 def _origin(system: str, entity: str, record: str, row_id: str, field: str, claim: Claim) -> Origin:
@@ -121,7 +127,7 @@ def _origin(system: str, entity: str, record: str, row_id: str, field: str, clai
         row_id,
         field,
         column_of(system, record, field),
-        system,  # today's only rule: what an owner says is true
+        system,
         position_text(claim.position),
         claim.txid,
         time_text(claim.committed_us),

@@ -10,7 +10,9 @@ from streams.errors import InvalidInput
 from streams.operate import scenario
 
 HERE = Path(__file__).parent
-FILES = sorted([*HERE.glob("*.toml"), *HERE.glob("rules/*.toml"), *HERE.glob("two_way/*.toml")])
+FILES = sorted(
+    [*HERE.glob("*.toml"), *(f for d in ("authority", "rules", "two_way") for f in HERE.glob(f"{d}/*.toml"))]
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -31,6 +31,7 @@ from streams.core.entity import (
     Judged,
     Link,
     Open,
+    Parity,
     Proposal,
     Sent,
     Step,
@@ -52,6 +53,7 @@ OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-
 CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
 JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
 PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
+PARITY = Parity("differing", 7, ["provider.degree"])
 ENTITY = Entity(
     kind="provider",
     id="p",
@@ -70,6 +72,8 @@ ENTITY = Entity(
     confirmed={"directory": CONFIRMED},
     judged={"directory/provider/7/npi": JUDGED},
     link=Link("p", 1, "p"),
+    passing={"directory": Raw(b"\x91\xa6active")},
+    parity={"directory": PARITY},
 )
 TOLD = Told(
     "directory",
@@ -109,6 +113,8 @@ STATE = state.PartitionState(
     proposed=("2026-06-02", "holder"),
     counts={3: state.Count("2026-06-02", "holder", 5, 2, 7)},
     stopped="2026-06-02",
+    parity={"directory": {"equal": 7, "differing": 1}},
+    apart={"directory": {"provider.degree": 1}},
 )
 
 
@@ -143,6 +149,7 @@ SHAPES: dict[str, Shape] = {
     "confirmed": packed(CONFIRMED),
     "judged": packed(JUDGED),
     "proposal": packed(PROPOSAL),
+    "parity": packed(PARITY),
     "link": packed(Link("p", 1, "p")),
     "told": packed(TOLD),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),
@@ -212,7 +219,7 @@ def test_the_stores_index_mirrors_the_entity() -> None:
     names = Entity.__struct_fields__
     assert EntityIndex.__struct_fields__ == names[: len(EntityIndex.__struct_fields__)]
     index = decode_index(entity.encode(ENTITY))
-    for name in ("kind", "id", "revision", "dirty", "depends", "due"):
+    for name in ("kind", "id", "revision", "dirty", "depends", "due", "parity"):
         assert getattr(index, name) == getattr(ENTITY, name)
 
 

@@ -33,6 +33,9 @@ def test_the_story_is_told_by_every_system_it_concerns(result: Any) -> None:
         "is hired": {"directory", "enrollment", "billing"},
         "leaves": {"directory", "enrollment", "billing"},
         "moves across town": {"directory", "billing"},
+        "is listed under another group by the directory: overruled": {"directory"},
+        "takes new patients, says the directory: its own, accepted": set(),
+        "has another degree in the directory: proposed, and restored": {"directory"},
     }
     assert all(d["applied_ms"] > 0 for scene in result["scenes"] for d in scene["deliveries"])
     assert {"commit -> sink", "sink -> applied", "commit -> applied"} == {
@@ -44,6 +47,51 @@ def test_the_story_is_told_by_every_system_it_concerns(result: Any) -> None:
 def test_who_leaves_is_withdrawn_from_every_system(result: Any) -> None:
     (leaves,) = [scene for scene in result["scenes"] if scene["event"]["title"] == "leaves"]
     assert {d["status"] for d in leaves["deliveries"]} == {"withdrawn"}
+
+
+def test_no_write_of_ours_comes_back_as_an_edit(result: Any) -> None:
+    assert {scene["event"]["title"]: scene["echoes"] for scene in result["scenes"] if scene["echoes"]} == {}
+
+
+def test_an_overruled_edit_costs_one_write_and_an_edit_of_ones_own_none(result: Any) -> None:
+    edits = [s for s in result["scenes"] if s["event"]["system"] == "directory"]
+    assert [s["sent"] for s in edits] == [1, 0, 1]
+
+
+def test_what_the_directory_may_not_say_is_restored_there_and_its_proposal_kept(
+    platform: Platform, result: Any
+) -> None:
+    renamed, accepting, proposed = (s for s in result["scenes"] if s["event"]["system"] == "directory")
+    for scene in (renamed, proposed):
+        (back,) = scene["deliveries"]
+        print(f"restored {back['applied_ms']:,.0f} ms after the commit: {scene['event']['title']}")
+    ((count,),) = platform.rows(
+        "directory", "select count(*) from dir_listing where group_name = 'The Other Medical Group'"
+    )
+    assert count == 0
+    ((degree,),) = platform.rows(
+        "directory",
+        "select credential_text from dir_provider where cred_provider_ref::text = %s",
+        proposed["event"]["key"],
+    )
+    assert degree == "MD"
+    (found,) = platform.ask("explain", proposed["event"]["key"], "--field", "degree")["entities"]
+    assert [(said["system"], said["value"]) for said in found["fields"][0]["lost"]] == [("directory", "DO")]
+    ((kept,),) = platform.rows(
+        "directory",
+        """select count(*) from dir_listing join dir_provider using (dir_provider_id)
+        where cred_provider_ref::text = %s and accepting_cd in ('newpt', 'existptonly')""",
+        accepting["event"]["key"],
+    )
+    assert kept > 0
+
+
+def test_parity_says_that_every_difference_is_explained(platform: Platform, result: Any) -> None:
+    found = platform.ask("parity", "--deep")
+    assert found["scanned"] == []
+    for system in found["systems"]:
+        assert (system["unexplained"], system["in_flight"]) == (0, 0), system
+        assert system["equal"] > 0
 
 
 def test_ctrl_c_in_the_middle_of_the_story_leaves_nothing_running(platform: Platform) -> None:

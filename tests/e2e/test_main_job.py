@@ -19,7 +19,7 @@ from stack import process
 from streams.operate import announced
 from streams.operate import explain as explaining
 from streams.operate.find import Finder, Located
-from streams.operate.parity import PEOPLE, kept_back, parity
+from streams.operate.presence import PEOPLE, kept_back, presence
 from streams.operate.provenance import PROVENANCE
 from streams.operate.told import plain_path
 from tests.fixtures.platform import Platform
@@ -40,7 +40,7 @@ def loaded(platform: Platform) -> Platform:
 
 
 def everywhere(platform: Platform) -> None:
-    eventually(platform, lambda: parity(platform.settings).equal, "every system to hold every provider")
+    eventually(platform, lambda: presence(platform.settings).equal, "every system to hold every provider")
     eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
 
 
@@ -309,10 +309,10 @@ def test_an_unknown_npi_says_so(loaded: Platform) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE.name} is not here")
 def test_real_nppes_rows_reach_every_system(loaded: Platform) -> None:
-    before = parity(loaded.settings).active
+    before = presence(loaded.settings).active
     loaded.ask("load", "nppes", str(SAMPLE), "--limit", "150")
     everywhere(loaded)
-    assert parity(loaded.settings).active > before
+    assert presence(loaded.settings).active > before
 
 
 def test_every_partition_is_told_the_day_without_being_asked(loaded: Platform) -> None:

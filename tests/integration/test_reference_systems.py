@@ -12,6 +12,7 @@ from psycopg import sql
 
 from connectors import systems
 from connectors.credentialing import load, story
+from connectors.event import Event
 from connectors.systems import SYSTEMS
 from schemas.catalog import load_mapping
 from streams.errors import EnvironmentFault, InvalidInput
@@ -342,7 +343,7 @@ def _everything(dsn: str) -> dict[str, int]:
     return {name: rows(dsn, count.format(sql.Identifier(name)).as_string())[0][0] for name in sorted(tables)}
 
 
-def _rows_of(connection: psycopg.Connection, table: str, event: story.Event) -> list[tuple[Any, ...]]:
+def _rows_of(connection: psycopg.Connection, table: str, event: Event) -> list[tuple[Any, ...]]:
     """The table's rows of the entity."""
     query = sql.SQL("select 1 from {} where {} = %s").format(
         sql.Identifier(table), sql.Identifier(f"{event.kind}_id")

@@ -208,7 +208,7 @@ def test_the_command_waits_for_the_answer_to_its_own_proposal(
 def test_status_says_where_the_clock_has_stopped_and_what_to_do() -> None:
     counters: Any = {
         "dirty": 0, "due": 0, "ticked": "", "asked": rows()[1]["asked"], "decided": 0, "emitted": 0, "late": 0,
-        "rollout": Rollout("", False, None, None, [], ""),
+        "rollout": Rollout("", False, None, None, [], ""), "unconfirmed": {"directory": 2},
     }  # fmt: skip
     decide = hop("decide", [], counters=counters)
     text = status_text(Status(0, True, [], decide, [], OpenFindings(0), 0, True, hop("reference", [])))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.core import entity as core_entity
-from streams.core.entity import Entity, Touch
+from streams.core.entity import Entity, Parity, Touch
 from streams.engine import store as engine_store
 from streams.engine.restore import _take, trusted_offset
 from streams.engine.store import Batch, Checkpoint, Shared, Store
@@ -85,6 +85,34 @@ def test_dependents_are_found_by_reference_and_forgotten_when_they_look_elsewher
 
 
 ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=6)
+
+
+def test_who_waits_is_found_oldest_first_and_by_state_and_system(store: Store) -> None:
+    for name, since in (("late", 30), ("early", 4)):
+        stand(store, name, {}, {"directory": Parity("in_flight", since), "billing": Parity("equal")})
+    assert list(store.apart("in_flight", "directory")) == [(4, b"provider/early"), (30, b"provider/late")]
+    assert list(store.apart("in_flight", "billing")) == []
+    before = {"directory": Parity("in_flight", 4)}
+    stand(store, "early", before, {"directory": Parity("differing", 4, ["provider.degree"])})
+    assert list(store.apart("in_flight", "directory")) == [(30, b"provider/late")]
+    assert list(store.apart("differing", "directory")) == [(4, b"provider/early")]
+
+
+def test_what_a_restore_left_in_the_index_is_told_to_nobody(store: Store) -> None:
+    """A restore knows the entity as it is, not as the store before it had it."""
+    stand(store, "p", {}, {"directory": Parity("in_flight", 4)})
+    batch = Batch()
+    now = Entity("provider", "p", parity={"directory": Parity("equal")})
+    _take(batch, b"provider/p", core_entity.encode(now))
+    store.apply(batch)
+    assert list(store.apart("in_flight", "directory")) == []
+
+
+def stand(store: Store, name: str, before: dict[str, Parity], after: dict[str, Parity]) -> None:
+    batch, key = Batch(), f"provider/{name}".encode()
+    batch.put_entity(key, core_entity.encode(Entity("provider", name, parity=after)), dirty=False)
+    batch.stand(key, before, after)
+    store.apply(batch)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)

@@ -17,6 +17,11 @@ PARTITION = {
     "due": 4,
     "ticked": "1970-01-02",
     "asked": None,
+    "parity": {
+        "systems": {"directory": {"equal": 7, "in_flight": 2}},
+        "fields": {"directory": {"provider.degree": 1}},
+        "longest": {"directory": {"in_flight": [[5_000_000, "provider/p"]]}},
+    },
     "outcomes": {"cdc.credentialing": {"applied": 7, "quarantined": 1}},
 }
 
@@ -27,6 +32,13 @@ def test_records_are_counted_by_outcome() -> None:
     assert f"concord_decide_records_total{{{labels}}} 1.0" in text
     assert 'concord_decide_views_total{partition="2"} 9.0' in text
     assert 'concord_decide_dirty{partition="2"} 1.0' in text
+    assert 'concord_parity_entities{partition="2",state="in_flight",system="directory"} 2.0' in text
+    assert (
+        'concord_parity_field_differences{field="provider.degree",partition="2",system="directory"} 1.0'
+        in text
+    )
+    oldest = 'concord_parity_since_timestamp_seconds{partition="2",state="in_flight",system="directory"} 5.0'
+    assert oldest in text
     assert 'concord_clock_due{partition="2"} 4.0' in text
     assert 'concord_clock_tick_timestamp_seconds{partition="2"} 86400.0' in text
 
