@@ -8,6 +8,7 @@ import pytest
 
 from schemas.catalog import load_catalog, load_mapping, load_mappings
 from streams.errors import ConcordError, EnvironmentFault, InvalidInput
+from streams.systems import REKEYED, SYSTEMS
 
 CANONICAL = """
 [provider]
@@ -52,12 +53,8 @@ def refusal(tmp_path: Path, mapping: str = MAPPING, canonical: str = CANONICAL) 
 
 def test_every_shipped_mapping_agrees_with_the_shipped_catalogue() -> None:
     mappings = load_mappings()
-    assert set(mappings) == {"credentialing", "enrollment", "directory", "billing", "stewardship"}
-    assert {name for name, mapping in mappings.items() if mapping.rekeyed} == {
-        "enrollment",
-        "directory",
-        "billing",
-    }
+    assert set(mappings) == set(SYSTEMS)
+    assert {name for name, mapping in mappings.items() if mapping.rekeyed} == set(REKEYED)
 
 
 def test_no_shipped_mapping_captures_a_social_security_number() -> None:

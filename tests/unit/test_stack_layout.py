@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import environment, java, layout, versions
+from stack import environment, java, layout, state, versions
 from stack.layout import Account
 from streams.errors import EnvironmentFault
 
@@ -109,3 +109,10 @@ def test_no_password_shows_when_an_environment_is_printed() -> None:
     assert "CONCORD_KAFKA" in repr(found)
     for secret in ("CONCORD_POSTGRES", "CONCORD_DATABASE", "CONCORD_CAPTURE_BILLING", "CONCORD_ADAPTER"):
         assert secret not in repr(found)
+
+
+def test_a_system_added_since_the_last_start_has_no_role_to_enter_by_until_the_next(tmp_path: Path) -> None:
+    passwords = {role: "drawn" for role in state.ROLES if role != "concord_adapter_billing"}
+    known = state.State(dict.fromkeys(("postgres", "kafka", "registry", "connect"), 1), passwords)
+    found = environment.of_state(known, tmp_path)
+    assert found.databases.keys() - found.adapters.keys() == {"billing"}

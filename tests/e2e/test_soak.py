@@ -1,0 +1,175 @@
+"""All systems edited at once while workers and adapters are killed; then quiet: equal, or an open finding says why not.
+
+About a minute of edits; CONCORD_SOAK_SECONDS=600 for the long one, CONCORD_SOAK_SEED for another history.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from stack import process
+from streams.operate import parity, presence
+from streams.operate.findings import read_open
+from streams.operate.follow import Delivery, Follower
+from tests import edits
+from tests.edits import OWN, Editor
+from tests.faults.ledger import Ledger
+from tests.faults.platform import children
+from tests.fixtures.platform import Platform
+from tests.fixtures.waiting import wait_until
+
+SECONDS = float(os.environ.get("CONCORD_SOAK_SECONDS", "60"))
+SEED = int(os.environ.get("CONCORD_SOAK_SEED", "4711"))
+PATIENCE = 240.0
+"""A deadline, no measure: how long it took is printed."""
+VICTIMS = ("worker", "adapter-directory", "worker", "adapter-enrollment", "adapter-billing")
+PARTS = sorted(set(VICTIMS))
+pytestmark = pytest.mark.timeout(900 + SECONDS)
+
+
+@dataclass(slots=True)
+class Soak:
+    """What the edits led to."""
+
+    platform: Platform
+    follower: Follower
+    ledger: Ledger = field(default_factory=Ledger)
+    sent: list[Delivery] = field(default_factory=list)
+    apart: list[str] = field(default_factory=list)
+
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        """Reading along what is sent, while the processes live."""
+
+        def reading() -> Any:
+            self.sent += self.follower.poll(0.1)
+            return condition()
+
+        try:
+            wait_until(reading, PATIENCE + SECONDS, self.lives, what)
+        except AssertionError as error:
+            told = "\n".join(self.apart[:12])
+            status = self.platform.concord("status").text
+            raise AssertionError(
+                f"{error}\n{told}\n{status}\n{self.platform.concord('parity').text}"
+            ) from None
+
+    def lives(self) -> bool:
+        return all(process.recall(record(self.platform, name)) for name in PARTS)
+
+    def ask(self, system: str, query: str) -> edits.Rows:
+        return self.platform.rows(system, query)
+
+    def settled(self) -> bool:
+        """Equal or explained, by the systems' own tables and by the platform's own count."""
+        self.apart = edits.apart(self.ask, read_open(self.platform.settings))
+        return not self.apart and self.confirmed()
+
+    def confirmed(self) -> bool:
+        found = parity.parity(self.platform.settings)
+        return not any(s.in_flight or s.unexplained for s in found.systems) and not found.scanned
+
+
+def record(platform: Platform, name: str) -> Path:
+    return Path(platform.environ["CONCORD_STATE"]) / "run" / f"concord-{name}.json"
+
+
+def kill(platform: Platform, name: str) -> None:
+    """The supervised process, not its supervisor; one that is about to be started again has been killed already."""
+    found = process.recall(record(platform, name))
+    assert found is not None, f"the supervisor of {name} has ended"
+    for pid in children(found.pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def loaded(platform: Platform) -> Platform:
+    """Forty invented providers everywhere, each with an enrollment of the payer's own."""
+    platform.ask("load", "generated", "--count", "40", "--seed", "23")
+
+    def equal() -> bool:
+        return presence.presence(platform.settings).equal and bool(platform.ask("status")["quiet"])
+
+    wait_until(equal, PATIENCE, what="every system to hold every provider")
+    works = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location
+               where effective_to is null order by provider_id, location_id"""
+    places = platform.rows("credentialing", works)
+    who, where = ([row[i] for row in places] for i in (0, 1))
+    with platform.databases["enrollment"].connect() as connection:
+        connection.execute(edits.ENROLLED, {"who": who, "locations": where})
+    return platform
+
+
+def test_edited_everywhere_at_once_under_kills_all_systems_end_equal_or_say_why(loaded: Platform) -> None:
+    with Follower(loaded.settings) as follower:
+        soak = Soak(loaded, follower)
+        soak.wait(soak.settled, "the enrollments to get their group, before anything is counted")
+        soak.sent.clear()
+        editors = edit(soak)
+        stopped = time.monotonic()
+        soak.wait(soak.settled, "every system to be equal, or a finding to say why not")
+        seconds = time.monotonic() - stopped
+        done = sum((editor.counts for editor in editors), Counter[str]())
+        bound = sum(editor.views for editor in editors)
+        print(
+            f"{done.total()} edits {dict(done)}, {len(soak.sent)} views sent (at most {bound}), "
+            f"settled {seconds:.1f} s after the last edit, "
+            f"{len(edits.stopped(read_open(loaded.settings)))} views kept back by a finding"
+        )
+        assert edits.lost(soak.ask, soak.ledger) == [], "what an owner said is gone from its own system"
+        assert 0 < len(soak.sent) <= bound, f"views sent: {Counter(d.system for d in soak.sent)}"
+        lives(soak)
+
+
+def edit(soak: Soak) -> list[Editor]:
+    """All systems' users at once, and a kill now and then."""
+    databases = soak.platform.databases
+    editors = [
+        Editor(system, databases[system].dsn, soak.ledger, Random(f"{SEED}/{system}")) for system in OWN
+    ]
+    with ExitStack() as stack:
+        for editor in editors:
+            stack.enter_context(editor.running())
+        began = time.monotonic()
+        for number, victim in enumerate(VICTIMS, 1):
+            at = began + SECONDS * number / (len(VICTIMS) + 1)
+            soak.wait(after(at), "the next kill")
+            assert [editor.failure for editor in editors if editor.failure] == []
+            kill(soak.platform, victim)
+        soak.wait(after(began + SECONDS), "the last edit")
+    assert [editor.failure for editor in editors if editor.failure] == []
+    return editors
+
+
+def after(moment: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() > moment
+
+
+def lives(soak: Soak) -> None:
+    """A fresh edit of the master reaches every system, and not a view more than that is sent: nothing circles."""
+    soak.sent.clear()
+    told = edits.stopped(read_open(soak.platform.settings))
+    free = [
+        who for (who,) in soak.ask("credentialing", edits.WHO["credentialing"])
+        if all((system, who) not in told for system in edits.LEFT)
+    ]  # fmt: skip
+    assert free, "somebody whom no finding holds back"
+    fresh = Editor("credentialing", soak.platform.databases["credentialing"].dsn, soak.ledger, Random(SEED))
+    with psycopg.connect(fresh.dsn, autocommit=True) as connection:
+        who = fresh.one(connection, OWN["credentialing"], free[:1], [])
+    soak.wait(
+        lambda: {d.system for d in soak.sent} == set(edits.LEFT), "a fresh edit to be told to every system"
+    )
+    soak.wait(soak.settled, "a fresh edit to be confirmed by every system")
+    assert Counter((d.system, d.entity_id) for d in soak.sent) == {(system, who): 1 for system in edits.LEFT}

@@ -1,0 +1,273 @@
+"""Edits in all systems at once: what their own users may say, and what they may not, at random and with a seed.
+
+    Editor (a thread a system) --SQL--> the system's own tables; ledger: what was acknowledged
+
+Each edit is one transaction of one row, as the system's software would write it. `Apart` is the judge: every value that
+systems share is equal, or an open finding says why not. Never repairs anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeAlias
+
+import psycopg
+
+from streams.core.rules.book import CODES
+from streams.core.rules.rule import HOLD, WITHDRAW
+from tests.faults import marks
+from tests.faults.ledger import Ledger, Outcome
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Rows: TypeAlias = list[tuple[Any, ...]]
+PACE = 0.1
+WRONG = "Wrong"
+"""Begins every value that its system may not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One row that somebody changes. `token`: the edit is its owner's, and the ledger keeps what was said last."""
+
+    name: str
+    statement: str
+    value: Callable[[int], Any]
+    views: int
+    """at most so many follow from it, where nothing fans out"""
+    token: bool = False
+
+
+OWN: Mapping[str, Edit] = {
+    "credentialing": Edit(
+        "last_name",
+        "update provider set last_name = %(value)s where provider_id = %(who)s::uuid",
+        lambda token: marks.values("", token)["name"],
+        3,
+        True,
+    ),
+    "directory": Edit(
+        "accepting_notes",
+        """update dir_listing set accepting_notes = %(value)s where listing_id = (
+            select min(listing_id) from dir_listing join dir_provider using (dir_provider_id)
+            where cred_provider_ref = %(who)s::uuid)""",
+        str,
+        0,
+        True,
+    ),
+    "enrollment": Edit(
+        "requested_eff",
+        """update enrollment set requested_eff = date '2000-01-01' + %(value)s where enr_provider_id = (
+            select enr_provider_id from enr_provider where cred_ref = %(who)s::uuid)""",
+        int,
+        0,
+        True,
+    ),
+    "billing": Edit(
+        "remit_addr",
+        "update bil_billing_entity set remit_addr = jsonb_build_object('box', %(value)s::text) where cred_org_ref = %(who)s::uuid",
+        str,
+        0,
+        True,
+    ),
+}
+"""system -> what it owns"""
+
+SAID: Mapping[str, str] = {
+    "credentialing": "select provider_id::text, last_name from provider where last_name like 'Fern%'",
+    "directory": """select cred_provider_ref::text, accepting_notes from dir_listing
+                    join dir_provider using (dir_provider_id) where accepting_notes is not null""",
+    "enrollment": """select cred_ref::text, (requested_eff - date '2000-01-01')::text from enrollment
+                     join enr_provider using (enr_provider_id) where requested_eff is not null""",
+    "billing": "select cred_org_ref::text, remit_addr->>'box' from bil_billing_entity where remit_addr is not null",
+}
+"""system -> whose, and what it says now in the field it owns"""
+
+NOT_ITS_OWN: Mapping[str, tuple[Edit, ...]] = {
+    "credentialing": (),
+    "directory": (
+        Edit(
+            "group_name",
+            """update dir_listing set group_name = %(value)s where listing_id = (
+                select max(listing_id) from dir_listing join dir_provider using (dir_provider_id)
+                where cred_provider_ref = %(who)s::uuid)""",
+            lambda n: f"{WRONG} Group {n}",
+            1,
+        ),
+        Edit(
+            "degree",
+            "update dir_provider set credential_text = %(value)s where cred_provider_ref = %(who)s::uuid",
+            lambda n: f"{WRONG}{n}",
+            1,
+        ),
+        Edit(
+            "last_name",
+            "update dir_provider set last_name = %(value)s where cred_provider_ref = %(who)s::uuid",
+            lambda n: f"{WRONG}{n}",
+            1,
+        ),
+    ),
+    "enrollment": (
+        Edit(
+            "license",
+            "update enr_provider set lic_no = %(value)s where cred_ref = %(who)s::uuid",
+            lambda n: f"{WRONG}{n}",
+            1,
+        ),
+        Edit(
+            "group_npi",
+            """update enrollment set group_npi = '1245319599' where enr_provider_id = (
+                select enr_provider_id from enr_provider where cred_ref = %(who)s::uuid) and %(value)s::text is not null""",
+            str,
+            1,
+        ),
+    ),
+    "billing": (
+        Edit(
+            "last_nm",
+            "update bil_rendering set last_nm = %(value)s where cred_ref = %(who)s::uuid",
+            lambda n: f"{WRONG}{n}".upper(),
+            1,
+        ),
+    ),
+}
+"""system -> what it holds and doesn't own. Billing may not even propose a name: that ends in conflict, and on hold."""
+
+WHO: Mapping[str, str] = {
+    "credentialing": "select provider_id::text from provider where status = 'active' order by 1",
+    "directory": """select distinct cred_provider_ref::text from dir_listing join dir_provider using (dir_provider_id)
+                    where listed_to is null order by 1""",
+    "enrollment": "select distinct cred_ref::text from enrollment join enr_provider using (enr_provider_id) order by 1",
+    "billing": "select cred_ref::text from bil_rendering where cred_ref is not null order by 1",
+}
+PAID = "select cred_org_ref::text from bil_billing_entity where cred_org_ref is not null order by 1"
+
+ENROLLED = """
+with p as (insert into payer (name, payer_code) values ('Soak Mutual', 'SOAK')
+           on conflict (name) do update set payer_code = excluded.payer_code returning payer_id)
+insert into enrollment (enr_provider_id, payer_id, svc_loc_ref)
+select enr_provider_id, p.payer_id, where_to.location from enr_provider e, p,
+       unnest(%(who)s::text[], %(locations)s::text[]) as where_to (who, location)
+where e.cred_ref::text = where_to.who and not exists (
+    select from enrollment held where held.enr_provider_id = e.enr_provider_id and held.svc_loc_ref = where_to.location)
+"""
+
+
+@dataclass(slots=True)
+class Editor:
+    """One system's users, a thread until told to stop."""
+
+    system: str
+    dsn: str
+    ledger: Ledger
+    rng: Random
+    counts: Counter[str] = field(default_factory=Counter)
+    views: int = 0
+    failure: BaseException | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def running(self) -> Iterator[Editor]:
+        thread = threading.Thread(target=self._run, name=f"edit-{self.system}")
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join(60)
+
+    def _run(self) -> None:
+        try:
+            with psycopg.connect(self.dsn, autocommit=True) as connection:
+                people = [row[0] for row in connection.execute(WHO[self.system])]
+                paid = [row[0] for row in connection.execute(PAID)] if self.system == "billing" else people
+                while not self._stop.wait(PACE):
+                    self.one(connection, self._any(), people, paid)
+        except BaseException as failure:
+            self.failure = failure
+
+    def _any(self) -> Edit:
+        others = NOT_ITS_OWN[self.system]
+        # A name that billing says ends in conflict and on hold: seldom, or nothing would flow there any more.
+        often = 0.5 if self.system != "billing" else 0.02
+        return self.rng.choice(others) if others and self.rng.random() < often else OWN[self.system]
+
+    def one(self, connection: Connection, edit: Edit, people: list[str], paid: list[str]) -> str:
+        """One edit of somebody; who it was."""
+        who = self.rng.choice(paid if edit.name == "remit_addr" else people)
+        key = f"{self.system}/{who}"
+        token = self.ledger.draw(key if edit.token else "wrong")
+        done = connection.execute(edit.statement, {"value": edit.value(token), "who": who}).rowcount
+        if edit.token and done:
+            self.ledger.settle([(key, token)], Outcome.ACKNOWLEDGED)
+        self.counts[edit.name] += 1
+        self.views += edit.views
+        return who
+
+
+# ---- the judge ----
+
+HELD: Mapping[str, str] = {
+    "credentialing": """select provider_id::text, upper(last_name), upper(first_name), npi from provider
+                        where status = 'active'""",
+    "directory": "select cred_provider_ref::text, upper(last_name), upper(first_name), npi_number from dir_provider",
+    "enrollment": "select cred_ref::text, upper(prov_last), upper(prov_first), prov_npi from enr_provider",
+    "billing": "select cred_ref::text, last_nm, first_nm, rendering_npi from bil_rendering",
+}
+"""system -> provider, and the fields all of them hold"""
+
+LEFT: Mapping[str, str] = {
+    "directory": """select distinct cred_provider_ref::text from dir_provider left join dir_listing using (dir_provider_id)
+                    where (group_name like 'Wrong%' and listed_to is null) or credential_text like 'Wrong%'""",
+    "enrollment": "select cred_ref::text from enr_provider where lic_no like 'Wrong%'",
+    "billing": "select cred_ref::text from bil_rendering where last_nm like 'WRONG%'",
+}
+"""system -> who still shows a value that the system may not say"""
+
+
+def stopped(findings: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """(system, entity) of which an open finding keeps the view back or takes it out: a conflict, mostly. What was
+    reverted or proposed excuses nothing: it must be restored."""
+    found = set()
+    for finding in findings:
+        rule = CODES.get(finding["code"])
+        for system in LEFT:
+            concerned = rule is not None and (not rule.local or finding["subject"].startswith(f"{system}/"))
+            if concerned and rule is not None and rule.effect_on(system) in (HOLD, WITHDRAW):
+                found.add((system, str(finding["entity_id"])))
+    return found
+
+
+def apart(ask: Callable[[str, str], Rows], findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Who differs where, and no finding keeps the view back."""
+    told = stopped(findings)
+    master = {row[0]: row[1:] for row in ask("credentialing", HELD["credentialing"])}
+    found = []
+    for system, query in LEFT.items():
+        held = {row[0]: row[1:] for row in ask(system, HELD[system])}
+        differing = [who for who, values in held.items() if who in master and values != master[who]]
+        showing = [row[0] for row in ask(system, query)]
+        found += [
+            f"{system}/{who}: {held.get(who)}, the master says {master.get(who)}"
+            for who in dict.fromkeys([*differing, *showing])
+            if (system, who) not in told
+        ]
+    return found
+
+
+def lost(ask: Callable[[str, str], Rows], ledger: Ledger) -> list[str]:
+    """What an owner said last and its own system doesn't show."""
+    said: dict[str, int] = {}
+    for system, query in SAID.items():
+        for who, text in ask(system, query):
+            token = marks.of_name(text) if system == "credentialing" else int(text)
+            said[f"{system}/{who}"] = max(said.get(f"{system}/{who}", 0), token)
+    return [
+        f"{key}: shows {said.get(key)}, said {token} last"
+        for key, token in ledger.newest().items()
+        if said.get(key) != token
+    ]
