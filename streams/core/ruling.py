@@ -134,7 +134,9 @@ def _decided(
         against = _verdicts(entity, proposal.id, REJECT)
         by = ruling.ruled_by
         return REJECTED if any(a.approver == by and a.role in allowed for a in against) else ""
-    bound = ruling.value == proposal.value and ruling.bound_position == position_text(proposal.position)
+    # A restricted value never reaches stewardship: the position alone says which one was approved.
+    same = ruling.value == proposal.value if rule.public else ruling.value is None
+    bound = same and ruling.bound_position == position_text(proposal.position)
     complete = not missing(rule.approval, rule.approvers, signed)
     return APPROVED if ruling.decision == APPROVE and bound and complete else ""
 

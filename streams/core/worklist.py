@@ -29,7 +29,8 @@ MOST_SHOWN = 16
 
 
 class Task(Part, array_like=True, frozen=True, gc=False):
-    """A proposal as a steward reads it. `value` and `current` are JSON."""
+    """A proposal as a steward reads it. `value` and `current` are JSON, and absent where the field is restricted: the
+    topic is not cleared for it (Invariant 11), and the system that proposes it shows it."""
 
     id: str
     system: str
@@ -143,8 +144,8 @@ def _task(proposal: Proposal, authority: Authority) -> Task:
         proposal.record,
         proposal.row_id,
         proposal.field,
-        _json(proposal.value),
-        _json(proposal.against),
+        _json(proposal.value) if rule.public else None,
+        _json(proposal.against) if rule.public else None,
         position_text(proposal.position),
         proposal.day,
         ruling.expires(proposal),
