@@ -236,7 +236,7 @@ class Worker:
         restored = self.partitions.restored.get(number)
         return {
             "partition": number,
-            "dirty": len(handler.pending),
+            "dirty": len(handler.pending) + handler.dependents.count,
             "decided": handler.state.decided,
             "emitted": handler.state.emitted,
             "late": handler.state.late,

@@ -36,6 +36,11 @@ class Dependents:
         """Whether there is something to decide, or a changed reference to look at."""
         return bool(self._queue or self._context.references.since(self._sequence)[1])
 
+    @property
+    def count(self) -> int:
+        """Decisions to make, as far as they are known, and changed references nobody has looked at yet."""
+        return len(self._queue) + len(self._context.references.since(self._sequence)[1])
+
     def due(self, room: int) -> list[Item]:
         """Up to `room` decisions."""
         if room <= 0:

@@ -73,7 +73,8 @@ def _of(
     for record, rows in entity.claims[system].items():
         newer = {i: claim for i, claim in rows.items() if _is_newer(claim, confirmed)}
         if record == entity.kind:
-            for row_id, claim in (rows if settled else newer).items():
+            ours = {i: claim for i, claim in rows.items() if claim.txid == confirmed.txid} if settled else {}
+            for row_id, claim in (ours | newer).items():
                 for found in held.of_root(entity.kind, system, row_id, claim, views, authority):
                     yield _edit(system, found, altered=row_id not in newer)
             for found in held.root_gone(entity.kind, system, rows, newer, view, authority):
