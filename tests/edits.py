@@ -250,7 +250,8 @@ def apart(ask: Callable[[str, str], Rows], findings: Iterable[Mapping[str, Any]]
     for system, query in LEFT.items():
         held = {row[0]: row[1:] for row in ask(system, HELD[system])}
         differing = [who for who, values in held.items() if who in master and values != master[who]]
-        showing = [row[0] for row in ask(system, query)]
+        # Of who has left, the system has no view to keep to: what its users make of their row is theirs.
+        showing = [row[0] for row in ask(system, query) if row[0] in master]
         found += [
             f"{system}/{who}: {held.get(who)}, the master says {master.get(who)}"
             for who in dict.fromkeys([*differing, *showing])

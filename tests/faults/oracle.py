@@ -94,12 +94,26 @@ class Oracle:
 
     def applied(self) -> None:
         """The newest revision of every view is the one its system holds."""
-        for system in ADAPTED:
-            with self.platform.databases[system].connect() as connection:
-                held = {(kind, key): r for kind, key, r in connection.execute(targets.REVISIONS)}
-            newest = {(k, key): p.revision for (s, k, key), p in self.sinks.newest.items() if s == system}
-            apart = {key: (r, held.get(key)) for key, r in newest.items() if held.get(key) != r}
-            assert not apart, f"{system}: newest and applied revision differ: {list(apart.items())[:SHOWN]}"
+        try:
+            # What comes back from a system may yet send its view again: read on until both stand still.
+            self.platform.wait(self._all_applied, "every system to hold the newest views")
+        except AssertionError:
+            raise AssertionError(f"newest and applied revision differ: {self.apart[:SHOWN]}") from None
+
+    def _all_applied(self) -> bool:
+        self.sinks.read()
+        self.apart = [line for system in ADAPTED for line in self._not_applied(system)]
+        return not self.apart
+
+    def _not_applied(self, system: str) -> list[str]:
+        with self.platform.databases[system].connect() as connection:
+            held = {(kind, key): r for kind, key, r in connection.execute(targets.REVISIONS)}
+        newest = {(k, key): p.revision for (s, k, key), p in self.sinks.newest.items() if s == system}
+        return [
+            f"{system} {key}: {r} sent, {held.get(key)} held"
+            for key, r in newest.items()
+            if held.get(key) != r
+        ]
 
     def balanced(self) -> None:
         """Every record consumed has exactly one counted outcome (Invariant 5)."""
