@@ -55,9 +55,10 @@ def of_values(entity: Entity) -> Iterator[Found]:
     """What single values give: refused ones, and those that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
-    if _size(entity) > LARGE_BYTES:
+    size, troubled = _walk(entity)
+    if size > LARGE_BYTES:
         yield Found("entity.too_large", entity.kind)
-    for record, row_id, claim in _troubled(entity):
+    for record, row_id, claim in troubled:
         for field in claim.gaps:
             yield Found("capture.gap", f"{record}/{row_id}/{field}")
         # A refused field keeps its last good value: the newest one fails its own check.
@@ -71,24 +72,17 @@ LARGE_BYTES = 1024 * 1024
 """Mostly an entity has 10 to 50 kB; every change of it is written, restored and held in memory whole."""
 
 
-def _size(entity: Entity) -> int:
-    """Bytes of the rows that systems hold of it: nearly all of its record."""
-    return sum(
-        len(claim.held)
-        for tables in entity.claims.values()
-        for rows in tables.values()
-        for claim in rows.values()
-    )
-
-
-def _troubled(entity: Entity) -> list[tuple[str, str, Claim]]:
-    return [
-        (record, row_id, claim)
-        for tables in entity.claims.values()
-        for record, rows in tables.items()
-        for row_id, claim in rows.items()
-        if claim.refused or claim.gaps
-    ]
+def _walk(entity: Entity) -> tuple[int, list[tuple[str, str, Claim]]]:
+    """Bytes of the rows that systems hold of it (nearly all of its record), and the claims with something wrong: one
+    walk over all of them, at every decision."""
+    size, troubled = 0, []
+    for tables in entity.claims.values():
+        for record, rows in tables.items():
+            for row_id, claim in rows.items():
+                size += len(claim.held)
+                if claim.refused or claim.gaps:
+                    troubled.append((record, row_id, claim))
+    return size, troubled
 
 
 def of_links(entity: Entity) -> Iterator[Found]:
