@@ -56,7 +56,7 @@ class Aggregate:
                 assert key is not None
                 if isinstance(said, Change) and said.origin == CAPTURED:
                     self._snapshots.watch(said, record.headers)
-                if said.system in rekey.REKEYED_SYSTEMS and rekey.is_local(said):
+                if rekey.is_local(said):
                     return self._local(unit, record, key, said, now_ms)
                 return self._claim(unit, record, key, said, now_ms)
             case Malformed():
@@ -120,8 +120,11 @@ class Aggregate:
 
     def _master_unread(self, entity: Entity) -> bool:
         """Whether the master may yet say who this is: its snapshot goes on, and nothing of it is here."""
-        known = rekey.MASTER in entity.claims or rekey.MASTER not in self._context.decoders
-        return not known and self._snapshots.waits(rekey.MASTER, 0)
+        return rekey.MASTER not in entity.claims and self._master_reading()
+
+    def _master_reading(self) -> bool:
+        """Whether the master's initial snapshot may go on here."""
+        return rekey.MASTER in self._context.decoders and self._snapshots.waits(rekey.MASTER, 0)
 
     def _local(self, unit: Unit, record: Any, key: bytes, said: Change | Confirmation, now_ms: float) -> str:
         local = unit.entities.get(key)
@@ -144,7 +147,7 @@ class Aggregate:
         return outcome
 
     def _wait(self, key: bytes, now_ms: float) -> None:
-        if rekey.MASTER in self._context.decoders and self._snapshots.waits(rekey.MASTER, 0):
+        if self._master_reading():
             self._pending.touch_snapshot(rekey.MASTER, key)
         else:
             self._pending.wait_to_withdraw(key, now_ms)

@@ -213,11 +213,19 @@ def _emit(
             continue
         if not emissions:
             entity.revision += 1
-        changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
         edit.replaced(entity, sink)
-        entity.sent[sink] = Sent(entity.revision, encoded)
-        emissions.append(Emission(sink, entity.kind, entity.id, entity.revision, content, changed))
+        emissions.append(_send(entity, sink, entity.kind, contract, content, encoded))
     return emissions
+
+
+def _send(
+    entity: Entity, sink: str, kind: str, contract: view.Contract, content: view.View, encoded: Raw
+) -> Emission:
+    """It is what the sink got last, under the entity's revision."""
+    last = entity.sent.get(sink)
+    changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
+    entity.sent[sink] = Sent(entity.revision, encoded)
+    return Emission(sink, kind, entity.id, entity.revision, content, changed)
 
 
 def _to_people(
@@ -232,9 +240,7 @@ def _to_people(
             continue
         if not emitted and not emissions:
             entity.revision += 1
-        changed = view.changed_fields(contract, last.content if last is not None else None, encoded)
-        entity.sent[sink] = Sent(entity.revision, encoded)
-        emissions.append(Emission(sink, kind, entity.id, entity.revision, content, changed))
+        emissions.append(_send(entity, sink, kind, contract, content, encoded))
     return emissions
 
 

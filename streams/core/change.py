@@ -17,6 +17,12 @@ Position = tuple[int, ...]
 """(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
 re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
 
+
+def position_text(position: Position) -> str:
+    """`epoch/prior_commit/lsn`, and the link's number where it was re-keyed."""
+    return "/".join(map(str, position))
+
+
 CAPTURED = -1
 """The origin of what stands as captured, under the key its system gave it."""
 

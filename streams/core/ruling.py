@@ -20,7 +20,7 @@ from streams.core import held
 from streams.core.authority import Authority, Rule
 from streams.core.canonical import Approval, Row, Ruling
 from streams.core.canonical import Proposal as ProposalRow
-from streams.core.change import Position
+from streams.core.change import Position, position_text
 from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
 from streams.core.equivalent import equivalent
 from streams.core.rules.business import business_days_later
@@ -215,8 +215,3 @@ def _rows(entity: Entity, record: str, _: type[R]) -> list[tuple[str, R]]:
 
 def _place(found: tuple[Position, str, Any]) -> tuple[Position, str]:
     return found[0], found[1]
-
-
-def position_text(position: Position) -> str:
-    """As stewardship has it: `epoch/prior_commit/lsn`, and the link's number where it was re-keyed."""
-    return "/".join(map(str, position))

@@ -15,8 +15,9 @@ from msgspec import field
 
 from streams.core import ruling
 from streams.core.authority import Authority
+from streams.core.change import position_text
 from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
-from streams.core.ruling import APPROVED, Signature, position_text
+from streams.core.ruling import APPROVED, Signature
 from streams.core.view import Contract, Part, View
 
 OWNER = "credentialing"

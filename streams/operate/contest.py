@@ -15,6 +15,7 @@ from typing import Any
 
 from streams.core import edit, held
 from streams.core.authority import Authority, Rule
+from streams.core.change import position_text
 from streams.core.combine import combine
 from streams.core.edit import Edit
 from streams.core.entity import Claim, Entity, Golden, Judged
@@ -23,7 +24,7 @@ from streams.core.formats import refusal_code
 from streams.core.parity import IN_FLIGHT
 from streams.core.view import VIEWS
 from streams.operate.masking import HIDDEN, field_class, shown
-from streams.operate.wording import column_of, has_tables, position_text, time_text
+from streams.operate.wording import column_of, has_tables, time_text
 
 WORDS: Mapping[str, str] = {
     "revert": "not its to say: our value was sent again",

@@ -17,6 +17,7 @@ from streams.core import canonical, finding, gate
 from streams.core import entity as core_entity
 from streams.core.advance import World, decide
 from streams.core.authority import Authority
+from streams.core.change import position_text
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
 from streams.core.view import VIEWS
@@ -27,7 +28,7 @@ from streams.operate.counterparts import Standing, belongs, standings
 from streams.operate.find import Finder, Located
 from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.told import Sink, Telling
-from streams.operate.wording import column_of, has_tables, position_text, table_of, time_text
+from streams.operate.wording import column_of, has_tables, table_of, time_text
 from streams.settings import Settings
 
 Find = Callable[[Iterable[str]], Iterable[Located]]

@@ -15,7 +15,8 @@ from connectors.described import DESCRIBED
 from streams.core.rules.book import CODES
 from streams.core.rules.rule import HOLD, WITHDRAW
 from streams.operate.findings import read_open
-from streams.settings import Settings, need
+from streams.operate.quiet import dsn
+from streams.settings import Settings
 from streams.systems import ADAPTED
 
 MASTER = "credentialing"
@@ -81,23 +82,18 @@ def _people(settings: Settings, system: str) -> set[str]:
 
 
 def _ids(settings: Settings, system: str, query: str) -> set[str]:
-    with psycopg.connect(_dsn(settings, system)) as connection:
+    with psycopg.connect(dsn(settings, system)) as connection:
         return {row[0] for row in connection.execute(query).fetchall()}
 
 
 def _counts(settings: Settings, system: str, tables: tuple[str, ...]) -> dict[str, int]:
     listed = ", ".join(f"(select count(*) from {table})" for table in tables)  # noqa: S608 (names of this file)
-    with psycopg.connect(_dsn(settings, system)) as connection:
+    with psycopg.connect(dsn(settings, system)) as connection:
         row = connection.execute(f"select {listed}").fetchone()
     return dict(zip(tables, row or (), strict=True))
 
 
 def _waiting(settings: Settings, system: str) -> dict[str, int]:
     query = "select waits_for, count(*) from concord_pending where waits_for <> '' group by 1 order by 2 desc limit 5"
-    with psycopg.connect(_dsn(settings, system)) as connection:
+    with psycopg.connect(dsn(settings, system)) as connection:
         return dict(connection.execute(query).fetchall())
-
-
-def _dsn(settings: Settings, system: str) -> str:
-    dsn: str = need(settings.databases.get(system), f"CONCORD_DATABASE_{system.upper()}")
-    return dsn

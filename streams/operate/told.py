@@ -13,11 +13,12 @@ from typing import Any
 
 from streams.core import view
 from streams.core.authority import Authority
+from streams.core.change import position_text
 from streams.core.entity import Claim, Entity, Golden, golden
 from streams.operate.contest import winners
 from streams.operate.masking import mask, restricted_paths
 from streams.operate.provenance import Leaf, Scene, rows, told_of
-from streams.operate.wording import column_of, position_text, table_of, time_text
+from streams.operate.wording import column_of, table_of, time_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from streams.core.change import position_text
 from streams.core.entity import Entity, Step
 from streams.operate import applied, reading
 from streams.operate.applied import Held
 from streams.operate.find import Finder, Located
 from streams.operate.reading import Place
-from streams.operate.wording import position_text, time_text
+from streams.operate.wording import time_text
 from streams.placing import partition_of
 from streams.settings import Settings, need
 

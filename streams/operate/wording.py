@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cache
 
 from schemas.catalog import Table, load_mappings
-from streams.core.change import Position
 
 
 @cache
@@ -47,11 +46,6 @@ def place_of(system: str, record: str, field: str) -> str:
         if t.target(column) == (record, field)
     )
     return ".".join(next(named, ()))
-
-
-def position_text(position: Position) -> str:
-    """`epoch/prior_commit/lsn`."""
-    return "/".join(map(str, position))
 
 
 def time_text(us: int) -> str:

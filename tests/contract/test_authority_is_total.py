@@ -13,14 +13,14 @@ from connectors.envelope import UNAVAILABLE, Source
 from streams.core import finding
 from streams.core.advance import advance, decide, hold, miss
 from streams.core.canonical import Approval, Enrollment, Holder, Provider, Ruling
-from streams.core.change import Change, Confirmation, Malformed
+from streams.core.change import Change, Confirmation, Malformed, position_text
 from streams.core.entity import Entity, aggregate
 from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
 from streams.core.rules.rule import EVERY, HOLD, REFUSE, WARN, WITHDRAW
-from streams.core.ruling import APPROVE, STEWARD, position_text
+from streams.core.ruling import APPROVE, STEWARD
 from streams.operate import codes
 from tests.strategies import CATALOG, MAPPING, decoded
 from tests.world import AUTHORITY, WORLD, entity_of, provider, row

@@ -10,9 +10,8 @@ import re
 from typing import NamedTuple
 
 from schemas.tables import decoders
-from streams.core.change import Malformed
+from streams.core.change import Malformed, position_text
 from streams.operate.quarantine.record import Quarantined
-from streams.operate.wording import position_text
 from streams.placing import partition_of
 from streams.settings import Settings
 
