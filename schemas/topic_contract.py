@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,13 +20,18 @@ from schemas import strict
 from schemas.place import Places
 from schemas.problem import Problem, nearest, refuse
 from schemas.registry import NAME, topics_of
-from streams.systems import SYSTEMS
 
 DEFAULT = "default.toml"
 HERE = Path(__file__).parent
 Classification = Literal["public", "internal", "restricted"]
-CLEARED: Mapping[str, str] = {"public": "public", "internal": "S2", "restricted": "S1"}
+CLEARED: Mapping[Classification, str] = {"public": "public", "internal": "S2", "restricted": "S1"}
 """Classification of a topic -> the highest class of a field in it (schemas/canonical.toml)."""
+CLASSIFIED: Mapping[str, Classification] = {cls: name for name, cls in CLEARED.items()}
+"""Class of a field -> how it is classified"""
+
+
+Principal = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+"""A name the broker knows somebody by; the names of its consumer groups begin with it."""
 
 
 class _Outside(BaseModel):
@@ -56,7 +61,8 @@ class ContractFile(_Outside):
     owner: str = Field(min_length=1)
     classification: Classification
     key: str = Field(min_length=1)
-    readers: list[str]
+    writer: Principal
+    readers: list[Principal]
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     compatibility: Literal["FULL_TRANSITIVE"]
     change_policy: list[str] = Field(min_length=1)
@@ -97,7 +103,6 @@ def read(root: Path = HERE) -> tuple[list[TopicContract], list[Problem]]:
             problems.append(_unknown(path, stems))
         elif said is not None:
             contracts.append(TopicContract(topic, stems[topic], said))
-            problems += _readers(path, said)
     return contracts, [*dict.fromkeys(problems), *_missing(root, stems)]
 
 
@@ -144,16 +149,6 @@ def _unknown(path: Path, stems: Mapping[str, str]) -> Problem:
     return Problem(
         "contract.topic_unknown", where, what, why, nearest(path.name.removesuffix(".toml"), stems)
     )
-
-
-def _readers(path: Path, said: ContractFile) -> Iterator[Problem]:
-    for name in said.readers:
-        if name not in SYSTEMS:
-            why = "a right would be granted to nobody"
-            where = f"schemas/contract/{path.name}:1"
-            yield Problem(
-                "contract.reader_unknown", where, f"no system is called {name}", why, nearest(name, SYSTEMS)
-            )
 
 
 def _missing(root: Path, stems: Mapping[str, str]) -> Iterator[Problem]:

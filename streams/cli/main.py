@@ -8,6 +8,7 @@ from streams.cli import (
     ask,
     authority,
     clock,
+    consume,
     export,
     findings,
     parity,
@@ -15,6 +16,7 @@ from streams.cli import (
     proposals,
     quarantine,
     reference,
+    rights,
     rules,
     run,
     schema,
@@ -28,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for part in (
-    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export, schema,
+    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
+    schema, rights, consume,
 ):  # fmt: skip
     app.add_typer(part.app)
 

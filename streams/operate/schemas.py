@@ -23,8 +23,10 @@ from streams import avro
 from streams.errors import InvalidInput
 from streams.operate.provenance import PROVENANCE
 from streams.settings import LOOPBACK, Settings, need
+from streams.topics import CATALOGUE, DAY, HOUR
 
 HERE = topic_contract.HERE
+TOPICS = {topic.name: topic for topic in CATALOGUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def check(folder: Path | None = None) -> Checked:
     problems += judged
     for version in newest.values():
         problems += [*_unwritable(version), *_underclassed(version)]
-    problems += [p for contract in contracts for p in _keyless(contract, newest.get(contract.stem))]
+    for contract in contracts:
+        problems += [*_keyless(contract, newest.get(contract.stem)), *_forgetful(contract)]
     sealed = versions.digests(root)
     open_ones = [version.file for version in found if version.file not in sealed]
     parsers = versions.parsers()
@@ -134,3 +137,19 @@ def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Proble
         why = "consumers find an entity by its key"
         fix = f"name one of: {', '.join(sorted(name for name, kind in kinds.items() if kind == 'string'))}"
         yield Problem("contract.key", where, what, why, fix)
+
+
+def _forgetful(contract: TopicContract) -> Iterator[Problem]:
+    """What the topic catalogue keeps for a shorter time than the contract promises."""
+    promised, kept = contract.said.retention, TOPICS[contract.topic].config
+    for key, wanted in (
+        ("min.compaction.lag.ms", promised.history_hours * HOUR),
+        ("delete.retention.ms", promised.tombstone_days * DAY),
+    ):
+        if int(kept[key]) < wanted:
+            where = f"schemas/contract/{contract.topic}.toml:1"
+            what = f"{wanted} ms are promised, the topic has {key}={kept[key]}"
+            why = "a consumer that was away for as long as it may be would miss records"
+            yield Problem(
+                "contract.retention", where, what, why, "promise less, or raise it in streams/topics.py"
+            )

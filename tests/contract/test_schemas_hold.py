@@ -183,8 +183,9 @@ def test_a_contract_without_an_owner_is_refused(root: Path) -> None:
         ('owner = "directory_manager"', 'owner = ""', "contract.type_wrong"),
         ('classification = "public"', 'classification = "secret"', "contract.name_unknown"),
         ('key = "provider_id"', 'key = "npi"', "contract.key"),
-        ('readers = ["directory"]', 'readers = ["dictionary"]', "contract.reader_unknown"),
+        ('readers = ["concord-directory"]', 'readers = ["no name"]', "contract.type_wrong"),
         ("title =", "titel =", "contract.key_unknown"),
+        ("title =", "retention = { history_hours = 1, tombstone_days = 90 }\ntitle =", "contract.retention"),
         ("title =", "title", "contract.syntax"),
     ],
 )
