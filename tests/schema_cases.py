@@ -293,7 +293,12 @@ BLIND = (
     Case(
         "an enum without a default, in its first version", (record(field("x", enum("open"))),), "enum_default"
     ),
-    Case("a default of another type", (record(field("x", "long", default="none")),), "default_wrong"),
+    Case(
+        "a default of another type",
+        (record(field("x", "long", default="none")),),
+        "default_wrong",
+        "registry",
+    ),
     Case(
         "a default of the second branch",
         (record(field("x", ["string", "null"], default=None)),),

@@ -13,13 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -54,15 +55,15 @@ class Plan:
 
 def plan(settings: Settings) -> Plan:
     """What `apply` would grant; nothing missing means the broker allows what the contracts say."""
-    return _plan(_admin(settings), settings)
+    return _plan(admin(settings), settings)
 
 
 def apply(settings: Settings) -> Plan:
     """Grant what is missing; the plan as it was before. Idempotent."""
-    admin = _admin(settings)
-    found = _plan(admin, settings)
+    client = admin(settings)
+    found = _plan(client, settings)
     if found.missing:
-        for asked in admin.create_acls([_binding(right) for right in found.missing]).values():
+        for asked in client.create_acls([binding(right) for right in found.missing]).values():
             _result(asked)
     return found
 
@@ -82,10 +83,11 @@ def _of(one: Told, settings: Settings) -> Iterator[Right]:
         yield Right(f"User:{name}", "READ", "GROUP", settings.topic(name), prefixed=True)
 
 
-def _plan(admin: AdminClient, settings: Settings) -> Plan:
+def _plan(client: AdminClient, settings: Settings) -> Plan:
+    _require_authorizer(client)
     rights = wanted(told(), settings)
     topics = {right.name for right in rights if right.resource == "TOPIC"}
-    known = {_right(binding) for binding in _result(admin.describe_acls(_EVERY))}
+    known = {_right(found) for found in _result(client.describe_acls(_EVERY))}
     held = [right for right in rights if right in known]
     beside = sorted(r for r in known - set(rights) if r.resource == "TOPIC" and _concerns(r, topics))
     return Plan(held, [right for right in rights if right not in known], beside)
@@ -109,7 +111,8 @@ _EVERY = AclBindingFilter(
 )
 
 
-def _binding(right: Right) -> AclBinding:
+def binding(right: Right) -> AclBinding:
+    """The right in the client's words."""
     pattern = ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL
     return AclBinding(
         ResourceType[right.resource],
@@ -122,26 +125,33 @@ def _binding(right: Right) -> AclBinding:
     )
 
 
-def _right(binding: Any) -> Right:
-    prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
-    denied = binding.permission_type == AclPermissionType.DENY
-    kind, act = binding.restype.name, binding.operation.name
-    return Right(binding.principal, act, kind, binding.name, prefixed, denied)
+def _right(found: Any) -> Right:
+    prefixed = found.resource_pattern_type == ResourcePatternType.PREFIXED
+    denied = found.permission_type == AclPermissionType.DENY
+    kind, act = found.restype.name, found.operation.name
+    return Right(found.principal, act, kind, found.name, prefixed, denied)
 
 
-def _admin(settings: Settings) -> AdminClient:
+def admin(settings: Settings) -> AdminClient:
+    """Who asks the broker."""
     return AdminClient({"bootstrap.servers": need(settings.kafka, "CONCORD_KAFKA"), "log_level": 0})
+
+
+def _require_authorizer(client: AdminClient) -> None:
+    """A broker without one answers that there are no lists, as if nobody were allowed anything."""
+    [node, *_] = _result(client.describe_cluster()).nodes
+    broker = ConfigResource(ResourceType.BROKER, str(node.id))
+    [asked] = client.describe_configs([broker]).values()
+    if not _result(asked)["authorizer.class.name"].value:
+        said = "this broker has no authorizer: whoever reaches it may read and write every topic"
+        step = "set authorizer.class.name and super.users on every broker and controller, then repeat"
+        raise EnvironmentFault("acls.no_authorizer", said, step)
 
 
 def _result(asked: Future[Any]) -> Any:
     try:
         return asked.result(TIMEOUT)
     except KafkaException as fault:
-        error = fault.args[0]
-        if error.code() == KafkaError.SECURITY_DISABLED:
-            said = "this broker has no authorizer: whoever reaches it may read and write every topic"
-            step = "set authorizer.class.name and super.users on every broker and controller, then repeat"
-            raise EnvironmentFault("acls.no_authorizer", said, step) from fault
-        said = f"the broker did not answer about its access control lists: {error.str()}"
-        step = "check that it runs, and that this user may alter its access control lists"
+        said = f"the broker did not answer about its access control lists: {fault.args[0].str()}"
+        step = "check that it runs, and that this user may read and alter its configuration"
         raise Unavailable("acls.unavailable", said, step) from fault

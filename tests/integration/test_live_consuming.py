@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,10 +22,14 @@ from confluent_kafka import Producer
 
 from schemas import registry
 from schemas.registry import SchemaFile
+from stack import download
+from stack.download import Artifacts
 from stack.environment import Environment
-from stack.layout import PROJECT
+from stack.layout import PROJECT, current
+from stack.progress import Progress
 from streams.codec import decision_headers, view_headers
 from streams.core.advance import Emission
+from streams.errors import EnvironmentFault
 from tests import views
 from tests.fixtures.kafka import CreateTopic
 from tests.fixtures.waiting import wait_until
@@ -191,6 +196,55 @@ def test_a_client_built_for_a_newer_schema_reads_older_records(
     with client.running() as until:
         until(lambda: client.seen() == 1, "the older record")
     assert client.held()[ONE][1]["pronouns"] is None
+
+
+@pytest.fixture
+def java_client(client: Client, tmp_path: Path) -> list[str]:
+    """How the page's Java client is started, compiled against the jars the stack brings."""
+    javac = shutil.which("javac")
+    if javac is None:
+        pytest.skip("no javac here: the packaged Java only runs classes")
+    folders = artifacts()
+    jars = [folders.kafka / "*", next(folders.registry.rglob("org.apache.avro.avro-1*.jar"))]
+    path = os.pathsep.join(map(str, [tmp_path, *jars]))
+    (tmp_path / "Client.java").write_text(block("java"), "utf-8")
+    done = subprocess.run(
+        [javac, "-cp", path, str(tmp_path / "Client.java")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [str(Path(javac).with_name("java")), "-Xmx128m", "-cp", path, "Client"]
+
+
+def artifacts() -> Artifacts:
+    try:
+        return download.fetch(current(), Progress(quiet=True))
+    except EnvironmentFault as fault:
+        pytest.skip(f"no jars here: {fault}")
+
+
+def test_the_java_client_of_the_page_does_the_same(
+    written: Written, client: Client, java_client: list[str]
+) -> None:
+    written.send(ONE, 1)
+    written.send(ONE, 3, abort=True, degree="never")
+    written.send(ONE, 2, degree="DO")
+    written.send(ONE, 1)
+    written.tombstone(TWO)
+    written.evolve(newer())
+    written.send(TWO, 5, pronouns="they")
+    told: list[str] = []
+    with subprocess.Popen(java_client, env=client.environ, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                told.append(line.strip())
+                if len(told) == 3:
+                    break
+        finally:
+            process.kill()
+    one = [f"applied {ONE} 1 MD", f"applied {ONE} 2 DO"]
+    assert [line for line in told if ONE in line] == one
+    assert [line for line in told if TWO in line] == [f"applied {TWO} 5 MD"]
 
 
 def concord(written: Written, *arguments: str) -> subprocess.CompletedProcess[str]:
