@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -76,6 +77,14 @@ def schema_files(directory: Path | None = None, prefix: str = "") -> list[Schema
     folder: Traversable = directory if directory else files("schemas")
     found = [made for file, is_view in _avsc(folder) for made in _schema_files(file, is_view, prefix)]
     return sorted(found, key=lambda file: (file.topic, file.version))
+
+
+@cache
+def newest_view(stem: str) -> str:
+    """The newest version of a view's schema, `directory.provider`: the one that this code was built for."""
+    named = [(NAME.fullmatch(file.name), file) for file in (files("schemas") / "view").iterdir()]
+    found = {int(match["version"]): file for match, file in named if match and match["stem"] == stem}
+    return _text(found[max(found)])
 
 
 def publish(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> list[Published]:

@@ -1,4 +1,4 @@
-"""`concord schema check|seal|publish`: the gate every schema and contract passes. Exit code 2 when it is closed."""
+"""`concord schema check|seal|publish|new-field`: the gate every schema passes. Exit code 2 when it is closed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from streams.cli import output
 from streams.cli.output import AsJson
+from streams.cli.show import table
 
 app = typer.Typer(rich_markup_mode=None)
 group = typer.Typer(help="The contracts of the sink topics.", no_args_is_help=True, rich_markup_mode=None)
@@ -80,3 +81,38 @@ def publish(
         return schemas.publish(settings.load(), in_ci=settings.in_ci(), force=force)
 
     output.answer("schema publish", as_json, work, text)
+
+
+@group.command(
+    "new-field",
+    epilog="Example: concord schema new-field provider.pronouns --column credentialing.provider.pronouns --like sex"
+    ' --view directory.provider --doc "Pronouns as the provider states them." --apply',
+)
+def new_field(
+    name: Annotated[str, typer.Argument(help="record.field, as it will be called everywhere.")],
+    column: Annotated[str, typer.Option(help="SYSTEM.TABLE.COLUMN that says it.")],
+    like: Annotated[str, typer.Option(help="A field of the record: owned, judged and written as this one.")],
+    doc: Annotated[str, typer.Option(help="What a value means: consumers read this.")],
+    kind: Annotated[
+        str, typer.Option("--type", help="text, date, integer, ... (schemas/canonical.toml).")
+    ] = "text",
+    cls: Annotated[str, typer.Option("--class", help="public, S2 (internal) or S1 (restricted).")] = "public",
+    view: Annotated[list[str] | None, typer.Option(help="A view it enters; may be given again.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write; without, only say what would be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a field into every file that needs a line of it; name those that take a thought. Exit code 2: refused."""
+    from streams.operate import new_field as scaffolding
+
+    wanted = scaffolding.Wanted(name, kind, cls, column, like, doc, tuple(view or ()))
+    output.answer("schema new-field", as_json, lambda: scaffolding.scaffold(wanted, apply=apply), _scaffolded)
+
+
+def _scaffolded(found: Any) -> str:
+    head = "written" if found.applied else "would be written (--apply does it)"
+    lines = [f"{head}:", *table(list(found.files.items()))]
+    lines += ["generated of them:", *(f"  python -m {module}" for module in found.generated)]
+    lines += ["by hand:", *table(list(found.by_hand.items()))]
+    return "\n".join(
+        [*lines, "then: concord schema check; concord authority check; the scenario; pytest tests/unit"]
+    )

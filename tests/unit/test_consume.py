@@ -52,7 +52,7 @@ def wire(number: int = 5) -> bytes:
 
 
 def shown(value: bytes | None, known: Any = SCHEMA) -> Record:
-    return Decode(lambda number: known)(Sent(value))  # type: ignore[arg-type]
+    return Decode(lambda number: known)(Sent(value))
 
 
 def test_a_record_is_decoded_and_restricted_values_are_masked() -> None:
