@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, TypeAlias
 
 import fastavro
@@ -21,7 +20,7 @@ from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
 from connectors.sink import Row, View, kind_of
-from schemas.registry import NOT_FOUND
+from schemas.registry import NOT_FOUND, newest_view
 from streams.errors import ConcordError, Unavailable
 from streams.systems import TAKEN
 
@@ -109,10 +108,7 @@ def view_of(kind: str, key: str, content: Row, message: Message) -> View:
 @cache
 def reader_schema(system: str, kind: str) -> Any:
     """The contract of this version of the code."""
-    text = (
-        files("schemas") / "view" / f"{TAKEN.get(system, {}).get(kind, system)}.{kind}.v1.avsc"
-    ).read_text("utf-8")
-    return fastavro.parse_schema(json.loads(text))
+    return fastavro.parse_schema(json.loads(newest_view(f"{TAKEN.get(system, {}).get(kind, system)}.{kind}")))
 
 
 def registry_schemas(client: SchemaRegistryClient) -> SchemaOf:

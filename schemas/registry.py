@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
@@ -33,7 +34,7 @@ from streams.systems import REKEYED, TAKEN, WORK
 
 FULL_TRANSITIVE = ConfigCompatibilityLevel.FULL_TRANSITIVE
 NOT_FOUND = (404, 40401, 40402, 40403, 40408)
-_NAME = re.compile(r"(?P<stem>[a-z_]+(?:\.[a-z_]+)?)\.v(?P<version>[1-9]\d*)\.avsc")
+NAME = re.compile(r"(?P<stem>[a-z_]+(?:\.[a-z_]+)?)\.v(?P<version>[1-9]\d*)\.avsc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,14 @@ def schema_files(directory: Path | None = None, prefix: str = "") -> list[Schema
     return sorted(found, key=lambda file: (file.topic, file.version))
 
 
+@cache
+def newest_view(stem: str) -> str:
+    """The newest version of a view's schema, `directory.provider`: the one that this code was built for."""
+    named = [(NAME.fullmatch(file.name), file) for file in (files("schemas") / "view").iterdir()]
+    found = {int(match["version"]): file for match, file in named if match and match["stem"] == stem}
+    return _text(found[max(found)])
+
+
 def publish(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> list[Published]:
     """Register what is missing, oldest first, under FULL_TRANSITIVE; a breaking change stops it."""
     _set_compatibility(client, None)
@@ -109,16 +118,16 @@ def _avsc(folder: Traversable) -> Iterator[tuple[Traversable, bool]]:
 
 def _schema_files(file: Traversable, is_view: bool, prefix: str) -> list[SchemaFile]:
     """The file as the schema of each of its topics."""
-    match = _NAME.fullmatch(file.name)
+    match = NAME.fullmatch(file.name)
     if match is None:
         step = "name it view/<view>.<kind>.v<N>.avsc or <topic>.v<N>.avsc"
         raise InvalidInput("registry.file", f"{file}: not the name of a schema", step)
     version, text = int(match["version"]), _text(file)
-    topics = _topics(match["stem"], is_view)
+    topics = topics_of(match["stem"], is_view)
     return [SchemaFile(f"{prefix}{topic}", version, text, file.name) for topic in topics]
 
 
-def _topics(stem: str, is_view: bool) -> list[str]:
+def topics_of(stem: str, is_view: bool) -> list[str]:
     """The topics of a schema: of a view, one a system that is sent it; of a rejection, one a system."""
     if is_view:
         name, _, kind = stem.partition(".")

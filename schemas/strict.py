@@ -38,14 +38,22 @@ def parse(shape: type[Shape], text: str, file: str, area: str) -> tuple[Shape | 
     """The content in its shape, where its keys stand, and what is wrong; `area` is the first part of the codes."""
     places = Places(text)
     try:
-        return shape.model_validate(tomllib.loads(text)), places, []
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         return None, places, [*_duplicates(places, file, area)] or [_syntax(fault, text, file, area)]
+    made, problems = shaped(shape, content, places, file, area)
+    return made, places, problems
+
+
+def shaped(
+    shape: type[Shape], content: Mapping[str, Any], places: Places, file: str, area: str
+) -> tuple[Shape | None, list[Problem]]:
+    """Content that was read already (and filled in from elsewhere) in its shape, and what is wrong."""
+    try:
+        return shape.model_validate(content), []
     except ValidationError as fault:
-        found = [
-            _problem(shape, dict(error), places, file, area) for error in fault.errors(include_url=False)
-        ]
-        return None, places, found
+        errors = fault.errors(include_url=False)
+        return None, [_problem(shape, dict(error), places, file, area) for error in errors]
 
 
 def name_of(path: Sequence[int | str]) -> str:

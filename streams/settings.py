@@ -168,6 +168,13 @@ def need(value: Any, name: str) -> Any:
     return value
 
 
+def in_ci() -> bool:
+    """Whether this process runs in continuous integration, as every runner says of itself."""
+    import os
+
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
 def _surroundings() -> dict[str, str]:
     """The process environment over what the native stack's state says."""
     import os

@@ -8,6 +8,7 @@ from streams.cli import (
     ask,
     authority,
     clock,
+    consume,
     export,
     findings,
     parity,
@@ -15,8 +16,10 @@ from streams.cli import (
     proposals,
     quarantine,
     reference,
+    rights,
     rules,
     run,
+    schema,
 )
 
 app = typer.Typer(
@@ -28,6 +31,7 @@ app = typer.Typer(
 )
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
+    schema, rights, consume,
 ):  # fmt: skip
     app.add_typer(part.app)
 

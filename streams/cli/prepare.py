@@ -1,4 +1,4 @@
-"""`concord systems|schemas|topics|sources|mapping|load`: what an environment needs before anything flows."""
+"""`concord systems|topics|sources|mapping|load`: what an environment needs before anything flows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 systems = _group("systems", "The reference systems' databases.")
-schemas = _group("schema", "The contracts of the sink topics.")
 topics = _group("topics", "The topics of the catalogue.")
 sources = _group("sources", "Capture: one Debezium connector a system.")
 mapping = _group("mapping", "Which table and column is which canonical field.")
@@ -44,23 +43,6 @@ def systems_apply(as_json: AsJson = False) -> None:
     output.answer(
         "systems apply", as_json, work, lambda r: "\n".join(f"{s}: {', '.join(v)}" for s, v in r.items())
     )
-
-
-@schemas.command("publish", epilog="Example: concord schema publish")
-def schemas_publish(as_json: AsJson = False) -> None:
-    """Register the view schemas under FULL_TRANSITIVE; a breaking change is refused."""
-
-    def work() -> Any:
-        from streams.operate import preparing
-
-        return preparing.publish_schemas(configuration.load())
-
-    def text(published: Any) -> str:
-        return "\n".join(
-            f"{p.subject} v{p.version} id {p.id}{' (new)' if p.created else ''}" for p in published
-        )
-
-    output.answer("schema publish", as_json, work, text)
 
 
 @topics.command("plan", epilog="Example: concord topics plan")

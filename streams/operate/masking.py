@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from schemas.catalog import load_catalog
+from schemas.registry import newest_view
 from streams.systems import TAKEN
 
 HIDDEN = "•••"
@@ -40,7 +40,7 @@ def shown(record: str, field: str, value: Any) -> Any:
 @cache
 def view_schema(sink: str, kind: str) -> Any:
     """The contract of the view a system is sent."""
-    return json.loads((files("schemas") / "view" / f"{TAKEN[sink][kind]}.{kind}.v1.avsc").read_text("utf-8"))
+    return json.loads(newest_view(f"{TAKEN[sink][kind]}.{kind}"))
 
 
 @cache

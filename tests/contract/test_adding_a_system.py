@@ -58,6 +58,11 @@ def test_the_authority_file_is_total_and_not_contradictory(copy: Copy) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_its_topics_have_contracts_that_hold(copy: Copy) -> None:
+    checked = copy.concord("schema", "check")
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+
+
 def test_what_it_reports_is_judged_as_its_authority_rows_say_and_an_echo_stops(copy: Copy) -> None:
     scenarios = sorted(f"tests/behavior/{path.name}" for path in (fifth.HERE / "behavior").iterdir())
     played = copy.concord("test", *scenarios)
