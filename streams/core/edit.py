@@ -3,8 +3,9 @@
     claims, what was sent, what was confirmed, authority --> Edit --> asserted again, proposed, in conflict, let be
 
 Sits beside the finding stage. A row is judged only once its system has confirmed a view: before, whatever differs is on
-its way. What an owner changes is no edit here: it is a claim and became the golden value. The platform's own rows are
-no edits either (invariant 8); where they differ from the view, something in the system altered them. Never looks at
+its way. Of who was withdrawn from a system, what is begun there is ended again; another edit is told, and shows nothing
+to anybody. What an owner changes is no edit here: it is a claim and became the golden value. The platform's own rows
+are no edits either (invariant 8); where they differ from the view, something in the system altered them. Never looks at
 another entity and never writes anything.
 """
 
@@ -22,10 +23,12 @@ from streams.core.change import Position
 from streams.core.entity import Claim, Confirmed, Entity, Judged, Proposal
 from streams.core.held import Difference
 from streams.core.ruling import VOIDED, close, is_refused
-from streams.core.view import VIEWS, View, encode
+from streams.core.view import VIEWS, WITHDRAWN, View, encode
 
 ALTERED = "altered"
 """Not an edit: the platform's own write came out different."""
+DEPARTED = "departed"
+"""An edit of who was withdrawn from the system: told, and left as it is."""
 
 _OVERRULED = (REVERT, PROPOSE, AUTO_ACCEPT, ALTERED)
 ABOVE_53_BITS = 11
@@ -55,14 +58,25 @@ class Edit(Struct, frozen=True):
         return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
-def standing(entity: Entity, wanted: Mapping[str, View], authority: Authority, as_of: str = "") -> list[Edit]:
-    """Everything systems hold that they shouldn't; `wanted`: the view each is to have now."""
-    return [
-        edit
-        for system, confirmed in entity.confirmed.items()
-        if system in wanted and system in entity.claims
-        for edit in _of(entity, system, confirmed, wanted[system], authority, as_of)
-    ]
+def standing(
+    entity: Entity,
+    wanted: Mapping[str, View],
+    authority: Authority,
+    as_of: str = "",
+    built: Mapping[str, View] = {},
+) -> list[Edit]:
+    """Everything systems hold that they shouldn't; `wanted`: the view each is to have now, `built`: the one it would
+    have if it weren't withdrawn."""
+    found: list[Edit] = []
+    for system, view in wanted.items():
+        if system not in entity.claims:
+            continue
+        confirmed = entity.confirmed.get(system)
+        if view.status == WITHDRAWN:
+            found += _of_departed(entity, system, confirmed, view, built.get(system), authority, as_of)
+        elif confirmed is not None:
+            found += _of(entity, system, confirmed, view, authority, as_of)
+    return found
 
 
 def _of(
@@ -76,16 +90,55 @@ def _of(
             ours = {i: claim for i, claim in rows.items() if claim.txid == confirmed.txid} if settled else {}
             for row_id, claim in (ours | newer).items():
                 for found in held.of_root(entity.kind, system, row_id, claim, views, authority):
-                    yield _edit(system, found, altered=row_id not in newer)
+                    yield _edit(system, found, ALTERED if row_id not in newer else "")
             for found in held.root_gone(entity.kind, system, rows, newer, view, authority):
-                yield _edit(system, found)
+                yield _edit(system, found, REVERT if _is_deleted(found, confirmed) else "")
         elif record in held.BELOW:
             for found in held.of_below(system, record, rows, newer, views, authority, as_of):
                 yield _edit(system, found)
 
 
-def _edit(system: str, found: Difference, *, altered: bool = False) -> Edit:
-    policy = ALTERED if altered else _policy(system, found)
+def _is_deleted(found: Difference, confirmed: Confirmed) -> bool:
+    """Whether a root row that is gone was deleted, and so may come back; else it was linked to another entity."""
+    return found.position[3:] == confirmed.position[3:]
+
+
+def _of_departed(
+    entity: Entity, system: str, confirmed: Confirmed | None, view: View, built: View | None, authority: Authority,
+    as_of: str,
+) -> Iterator[Edit]:  # fmt: skip
+    """Of who must not be there: rows somebody wrote since."""
+    sent = entity.sent.get(system)
+    if sent is None or sent.content != Raw(encode(view)):
+        return  # the withdrawal is only said now
+    views = [view, *on_the_way(entity, system, view)]
+    for record, rows in entity.claims[system].items():
+        newer = {i: claim for i, claim in rows.items() if _is_since(claim, confirmed)}
+        if record == entity.kind:
+            for row_id, claim in newer.items():
+                yield from _of_departed_root(entity.kind, system, row_id, claim, confirmed, built, authority)
+        elif record in held.BELOW:
+            for found in held.of_below(system, record, rows, newer, views, authority, as_of):
+                yield _edit(system, found)
+
+
+def _of_departed_root(
+    kind: str, system: str, row_id: str, claim: Claim, confirmed: Confirmed | None, built: View | None,
+    authority: Authority,
+) -> Iterator[Edit]:  # fmt: skip
+    """A row that the adapter doesn't know is given to it, so that it ends what stands below; another is left."""
+    if confirmed is None or row_id != confirmed.local_id:
+        for found in held.root_begun(kind, system, row_id, claim, authority):
+            yield _edit(system, found, REVERT if confirmed is None else DEPARTED)
+    elif built is not None:
+        for found in held.of_root(kind, system, row_id, claim, [built], authority):
+            if _policy(system, found) in (*_OVERRULED, CONFLICT):
+                yield _edit(system, found, DEPARTED)
+
+
+def _edit(system: str, found: Difference, policy: str = "") -> Edit:
+    """`policy`: what becomes of it, where authority isn't asked."""
+    policy = policy or _policy(system, found)
     return Edit(
         system, found.record, found.row_id, found.field, policy, found.position, found.rule, found.ours, found.theirs
     )  # fmt: skip
@@ -106,6 +159,11 @@ def _is_settled(entity: Entity, system: str, confirmed: Confirmed, view: View) -
 
 def _is_newer(claim: Claim, confirmed: Confirmed) -> bool:
     return claim.txid != confirmed.txid and claim.position[:3] > confirmed.position[:3]
+
+
+def _is_since(claim: Claim, confirmed: Confirmed | None) -> bool:
+    """What a snapshot read was there before: the adapter finds it by itself."""
+    return claim.position[2] > 0 if confirmed is None else _is_newer(claim, confirmed)
 
 
 def on_the_way(entity: Entity, system: str, view: View) -> list[View]:
@@ -132,7 +190,8 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
     fresh, judged = [], {}
     for edit in edits:
         known = entity.judged.get(edit.subject)
-        if known is not None and known.position >= edit.position:
+        left = known is not None and (known.policy == DEPARTED) != (edit.policy == DEPARTED)
+        if known is not None and known.position >= edit.position and not left:
             judged[edit.subject] = known
             continue
         times = known.times + 1 if known is not None and known.day == day else 1

@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     "auto_accept": "taken over where it is owned, and our value was sent again",
     "conflict": "in conflict: both stay as they are until somebody decides",
     "altered": "our own write came out different there, and was sent again",
+    "departed": "left as it is: the entity was withdrawn there, and nothing is written over it",
     "observe": "observed only",
     "ignore": "let be",
 }
