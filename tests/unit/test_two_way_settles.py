@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.envelope import Change
 from streams.core import parity
-from streams.core.entity import Parity
-from streams.core.gate import Withdraw
+from streams.core.gate import Hold, Withdraw
 from streams.operate.rehearsal import Target
 from streams.operate.sandbox import Sandbox
 
@@ -152,14 +151,17 @@ def test_once_it_is_quiet_every_system_holds_its_view_or_a_finding_says_why_not(
             for number, (table, row) in enumerate(steps, 1):
                 sandbox.at(FIRST_DAY + number)
                 act(sandbox, master, table, row)
-            standing = sandbox.entity("provider/ann").parity  # type: ignore[union-attr]
-            assert not {s for s, p in standing.items() if p.state in (parity.UNEXPLAINED, parity.IN_FLIGHT)}
-            assert_withdrawn(sandbox, standing)
+            assert_settled(sandbox)
         finally:
             sandbox.close()
 
 
-def assert_withdrawn(sandbox: Sandbox, standing: dict[str, Parity]) -> None:
-    verdict = (sandbox.verdicts("provider/ann") or {})["directory"]
-    if isinstance(verdict, Withdraw):
-        assert shown(sandbox) == [], standing
+def assert_settled(sandbox: Sandbox) -> None:
+    entity, verdicts = sandbox.entity("provider/ann"), sandbox.verdicts("provider/ann")
+    assert entity is not None
+    assert verdicts is not None
+    assert not {s for s, p in entity.parity.items() if p.state in (parity.UNEXPLAINED, parity.IN_FLIGHT)}
+    if isinstance(verdicts["directory"], Withdraw):
+        assert shown(sandbox) == []
+    if not isinstance(verdicts["enrollment"], Hold):
+        assert not [key for key in entity.findings if key.startswith("enrollment.group_differs")]
