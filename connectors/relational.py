@@ -11,7 +11,7 @@ system owns (Invariant 9) and never deletes a row of the system's own tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
@@ -150,11 +150,19 @@ class Stage:
         there: Mapping[str, int],
     ) -> None:
         roots = [{"local_id": ids[r.view.entity_id], "withdrawn": r.view.withdrawn} for r in requests]
+        roots += self._beside([r.view.entity_id for r in requests if r.view.withdrawn], set(ids.values()))
         rows = wanted(below, requests, ids, there)
         if below.key:
             self._cursor.execute(statement.lock(below), {"ids": [root["local_id"] for root in roots]})
         for sql in below.statements:
             self._cursor.execute(sql, {"roots": text(roots), "rows": text(rows)})
+
+    def _beside(self, withdrawn: Sequence[str], known: Container[int]) -> list[Row]:
+        """Rows that somebody made of a withdrawn entity beside the one it is known by: what stands below ends, too."""
+        if not withdrawn:
+            return []
+        rows = self._cursor.execute(statement.refer(self._root), {"refs": list(withdrawn)}).fetchall()
+        return [{"local_id": row_id, "withdrawn": True} for (row_id,) in rows if row_id not in known]
 
     def _defer(self, waiting: Sequence[tuple[Request, str]]) -> None:
         if waiting:

@@ -101,6 +101,13 @@ def locate(root: Root) -> str:
         order by {root.key} for update"""
 
 
+def refer(root: Root) -> str:
+    """Every row with the cross reference of one of these entities, locked."""
+    return f"""
+        select {root.key} from {root.table} where {root.reference} = any(%(refs)s::uuid[])
+        order by {root.key} for update"""
+
+
 def lock(below: Children) -> str:
     """What stands below the roots, locked before it is compared: an edit is seen, or comes after our commit and is
     known to be newer than the confirmation (Invariant 8)."""

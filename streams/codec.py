@@ -73,12 +73,11 @@ class Encoders:
 
     def rejection(self, entity: Entity, edit: Edit) -> bytes:
         """The wire bytes of what an edit's author is told."""
-        confirmed = entity.confirmed[edit.system]
         return self._encoders[f"rejection.{edit.system}"].encode(
             edit.system,
             entity.kind,
             entity.id,
-            confirmed.local_id,
+            _local_id(entity, edit.system),
             edit.record,
             edit.row_id,
             edit.field,
@@ -89,6 +88,14 @@ class Encoders:
             _shown(edit.offered, edit.rule.public),
             position_text(edit.position),
         )
+
+
+def _local_id(entity: Entity, system: str) -> str:
+    """The system's own id of the entity: as it confirmed it, else of the row it has of it."""
+    confirmed = entity.confirmed.get(system)
+    if confirmed is not None:
+        return confirmed.local_id
+    return next(iter(entity.claims[system].get(entity.kind, ())), "")
 
 
 OUTCOMES = {

@@ -70,6 +70,22 @@ def terminate(connection: Connection, provider_id: UUID | None = None) -> Event:
     return Event("leaves", "provider", str(who), npi, tuple(END_ALL))
 
 
+def lapse(connection: Connection, provider_id: UUID | None = None) -> Event:
+    """The only licence of a provider expired yesterday, and nobody renewed it."""
+    with connection.transaction():
+        who, npi = _provider(connection, LAPSING, provider_id)
+        connection.execute(LAPSE, {"who": who})
+    return Event("lets the only licence lapse", "provider", str(who), npi, ("license",))
+
+
+def suspend(connection: Connection, provider_id: UUID | None = None) -> Event:
+    """Whose licence lapsed last is suspended."""
+    with connection.transaction():
+        who, npi = _provider(connection, LAPSED, provider_id)
+        connection.execute(SUSPEND, {"who": who})
+    return Event("is suspended for it", "provider", str(who), npi, ("provider",))
+
+
 def clinic_moves(connection: Connection, location_id: UUID | None = None) -> Event:
     """The location where most providers work gets another street address in the same ZIP code."""
     with connection.transaction():
@@ -173,6 +189,24 @@ RENEW = f"""
 update license set status = 'active', expires = (coalesce(next.expires, current_date) + interval '2 years')::date
 from ({_RENEWABLE.format(who="%(who)s")}) next where license.license_id = next.license_id
 """
+
+LAPSING = f"""
+{_ACTIVE} and {_WORKS} and not exists (select from exclusion_hit h where h.provider_id = p.provider_id)
+  and (select count(*) = 1 and bool_and(l.status = 'active' and l.expires >= current_date and l.state = (
+           select there.state from provider_location w join practice_location there using (location_id)
+           where w.provider_id = p.provider_id and w.is_primary and w.effective_to is null limit 1))
+       from license l where l.provider_id = p.provider_id)
+order by {_NETWORKS} desc, p.provider_id desc
+"""
+LAPSE = """
+update license set status = 'expired', expires = greatest(current_date - 1, issued) where provider_id = %(who)s
+"""
+LAPSED = f"""
+{_ACTIVE} and not exists (
+    select from license l where l.provider_id = p.provider_id and l.status <> 'expired')
+order by (select max(l.expires) from license l where l.provider_id = p.provider_id) desc nulls last, p.provider_id desc
+"""
+SUSPEND = "update provider set status = 'suspended' where provider_id = %(who)s"
 
 _HEADS = "(select count(*) from provider_location l where l.location_id = p.location_id and l.effective_to is null)"
 LARGEST = f"""

@@ -24,6 +24,9 @@ where listing_id = %s
 """
 _PROPOSE = "update dir_provider set credential_text = 'DO' where cred_provider_ref::text = %s"
 
+_UNNAMED = "and p.last_name not like '%-Vale'"
+_RENAME_PERSON = "update dir_provider set last_name = last_name || '-Vale' where cred_provider_ref::text = %s"
+
 
 def rename_group(connection: Connection) -> Event:
     """A listing gets another group's name: the platform derives it, so the edit is overruled."""
@@ -44,6 +47,13 @@ def change_degree(connection: Connection) -> Event:
     _, who, npi = _listed(connection, _DEGREE)
     connection.execute(_PROPOSE, [who])
     return _event("has another degree in the directory: proposed, and restored", who, npi, "dir_provider")
+
+
+def change_name(connection: Connection) -> Event:
+    """Another name is a proposal that takes two people; each time it is somebody else's."""
+    _, who, npi = _listed(connection, _UNNAMED)
+    connection.execute(_RENAME_PERSON, [who])
+    return _event("has another name in the directory: proposed, and restored", who, npi, "dir_provider")
 
 
 def _listed(connection: Connection, besides: str = "") -> tuple[int, str, str]:

@@ -151,6 +151,7 @@ def _finish(settings: Settings, console: Console, scenes: list[Scene]) -> dict[s
     console.print(_count_table(counts))
     console.print(_latency_table(figures))
     console.print(_outcome_table(status))
+    console.print(_echo_line(scenes))
     _farewell(settings, console, scenes)
     return {"counts": counts, "latencies": figures, "status": status, "scenes": [_plain(s) for s in scenes]}
 
@@ -200,6 +201,12 @@ def _outcome_table(status: Status) -> Table:
     codes = ", ".join(f"{code} {count}" for code, count in status.findings.by_code.items())
     table.add_row("open findings", codes or "none")
     return table
+
+
+def _echo_line(scenes: list[Scene]) -> str:
+    sent, echoes = sum(scene.sent for scene in scenes), sum(scene.echoes for scene in scenes)
+    verdict = "[green]an echo stops[/]" if not echoes else "[red]an echo goes on[/]"
+    return f"{verdict}: {sent:,} views sent, captured again in every system, and {echoes:,} more followed from that"
 
 
 def _farewell(settings: Settings, console: Console, scenes: list[Scene]) -> None:

@@ -141,25 +141,27 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
             coming = facts.noted.get("again", coming)
     verdict = gate.judge(record, found, was_known=was_known)
     sinks = gate.by_sink(record, found, verdict, view.VIEWS.get(entity.kind, ()))
+    wanted = _wanted(entity, record, built, sinks)
     edits: list[edit.Edit] = []
     fresh: list[edit.Edit] = []
     anew: set[str] = set()
-    if entity.confirmed or entity.proposals or STEWARDSHIP in entity.claims:
-        wanted = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
-        edits = edit.standing(entity, wanted, world.authority, world.as_of)
+    if entity.confirmed or entity.proposals or len(entity.claims) > 1 or STEWARDSHIP in entity.claims:
+        edits = edit.standing(entity, wanted, world.authority, world.as_of, built)
         fresh = edit.judge(entity, edits, world.as_of)
         anew = edit.asserted_again(fresh, entity)
         edit.propose(entity, fresh, world.as_of)
-        ruling.settle(entity, record, wanted, world.authority, world.as_of)
+        showing = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
+        ruling.settle(entity, record, showing, world.authority, world.as_of)
         disputed = {*finding.of_edits(entity, edits), *finding.of_rulings(entity, record, world.authority)}
         if disputed:
             found |= disputed
             sinks = gate.by_sink(record, found, verdict, sinks)
+            wanted = {sink: content for sink, content in wanted.items() if not gate.disputed(sinks[sink])}
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
-    emissions = _emit(entity, record, built, sinks, anew)
+    emissions = _emit(entity, wanted, anew)
     emissions += _to_people(entity, record, world.authority, emissions)
     parity.note(entity, sinks, edits, decided_us)
     reference = _broadcast(entity, record)
@@ -196,17 +198,36 @@ def _was_known(entity: Entity) -> bool:
     return any(entity.kind in tables and tables[entity.kind] for tables in entity.claims.values())
 
 
-def _emit(
-    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts, anew: set[str]
-) -> list[Emission]:
-    """The views that differ from what each sink last got or must be asserted again, all under one new revision; a
-    sink on hold keeps its own."""
-    emissions: list[Emission] = []
+def _wanted(
+    entity: Entity, record: Golden, built: dict[str, view.View], verdicts: gate.Verdicts
+) -> dict[str, view.View]:
+    """The view each sink is to have now. One on hold keeps its own and isn't here, unless something ends there."""
+    found: dict[str, view.View] = {}
     for sink, verdict in verdicts.items():
-        if isinstance(verdict, gate.Hold):
-            continue
+        match verdict:
+            case gate.Withdraw(reason):
+                found[sink] = view.withdrawn(record, sink, reason)
+            case gate.Hold():
+                if (kept := _kept(entity, built, sink)) is not None:
+                    found[sink] = kept
+            case _:
+                found[sink] = built[sink]
+    return found
+
+
+def _kept(entity: Entity, built: dict[str, view.View], sink: str) -> view.View | None:
+    """What a sink on hold has, without what is over."""
+    last = entity.sent.get(sink)
+    if last is None or sink not in built:
+        return None
+    return view.ended(view.VIEWS[entity.kind][sink].decode(last.content), built[sink])
+
+
+def _emit(entity: Entity, wanted: dict[str, view.View], anew: set[str]) -> list[Emission]:
+    """The views that differ from what each sink last got or must be asserted again, all under one new revision."""
+    emissions: list[Emission] = []
+    for sink, content in wanted.items():
         contract = view.VIEWS[entity.kind][sink]
-        content = _content(record, built, sink, verdict)
         encoded = Raw(view.encode(content))
         last = entity.sent.get(sink)
         if last is not None and last.content == encoded and sink not in anew:
@@ -242,10 +263,6 @@ def _to_people(
             entity.revision += 1
         emissions.append(_send(entity, sink, kind, contract, content, encoded))
     return emissions
-
-
-def _content(record: Golden, built: dict[str, view.View], sink: str, verdict: gate.Verdict) -> view.View:
-    return view.withdrawn(record, sink, verdict.reason) if isinstance(verdict, gate.Withdraw) else built[sink]
 
 
 def _broadcast(entity: Entity, record: Golden) -> bytes | None:

@@ -43,14 +43,14 @@ def _recredentialing(today: Today, _: str) -> str | None:
     return credentialing.due_day(today) or None
 
 
-def _verified(days: int) -> Day:
-    """So many days after a listing was verified."""
+def _to_verify(today: Today, subject: str) -> str | None:
+    row = today.golden.rows(Listing).get(_row(subject))
+    return later(row.verified_on, directory.VERIFY_DAYS) if row is not None and row.verified_on else None
 
-    def day(today: Today, subject: str) -> str | None:
-        row = today.golden.rows(Listing).get(_row(subject))
-        return later(row.verified_on, days) if row is not None and row.verified_on else None
 
-    return day
+def _to_remove(today: Today, _: str) -> str | None:
+    day, _row_id = directory.last_verified(today)
+    return later(day, directory.REMOVE_DAYS) if day else None
 
 
 def _to_publish(today: Today, subject: str) -> str | None:
@@ -70,9 +70,9 @@ DEADLINES: Mapping[str, Deadline] = {
     "recredential.due": _CYCLE,
     "recredential.overdue": _CYCLE,
     "recredential.lapsed": _CYCLE,
-    "directory.verification_due": Deadline(_verified(directory.VERIFY_DAYS)),
-    "directory.verification_overdue": Deadline(_verified(directory.VERIFY_DAYS)),
-    "directory.removal_due": Deadline(_verified(directory.REMOVE_DAYS)),
+    "directory.verification_due": Deadline(_to_verify),
+    "directory.verification_overdue": Deadline(_to_verify),
+    "directory.removal_due": Deadline(_to_remove),
     "directory.publication_late": Deadline(_to_publish),
 }
 """code -> its deadline"""

@@ -54,7 +54,7 @@ DATED: dict[str, dict[str, Offsets]] = {
     "leie_search": {"searched_on": SEARCHED},
     "sam_search": {"searched_on": SEARCHED},
     "listing": {**_PERIOD, "verified_on": VERIFIED},
-    "attestation": {"attested_at": (91,)},
+    "attestation": {"attested_at": (91, 181)},
     "publication": {"info_received_at": RECEIVED},
 }
 """record -> field -> offsets."""

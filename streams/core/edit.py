@@ -3,8 +3,9 @@
     claims, what was sent, what was confirmed, authority --> Edit --> asserted again, proposed, in conflict, let be
 
 Sits beside the finding stage. A row is judged only once its system has confirmed a view: before, whatever differs is on
-its way. What an owner changes is no edit here: it is a claim and became the golden value. The platform's own rows are
-no edits either (invariant 8); where they differ from the view, something in the system altered them. Never looks at
+its way. Of who was withdrawn from a system, what is begun there is ended again; another edit is told, and shows nothing
+to anybody. What an owner changes is no edit here: it is a claim and became the golden value. The platform's own rows
+are no edits either (invariant 8); where they differ from the view, something in the system altered them. Never looks at
 another entity and never writes anything.
 """
 
@@ -22,10 +23,12 @@ from streams.core.change import Position
 from streams.core.entity import Claim, Confirmed, Entity, Judged, Proposal
 from streams.core.held import Difference
 from streams.core.ruling import VOIDED, close, is_refused
-from streams.core.view import VIEWS, View, encode
+from streams.core.view import VIEWS, WITHDRAWN, View, encode
 
 ALTERED = "altered"
 """Not an edit: the platform's own write came out different."""
+DEPARTED = "departed"
+"""An edit of who was withdrawn from the system: told, and left as it is."""
 
 _OVERRULED = (REVERT, PROPOSE, AUTO_ACCEPT, ALTERED)
 ABOVE_53_BITS = 11
@@ -55,37 +58,93 @@ class Edit(Struct, frozen=True):
         return f"{self.system}/{self.record}/{self.row_id}/{self.field}"
 
 
-def standing(entity: Entity, wanted: Mapping[str, View], authority: Authority, as_of: str = "") -> list[Edit]:
-    """Everything systems hold that they shouldn't; `wanted`: the view each is to have now."""
+def standing(
+    entity: Entity,
+    wanted: Mapping[str, View],
+    authority: Authority,
+    as_of: str = "",
+    built: Mapping[str, View] = {},
+) -> list[Edit]:
+    """Everything systems hold that they shouldn't; `wanted`: the view each is to have now, `built`: the one it would
+    have if it weren't withdrawn."""
     return [
         edit
-        for system, confirmed in entity.confirmed.items()
-        if system in wanted and system in entity.claims
-        for edit in _of(entity, system, confirmed, wanted[system], authority, as_of)
+        for system, view in wanted.items()
+        if system in entity.claims
+        for edit in _Against(entity, system, view, authority, as_of).edits(built.get(system))
     ]
 
 
-def _of(
-    entity: Entity, system: str, confirmed: Confirmed, view: View, authority: Authority, as_of: str
-) -> Iterator[Edit]:
-    views = [view, *on_the_way(entity, system, view)]
-    settled = _is_settled(entity, system, confirmed, view)
-    for record, rows in entity.claims[system].items():
-        newer = {i: claim for i, claim in rows.items() if _is_newer(claim, confirmed)}
-        if record == entity.kind:
-            ours = {i: claim for i, claim in rows.items() if claim.txid == confirmed.txid} if settled else {}
-            for row_id, claim in (ours | newer).items():
-                for found in held.of_root(entity.kind, system, row_id, claim, views, authority):
-                    yield _edit(system, found, altered=row_id not in newer)
-            for found in held.root_gone(entity.kind, system, rows, newer, view, authority):
-                yield _edit(system, found)
-        elif record in held.BELOW:
-            for found in held.of_below(system, record, rows, newer, views, authority, as_of):
-                yield _edit(system, found)
+class _Against:
+    """What one system holds against the view it is to have."""
+
+    def __init__(self, entity: Entity, system: str, view: View, authority: Authority, as_of: str) -> None:
+        self.entity, self.kind, self.system, self.view = entity, entity.kind, system, view
+        self.authority, self.as_of = authority, as_of
+        self.confirmed = entity.confirmed.get(system)
+        self.views = [view, *on_the_way(entity, system, view)]
+
+    def edits(self, built: View | None) -> Iterator[Edit]:
+        """Every difference, by record."""
+        if self.view.status == WITHDRAWN:
+            return self._departed(built) if _is_told(self.entity, self.system, self.view) else iter(())
+        return self._present(self.confirmed) if self.confirmed is not None else iter(())
+
+    def _present(self, confirmed: Confirmed) -> Iterator[Edit]:
+        settled = _is_settled(self.entity, self.system, confirmed, self.view)
+        for record, rows in self.entity.claims[self.system].items():
+            newer = {i: claim for i, claim in rows.items() if _is_newer(claim, confirmed)}
+            if record == self.kind:
+                ours = {i: c for i, c in rows.items() if c.txid == confirmed.txid} if settled else {}
+                for row_id, claim in (ours | newer).items():
+                    for found in self._root(row_id, claim, self.views):
+                        yield _edit(self.system, found, ALTERED if row_id not in newer else "")
+                for found in held.root_gone(self.kind, self.system, rows, newer, self.view, self.authority):
+                    yield _edit(self.system, found, REVERT if _is_deleted(found, confirmed) else "")
+            yield from self._below(record, rows, newer)
+
+    def _departed(self, built: View | None) -> Iterator[Edit]:
+        """Of who must not be there: what somebody wrote since."""
+        for record, rows in self.entity.claims[self.system].items():
+            newer = {i: claim for i, claim in rows.items() if _is_since(claim, self.confirmed)}
+            if record == self.kind:
+                for row_id, claim in newer.items():
+                    yield from self._departed_root(row_id, claim, built)
+            yield from self._below(record, rows, newer)
+
+    def _departed_root(self, row_id: str, claim: Claim, built: View | None) -> Iterator[Edit]:
+        """A row that its adapter doesn't know is given to it, so that it ends what stands below; another is left."""
+        if self.confirmed is None or row_id != self.confirmed.local_id:
+            for found in held.root_begun(self.kind, self.system, row_id, claim, self.authority):
+                yield _edit(self.system, found, REVERT if self.confirmed is None else DEPARTED)
+        elif built is not None:
+            for found in self._root(row_id, claim, [built]):
+                if _policy(self.system, found) in (*_OVERRULED, CONFLICT):
+                    yield _edit(self.system, found, DEPARTED)
+
+    def _root(self, row_id: str, claim: Claim, views: list[View]) -> list[Difference]:
+        return held.of_root(self.kind, self.system, row_id, claim, views, self.authority)
+
+    def _below(self, record: str, rows: Mapping[str, Claim], newer: Mapping[str, Claim]) -> Iterator[Edit]:
+        if record != self.kind and record in held.BELOW:
+            found = held.of_below(self.system, record, rows, newer, self.views, self.authority, self.as_of)
+            yield from (_edit(self.system, each) for each in found)
 
 
-def _edit(system: str, found: Difference, *, altered: bool = False) -> Edit:
-    policy = ALTERED if altered else _policy(system, found)
+def _is_told(entity: Entity, system: str, view: View) -> bool:
+    """Whether the system was sent this view: one that is only said now is on its way."""
+    sent = entity.sent.get(system)
+    return sent is not None and sent.content == Raw(encode(view))
+
+
+def _is_deleted(found: Difference, confirmed: Confirmed) -> bool:
+    """Whether a root row that is gone was deleted, and so may come back; else it was linked to another entity."""
+    return found.position[3:] == confirmed.position[3:]
+
+
+def _edit(system: str, found: Difference, policy: str = "") -> Edit:
+    """`policy`: what becomes of it, where authority isn't asked."""
+    policy = policy or _policy(system, found)
     return Edit(
         system, found.record, found.row_id, found.field, policy, found.position, found.rule, found.ours, found.theirs
     )  # fmt: skip
@@ -100,12 +159,16 @@ def _policy(system: str, found: Difference) -> str:
 
 def _is_settled(entity: Entity, system: str, confirmed: Confirmed, view: View) -> bool:
     """Whether the system has confirmed the last view: what differs in rows before that is no longer on its way."""
-    sent = entity.sent.get(system)
-    return sent is not None and confirmed.revision >= sent.revision and sent.content == Raw(encode(view))
+    return _is_told(entity, system, view) and confirmed.revision >= entity.sent[system].revision
 
 
 def _is_newer(claim: Claim, confirmed: Confirmed) -> bool:
     return claim.txid != confirmed.txid and claim.position[:3] > confirmed.position[:3]
+
+
+def _is_since(claim: Claim, confirmed: Confirmed | None) -> bool:
+    """What a snapshot read was there before: the adapter finds it by itself."""
+    return claim.position[2] > 0 if confirmed is None else _is_newer(claim, confirmed)
 
 
 def on_the_way(entity: Entity, system: str, view: View) -> list[View]:
@@ -132,7 +195,8 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
     fresh, judged = [], {}
     for edit in edits:
         known = entity.judged.get(edit.subject)
-        if known is not None and known.position >= edit.position:
+        left = known is not None and (known.policy == DEPARTED) != (edit.policy == DEPARTED)
+        if known is not None and known.position >= edit.position and not left:
             judged[edit.subject] = known
             continue
         times = known.times + 1 if known is not None and known.day == day else 1

@@ -127,7 +127,12 @@ def of_rulings(entity: Entity, golden: Golden, authority: Authority) -> Iterator
         yield Found(code, f"ruling/{ruling_id}")
 
 
-_OF_POLICY = {"revert": "edit.reverted", "conflict": "edit.conflict", "altered": "target.altered"}
+_OF_POLICY = {
+    "revert": "edit.reverted",
+    "conflict": "edit.conflict",
+    "altered": "target.altered",
+    "departed": "edit.departed",
+}
 
 _NAME = {"provider": "last_name", "organization": "legal_name", "location": "name"}
 _NEEDS_NPI = frozenset({"provider"})

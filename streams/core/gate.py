@@ -73,6 +73,11 @@ def _by_findings(found: Collection[Found], sink: str) -> Verdict:
     return Hold(holding) if holding else PASS
 
 
+def disputed(verdict: Verdict) -> bool:
+    """Whether the sink holds what a person must decide on: nothing is written over it meanwhile."""
+    return isinstance(verdict, Hold) and "edit.conflict" in verdict.codes
+
+
 def by_sink(golden: Golden, found: Collection[Found], verdict: Verdict, sinks: Iterable[str]) -> Verdicts:
     """Each sink's verdict; `verdict` is what holds for every sink."""
     if golden.root is None or isinstance(verdict, Withdraw) or not found:

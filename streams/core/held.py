@@ -158,6 +158,16 @@ def root_gone(
     yield Difference(kind, row_id, f"{kind}_id", rule, claim.position, ours, None)
 
 
+def root_begun(
+    kind: str, system: str, row_id: str, claim: Claim, authority: Authority
+) -> Iterator[Difference]:
+    """The system has a root row where it is to have none."""
+    rule, image = _rule(system, kind, f"{kind}_id", authority), claim.image(kind)
+    if rule is not None and image is not None:
+        theirs = getattr(image, f"{kind}_id")
+        yield Difference(kind, row_id, f"{kind}_id", rule, claim.position, None, theirs)
+
+
 def of_below(
     system: str, record: str, claims: Mapping[str, Claim], newer: Mapping[str, Claim],
     views: Sequence[View], authority: Authority, as_of: str,

@@ -65,13 +65,13 @@ def _state(entity: Entity, system: str, verdict: gate.Verdict, edits: list[Edit]
     if isinstance(verdict, gate.Hold):
         return DIFFERING if edits and _of_edits(entity, edits) == DIFFERING else HELD
     never_there = system not in entity.confirmed
-    if isinstance(verdict, gate.Withdraw) and never_there:
+    if isinstance(verdict, gate.Withdraw) and never_there and not edits:
         return WITHDRAWN  # an adapter makes no row to withdraw it
     if never_there or entity.confirmed[system].revision < entity.sent[system].revision:
         return IN_FLIGHT
     if isinstance(verdict, gate.Withdraw):
-        return WITHDRAWN
-    if _row_is_gone(entity, system):
+        return _of_edits(entity, edits) if edits else WITHDRAWN
+    if not edits and _row_is_gone(entity, system):
         return UNEXPLAINED
     return _of_edits(entity, edits)
 

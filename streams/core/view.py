@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from streams.core.canonical import (
     Affiliation,
@@ -427,6 +427,29 @@ def withdrawn(golden: Golden, sink: str, reason: str) -> View:
     if kind in ("provider", "organization"):
         told["npi"] = root.npi if root is not None else None
     return VIEWS[kind][sink].view(**told)
+
+
+ENDING: dict[str, tuple[str, ...]] = {
+    "listings": ("location_id", "payer", "product", "network"),
+    "affiliations": ("organization_id",),
+}
+"""parts that the platform ends in a system -> what each is of"""
+
+
+def ended(kept: View, built: View) -> View | None:
+    """The view a system keeps while it is on hold, without the parts that are over; None where none is. Restriction
+    comes first, and a listing that is to go must not be what the hold is about."""
+    for parts, names in ENDING.items():
+        had = getattr(kept, parts, [])
+        going_on = {_key(part, names) for part in getattr(built, parts, [])}
+        left = [part for part in had if _key(part, names) in going_on]
+        if len(left) < len(had):
+            return replace(kept, **{parts: left})
+    return None
+
+
+def _key(part: Part, names: tuple[str, ...]) -> tuple[object, ...]:
+    return tuple(getattr(part, name) for name in names)
 
 
 _parts = msgspec.msgpack.Decoder(list[Raw]).decode

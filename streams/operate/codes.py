@@ -22,9 +22,10 @@ tables it reads, not this page.
 """
 EFFECTS = """
 Effects: **refuse** - the field keeps its last good value · **hold** - the system gets no new view and keeps its
-last one · **withdraw** - what the system has must go · **warn** - a person should look, nothing waits. An effect with
-no system's name is on every system; a system that is not named is only warned. Rule ids are those of the domain.
-*warn (hold once NAME)*: built and tested, and only warns until `ON` in streams/core/rules/rule.py has the name.
+last one, without what is over · **withdraw** - what the system has must go · **warn** - a person should look, nothing
+waits. An effect with no system's name is on every system; a system that is not named is only warned. Rule ids are
+those of the domain. *warn (hold once NAME)*: built and tested, and only warns until `ON` in streams/core/rules/rule.py
+has the name.
 """
 
 

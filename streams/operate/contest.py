@@ -22,7 +22,7 @@ from streams.core.entity import Claim, Entity, Golden, Judged
 from streams.core.equivalent import equivalent
 from streams.core.formats import refusal_code
 from streams.core.parity import IN_FLIGHT
-from streams.core.view import VIEWS
+from streams.core.view import VIEWS, WITHDRAWN
 from streams.operate.masking import HIDDEN, field_class, shown
 from streams.operate.wording import column_of, has_tables, time_text
 
@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     "auto_accept": "taken over where it is owned, and our value was sent again",
     "conflict": "in conflict: both stay as they are until somebody decides",
     "altered": "our own write came out different there, and was sent again",
+    "departed": "left as it is: the entity was withdrawn there, and nothing is written over it",
     "observe": "observed only",
     "ignore": "let be",
 }
@@ -112,6 +113,7 @@ class _Contest:
         self._wanted = {
             (system, record, path): held.shown(view, name, path)
             for system, view in wanted.items()
+            if view.status != WITHDRAWN  # it says nothing of the row
             for name, record, path, _ in held.written(entity.kind, system, authority)
         }
         self._edits = {e.subject: e for e in edit.standing(entity, wanted, authority)}

@@ -1,6 +1,7 @@
 """The main job as a story: load providers, wait until all systems hold them, change things, see who is told.
 
-    load -> settle (captured, decided, applied, equal) -> for each event: commit -> deliveries -> applied -> no echo
+    load -> settle (captured, decided, applied, equal) -> for each event of the plot: commit -> deliveries -> applied
+    -> confirmed, and no echo
 
 Yields values; the command line shows them. Waits on conditions with deadlines, never on time alone, and fails with
 the end of a log when a process dies. Never stops what it did not start; that is `processes`' and the caller's.
@@ -8,8 +9,7 @@ the end of a log when a process dies. Never stops what it did not start; that is
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,23 +17,20 @@ from statistics import median
 
 import psycopg
 
-from connectors.credentialing import load, story
+from connectors.credentialing import load
 from connectors.credentialing.load import Loaded
-from connectors.directory import story as edits
 from connectors.event import Connection, Event
 from streams.core.parity import IN_FLIGHT
-from streams.errors import Unavailable
-from streams.operate import follow, processes
+from streams.operate import follow
 from streams.operate.find import Finder
 from streams.operate.follow import Delivery, Follower
+from streams.operate.plot import EVENTS, PATIENCE, POLL, until
 from streams.operate.preparing import Say
 from streams.operate.presence import Presence, presence
 from streams.operate.quiet import MASTER, Quiet, captured, dsn, log_position
 from streams.settings import Settings
 
-PATIENCE = 60.0
 PER_PROVIDER = 0.05
-POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +68,6 @@ class Latency:
     max: float
 
 
-_ONE_LICENSE = """
-select p.provider_id from provider p join license l using (provider_id) where p.status = 'active'
-group by p.provider_id having count(*) = 1 and min(l.status) = 'active' order by min(l.expires), p.provider_id limit 1
-"""
-
-
-def _renew_license(connection: Connection) -> Event:
-    """Of somebody with one licence: it is the one that enrollment shows."""
-    row = connection.execute(_ONE_LICENSE).fetchone()
-    return story.renew_license(connection, row[0] if row else None)
-
-
-Happen = Callable[[Connection], Event]
-EVENTS: tuple[tuple[str, Happen], ...] = (
-    ("credentialing", story.move_practice),
-    ("credentialing", _renew_license),
-    ("credentialing", story.hire),
-    ("credentialing", story.terminate),
-    ("credentialing", story.clinic_moves),
-    ("directory", edits.rename_group),
-    ("directory", edits.accept_patients),
-    ("directory", edits.change_degree),
-)
-"""(the system it happens in, what happens there)"""
-
-
 def fill(settings: Settings, plan: Plan, say: Say) -> Loaded:
     """Load the plan's providers; loading them again changes nothing."""
     master = dsn(settings, MASTER)
@@ -110,17 +81,17 @@ def settle(settings: Settings, loaded: Loaded, say: Say) -> Presence:
     patience = PATIENCE + PER_PROVIDER * loaded.bundles
     if loaded.rows.total():
         here = log_position(settings)
-        _until(lambda: captured(settings, here), patience, "the connector to pass the load")
+        until(lambda: captured(settings, here), patience, "the connector to pass the load")
     quiet = Quiet(settings)
-    _until(quiet, patience, "the workers to decide everything")
+    until(quiet, patience, "the workers to decide everything")
     found: list[Presence] = []
 
     def equal() -> bool:
         found.append(presence(settings))
         return found[-1].equal
 
-    _until(equal, patience, lambda: f"all systems to hold every provider; missing {found[-1]}", pause=0.5)
-    _until(quiet, patience, "the workers to decide everything")
+    until(equal, patience, lambda: f"all systems to hold every provider; missing {found[-1]}", pause=0.5)
+    until(quiet, patience, "the workers to decide everything")
     return found[-1]
 
 
@@ -130,7 +101,7 @@ def play(settings: Settings) -> Iterator[Scene]:
         quiet, connections = Quiet(settings), _connections(settings, stack)
         for system, happen in EVENTS:
             follower.poll(POLL)
-            event = happen(connections[system])
+            event = happen(settings, connections[system])
             found = _deliveries(settings, follower, quiet, event)
             deliveries = follow.applied(settings, newest(found))
             echoes = _echoes(settings, follower, quiet, deliveries)
@@ -163,7 +134,7 @@ def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Eve
         found.extend(follower.poll(POLL))
         return all(d.settled for d in follow.applied(settings, newest(found)))
 
-    _until(over, PATIENCE, f"every system to apply: {event.kind} {event.title}")
+    until(over, PATIENCE, f"every system to apply: {event.kind} {event.title}")
     return found
 
 
@@ -178,7 +149,7 @@ def _echoes(
         found.extend(follower.poll(POLL))
         return quiet() and not _in_flight(settings, names)
 
-    _until(confirmed, PATIENCE, f"every system to confirm {len(names)} entities", pause=0.2)
+    until(confirmed, PATIENCE, f"every system to confirm {len(names)} entities", pause=0.2)
     return [*found, *follower.poll(POLL)]
 
 
@@ -215,15 +186,3 @@ def latencies(scenes: list[Scene]) -> list[Latency]:
         for hop, us in hops.items()
         if us
     ]
-
-
-def _until(
-    condition: Callable[[], bool], within: float, what: str | Callable[[], str], pause: float = POLL
-) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        processes.check_alive()
-        if time.monotonic() > deadline:
-            words = what if isinstance(what, str) else what()
-            raise Unavailable("demo.late", f"waited {within:.0f} s for {words}", "concord status")
-        time.sleep(pause)

@@ -58,6 +58,10 @@ WRITES = {
     "if_not_claimant": "unless the value came from that system itself: an old view never overwrites its newer edit",
     "never": "not written; not shown in the tables",
 }
+GONE = (
+    "The row of an entity that another system deletes comes back, as by *revert*; given to another entity, it is what "
+    "the row of the link says. Of an entity withdrawn from a system, what is begun there again is ended again."
+)
 HEAD = """# Authority
 
 Who owns each canonical field, what becomes of anyone else's edit, who approves, and where Concord writes the value.
@@ -89,6 +93,7 @@ def _legend() -> Iterator[str]:
     ):
         yield f"\n{title}:\n"
         yield from (f"- **{words(name)}** {text}" for name, text in known.items())
+    yield f"\n{GONE}"
     yield "\nSource: section and row of the authority matrix; [D] a default of ours where the matrix is silent."
 
 

@@ -69,7 +69,14 @@ class Target:
         if request.root is not None:
             changes += self._write(root.table, root.key, local_id, request.root)
         changes += self._below(request, local_id, there)
+        for other in self._beside(root, view, local_id):
+            changes += self._below(request, other, there)
         return self.source.transaction(changes)
+
+    def _beside(self, root: Root, view: View, local_id: int) -> list[int]:
+        """As connectors/relational.py: rows of a withdrawn entity beside the one it is known by."""
+        rows = self._of(root.table).items() if view.withdrawn else ()
+        return [i for i, row in rows if row.get(root.reference) == view.entity_id and i != local_id]
 
     def edit(self, table: str, row: Cells, *, delete: bool = False) -> Change:
         """What somebody there does to a row: named by its own id, or by its cross reference to the master."""

@@ -102,6 +102,22 @@ def edited(policy: str) -> Entity:
     return entity
 
 
+def departed() -> Entity:
+    """A provider whose withdrawal the directory has confirmed, and whose row there somebody changes."""
+    entity = provider(status="terminated")
+    decide(entity, WORLD, 0)
+    confirmation = Confirmation(
+        "directory", "provider", "provider-0", "7", 1, "", (1, 5, 5, 1), False, 9, 0, 0, 0
+    )
+    hold(entity, confirmation, 0)
+    change = Change(
+        "directory", "provider", "provider-0", "provider", "7", (1, 6, 6, 1), Provider("p", npi="1407071236"),
+        False, False, 10, 0, 0, False, origin=0,
+    )  # fmt: skip
+    advance(entity, change, 0)
+    return entity
+
+
 def group_edited() -> Entity:
     """Enrollment has changed the group of an enrollment at a place of practice."""
     entity = provider()
@@ -197,6 +213,7 @@ REACHED: dict[str, Callable[[], Entity]] = {
         code: partial(ruled, code)
         for code in ("edit.approved", "edit.by_hand", "ruling.unsigned", "ruling.unknown")
     },
+    "edit.departed": departed,
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
     "identity.unlinked": local,

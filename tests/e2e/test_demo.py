@@ -33,9 +33,17 @@ def test_the_story_is_told_by_every_system_it_concerns(result: Any) -> None:
         "is hired": {"directory", "enrollment", "billing"},
         "leaves": {"directory", "enrollment", "billing"},
         "moves across town": {"directory", "billing"},
+        "lets the only licence lapse": {"directory"},
+        "is suspended for it": {"directory", "enrollment", "billing"},
         "is listed under another group by the directory: overruled": {"directory"},
         "takes new patients, says the directory: its own, accepted": set(),
         "has another degree in the directory: proposed, and restored": {"directory"},
+        "has another name in the directory: proposed, and restored": {"directory"},
+        "has the name that was proposed: two people signed, the master took it over": {
+            "directory",
+            "enrollment",
+            "billing",
+        },
     }
     assert all(d["applied_ms"] > 0 for scene in result["scenes"] for d in scene["deliveries"])
     assert {"commit -> sink", "sink -> applied", "commit -> applied"} == {
@@ -49,19 +57,54 @@ def test_who_leaves_is_withdrawn_from_every_system(result: Any) -> None:
     assert {d["status"] for d in leaves["deliveries"]} == {"withdrawn"}
 
 
+def test_a_lapse_hides_a_provider_and_a_suspension_takes_it_out_of_all_systems(
+    platform: Platform, result: Any
+) -> None:
+    lapse, suspended = (
+        next(s for s in result["scenes"] if s["event"]["title"] == title)
+        for title in ("lets the only licence lapse", "is suspended for it")
+    )
+    assert lapse["event"]["key"] == suspended["event"]["key"]
+    assert {d["status"] for s in (lapse, suspended) for d in s["deliveries"]} == {"withdrawn"}
+    shown = """select count(*) from dir_listing join dir_provider using (dir_provider_id)
+               where cred_provider_ref::text = %s and (listed_to is null or listed_to > current_date)"""
+    billed = """select count(*) from bil_affiliation join bil_rendering using (rend_id)
+                where cred_ref::text = %s and (end_dt is null or end_dt > current_date)"""
+    assert platform.rows("directory", shown, lapse["event"]["key"]) == [(0,)]
+    assert platform.rows("billing", billed, lapse["event"]["key"]) == [(0,)]
+
+
+def test_a_name_is_approved_by_two_people_and_held_by_every_system(platform: Platform, result: Any) -> None:
+    (approved,) = [s for s in result["scenes"] if s["event"]["system"] == "stewardship"]
+    who = approved["event"]["key"]
+    ((name,),) = platform.rows("credentialing", "select last_name from provider where provider_id = %s", who)
+    assert name.endswith("-Vale")
+    for system, column, table, reference in (
+        ("directory", "last_name", "dir_provider", "cred_provider_ref"),
+        ("enrollment", "prov_last", "enr_provider", "cred_ref"),
+        ("billing", "last_nm", "bil_rendering", "cred_ref"),
+    ):
+        ((held,),) = platform.rows(system, f"select {column} from {table} where {reference}::text = %s", who)
+        assert held.upper() == name.upper(), system
+    signed = platform.rows(
+        "stewardship", "select approver, role from approval where entity_id = %s order by approval_id", who
+    )
+    assert signed[-2:] == [("pat", "data_steward"), ("mo", "credentialing_manager")]
+
+
 def test_no_write_of_ours_comes_back_as_an_edit(result: Any) -> None:
     assert {scene["event"]["title"]: scene["echoes"] for scene in result["scenes"] if scene["echoes"]} == {}
 
 
 def test_an_overruled_edit_costs_one_write_and_an_edit_of_ones_own_none(result: Any) -> None:
     edits = [s for s in result["scenes"] if s["event"]["system"] == "directory"]
-    assert [s["sent"] for s in edits] == [1, 0, 1]
+    assert [s["sent"] for s in edits] == [1, 0, 1, 1]
 
 
 def test_what_the_directory_may_not_say_is_restored_there_and_its_proposal_kept(
     platform: Platform, result: Any
 ) -> None:
-    renamed, accepting, proposed = (s for s in result["scenes"] if s["event"]["system"] == "directory")
+    renamed, accepting, proposed, _ = (s for s in result["scenes"] if s["event"]["system"] == "directory")
     for scene in (renamed, proposed):
         (back,) = scene["deliveries"]
         print(f"restored {back['applied_ms']:,.0f} ms after the commit: {scene['event']['title']}")

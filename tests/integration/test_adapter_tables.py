@@ -141,6 +141,38 @@ def test_a_withdrawn_provider_or_location_is_listed_nowhere(
     assert made.rows("select last_name from dir_provider") == [("Fernhollow",)]
 
 
+def test_a_root_that_a_user_deletes_comes_back_under_its_id_with_what_stands_below(
+    bench: Callable[[str], Bench],
+) -> None:
+    made = bench("directory")
+    made.apply(views.location("directory", HERE), listed(1, HERE))
+    mine = made.rows("select dir_provider_id, last_name from dir_provider")
+    made.does("delete from dir_listing")
+    made.does("delete from dir_provider")
+    assert made.apply(listed(2, HERE)) == [Applied()]
+    assert made.rows("select dir_provider_id, last_name from dir_provider") == mine
+    assert [row[:3] for row in made.rows(LISTINGS)] == [(HERE, None, None)]
+
+
+def test_a_withdrawal_ends_what_is_listed_under_a_row_that_a_user_made_anew(
+    bench: Callable[[str], Bench],
+) -> None:
+    made = bench("directory")
+    made.apply(views.location("directory", HERE), listed(1, HERE))
+    made.apply(listed(2, HERE, status="withdrawn", reason="provider.terminated"))
+    made.does("delete from dir_listing")
+    made.does("delete from dir_provider")
+    made.does(
+        """with made as (insert into dir_provider (cred_provider_ref) values (%s) returning dir_provider_id)
+        insert into dir_listing (dir_provider_id, dir_location_id, network_id, listed_from)
+        select dir_provider_id, dir_location_id, network_id, '2024-01-01'
+        from made, dir_location, (select min(network_id) as network_id from dir_network) any_network""",
+        PERSON,
+    )
+    assert made.apply(listed(3, HERE, status="withdrawn", reason="provider.terminated")) == [Applied()]
+    assert [row[:3] for row in made.rows(LISTINGS)] == [(HERE, None, True)]
+
+
 def test_a_listing_waits_for_a_network_the_directory_has_not_made_yet(bench: Callable[[str], Bench]) -> None:
     made = bench("directory")
     made.does("delete from dir_network")

@@ -293,7 +293,15 @@ def test_a_missing_nppes_file_is_invalid_input(credentialing: Database, tmp_path
 
 def test_the_story_can_be_told_twice_and_names_what_it_touched(credentialing: Database) -> None:
     load.load_generated(credentialing.dsn, 100, 7)
-    tell = (story.move_practice, story.renew_license, story.hire, story.terminate, story.clinic_moves)
+    tell = (
+        story.move_practice,
+        story.renew_license,
+        story.hire,
+        story.terminate,
+        story.clinic_moves,
+        story.lapse,
+        story.suspend,
+    )
     with psycopg.connect(credentialing.dsn, autocommit=True) as connection:
         for event in [happen(connection) for _ in range(2) for happen in tell]:
             assert event.kind in ("provider", "location")
@@ -311,6 +319,17 @@ def test_a_move_ends_one_location_today_and_begins_another_today(credentialing: 
         found = connection.execute(query, [event.key]).fetchall()
     assert (True, False, False) in found
     assert (None, True, True) in found
+
+
+def test_who_is_suspended_is_whose_licence_lapsed(credentialing: Database) -> None:
+    load.load_generated(credentialing.dsn, 60, 7)
+    with psycopg.connect(credentialing.dsn, autocommit=True) as connection:
+        lapsed, suspended = story.lapse(connection), story.suspend(connection)
+        assert suspended.key == lapsed.key
+        found = connection.execute(
+            "select status, expires < current_date from license where provider_id = %s", [lapsed.key]
+        ).fetchall()
+    assert found == [("expired", True)]
 
 
 def test_the_story_needs_providers(credentialing: Database) -> None:

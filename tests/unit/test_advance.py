@@ -7,15 +7,17 @@ from copy import deepcopy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from connectors.envelope import Change as Row
 from connectors.envelope import Source
 from streams.core import entity as core_entity
-from streams.core.advance import REFERENCE, advance, decide
+from streams.core.advance import REFERENCE, Emission, advance, decide
 from streams.core.canonical import Organization
 from streams.core.change import Change
-from streams.core.entity import TRAIL_LENGTH, Entity, Golden
+from streams.core.entity import TRAIL_LENGTH, Entity, Golden, Sent
 from streams.core.gate import Hold, Pass, Withdraw
+from streams.core.view import ENDING, VIEWS
 from tests.strategies import any_entity, decoded, reordered, replayed, transactions
 from tests.world import WORLD, entity_of, golden_of, provider, references, row, world
 
@@ -111,23 +113,51 @@ def test_deciding_each_transaction_or_only_the_last_ends_in_the_same_views(histo
 
 
 @given(any_entity, any_entity)
-def test_nothing_is_emitted_while_an_entity_is_held(first: list[Change], second: list[Change]) -> None:
-    """Invariant 10, and a hold never moves what was sent."""
+def test_while_a_sink_is_held_it_keeps_its_view_without_what_is_over(
+    first: list[Change], second: list[Change]
+) -> None:
+    """Invariant 10: of a view that is on hold nothing new is published."""
     for history in (first, second):
         entity = fresh(history)
         for change in history:
             advance(entity, change, 0)
             sent = {s: v for s, v in entity.sent.items() if s != REFERENCE}
             decision = decide(entity, WORLD, 0)
-            if isinstance(decision.verdict, Hold) and all(
-                isinstance(v, Hold) for v in decision.sinks.values()
-            ):
-                assert decision.emissions == []
-            told = {e.sink for e in decision.emissions}
+            told = {e.sink: e for e in decision.emissions}
             for sink, verdict in decision.sinks.items():
-                if isinstance(verdict, Hold):
-                    assert sink not in told
-                    assert entity.sent.get(sink) == sent.get(sink), "a sink on hold keeps its last view"
+                if isinstance(verdict, Hold) and sink in told:
+                    assert_narrowed(sent[sink], told[sink])
+                elif isinstance(verdict, Hold):
+                    assert entity.sent.get(sink) == sent.get(sink)
+
+
+def assert_narrowed(before: Sent, told: Emission) -> None:
+    """It says what was said before, and of listings or affiliations less."""
+    was = VIEWS[told.kind][told.sink].decode(before.content)
+    (parts,) = told.changed
+    left, had = getattr(told.content, parts), getattr(was, parts)
+    assert parts in ENDING
+    assert len(left) < len(had)
+    assert all(part in had for part in left)
+
+
+def test_who_leaves_a_place_is_not_listed_there_any_more_although_the_directory_is_on_hold() -> None:
+    entity = provider()
+    decide(entity, WORLD, 0)
+    listed = VIEWS["provider"]["directory"].decode(entity.sent["directory"].content)
+    assert listed.listings  # type: ignore[attr-defined]
+    moved = [
+        row(
+            "provider_location", id="provider_location-0", provider_id="provider-0", location_id="location-9"
+        ),
+        row("provider", provider_id="provider-0", npi="1234567893", last_name="Other", status="active"),
+    ]
+    for change in decoded([moved], Source("credentialing", epoch=2)):
+        advance(entity, change, 0)
+    decision = decide(entity, WORLD, 0)
+    assert isinstance(decision.verdict, Hold)
+    (told,) = [e for e in decision.emissions if e.sink == "directory"]
+    assert told.content == structs.replace(listed, listings=[])
 
 
 @given(any_entity)

@@ -102,6 +102,17 @@ def test_each_system_tells_what_it_was_sent_and_what_it_confirmed(sandbox: Sandb
     assert directory.fields == ["provider.degree"]
 
 
+def test_an_edit_of_who_was_withdrawn_is_told_as_left(sandbox: Sandbox) -> None:
+    sandbox.commit(
+        [Change("provider", {"provider_id": "ann", **ANN, **AT_HOME, "status": "terminated"}, "u")]
+    )
+    found = edited(sandbox, "directory", "dir_provider", credential_text="DO")
+    (said,) = field(found, "provider", "degree").lost
+    assert (said.system, said.value) == ("directory", "DO")
+    assert "withdrawn there" in said.why
+    assert [f.field for f in found.fields for said in f.lost if said.system == "directory"] == ["degree"]
+
+
 def test_a_local_row_says_whose_it_is(sandbox: Sandbox) -> None:
     found = explained(sandbox, "directory.provider/1")
     assert found.verdict.state == "local"

@@ -9,6 +9,7 @@ import fastavro
 import pytest
 from msgspec.structs import replace
 
+from connectors.envelope import Source
 from streams import codec
 from streams.core import edit
 from streams.core.advance import advance, decide, hold
@@ -18,8 +19,8 @@ from streams.core.change import Change, Confirmation
 from streams.core.edit import Edit
 from streams.core.entity import Entity, Judged
 from streams.operate.sandbox import contracts, encoders
-from tests.strategies import CATALOG
-from tests.world import AUTHORITY, TODAY, WORLD, provider
+from tests.strategies import CATALOG, decoded
+from tests.world import AUTHORITY, TODAY, WORLD, provider, row
 
 SCHEMAS = {topic: fastavro.parse_schema(schema) for topic, schema in contracts()}
 SECRET = "value-that-may-not-leave"
@@ -101,6 +102,46 @@ def test_each_edit_is_answered_once_and_a_sixth_of_a_day_is_a_conflict() -> None
         assert decide(entity, WORLD, 0).overruled == []
         answers.append(found["degree"])
     assert answers == ["propose"] * edit.PER_DAY + ["conflict"]
+
+
+@pytest.mark.parametrize(("lsn", "answers"), [(0, []), (20, ["revert"])])
+def test_a_row_made_of_who_was_withdrawn_is_given_to_the_adapter_unless_a_snapshot_read_it(
+    lsn: int, answers: list[str]
+) -> None:
+    """What was there before capture is there before the withdrawal: its adapter finds it by itself."""
+    entity = provider(status="terminated")
+    decide(entity, WORLD, 0)
+    made = wrote("directory", "provider", "7", 20, Provider("provider-0", "1234567893"))
+    advance(entity, replace(made, position=(1, 20, lsn, 1)), 0)
+    decision = decide(entity, WORLD, 0)
+    assert [entity.judged[e.subject].policy for e in decision.overruled] == answers
+    assert [(e.sink, e.content.status) for e in decision.emissions] == [("directory", "withdrawn")] * len(
+        answers
+    )
+
+
+def test_what_was_edited_while_somebody_was_gone_is_judged_when_they_are_back() -> None:
+    entity = confirmed("directory")
+    [gone] = decoded(
+        [[row("provider", provider_id="provider-0", first_name="Ann", status="terminated")]],
+        Source("credentialing", epoch=2),
+    )
+    advance(entity, gone, 0)
+    decide(entity, WORLD, 0)
+    said = Confirmation(
+        "directory", "provider", "provider-0", "7", entity.revision, "", (1, 10, 10, 1), False, 10, 0, 0, 0
+    )
+    hold(entity, said, 0)
+    edited = Provider("provider-0", "1234567893", last_name="Example", first_name="Ann", degree="DO")
+    advance(entity, wrote("directory", "provider", "7", 20, edited), 0)
+    assert [e.policy for e in decide(entity, WORLD, 0).overruled] == ["departed"]
+    assert entity.proposals == []
+    [back] = decoded(
+        [[row("provider", provider_id="provider-0", first_name="Ann", degree="MD", status="active")]],
+        Source("credentialing", epoch=3),
+    )
+    advance(entity, back, 0)
+    assert proposals(entity) == ["directory/provider/7/degree"]
 
 
 @pytest.mark.parametrize(

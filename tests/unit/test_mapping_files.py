@@ -29,7 +29,6 @@ LOGS = {
     "roster_row",
     "payer_response_row",
     "dir_publication",
-    "dir_attestation",
     "bil_claim",
     "bil_claim_hold",
     "bil_denial",

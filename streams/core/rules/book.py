@@ -44,9 +44,8 @@ _PACKET, _BILL, _WAIT, _HIDE = (
     {"directory": HOLD},
     {"directory": WITHDRAW},
 )
-TWO_WAY, SERVING = "two-way", "serving"
-"""What rules wait for: that the claims of enrollment, directory and billing are decided
-on; that the directory publishes to Plan-Net."""
+SERVING = "serving"
+"""What rules wait for: that the directory publishes to Plan-Net."""
 
 # ruff: noqa: E501  (one line a rule reads best)
 RULES: tuple[Rule, ...] = (
@@ -77,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     Rule("R18", "edit.by_hand", "medium", _SAY, "a proposal is approved, but the platform can't write it into its owner", "enter it in the system that owns it", "authority matrix 9", "steward"),
     Rule("R18", "ruling.unsigned", "high", _SAY, "a ruling is not signed by the people it needs, or is bound to another value than was proposed", "concord proposals show says who must sign", "authority matrix 3", "steward"),
     Rule("R18", "ruling.unknown", "high", _SAY, "a ruling names no proposal of this entity", "rule on a proposal that concord proposals list shows", "authority matrix 9", "steward"),
+    Rule("R18", "edit.departed", "medium", _SAY, "a system has edited the row of somebody who was taken out of it: it isn't what the master says", "undo it there, or let the master say it; nothing is written over it while the withdrawal stands", "R18; authority matrix 2", "steward"),
     Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
     Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
     Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),
@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule("R07", "dea.state_missing", "low", _SAY, "no DEA registration is for a state of practice", "ask whether one is needed there", "21 CFR 1301.12", "credentialing", _P, ("dea_registration", "provider_location"), prescribing.state_missing),
     Rule("R07", "dea.first_letter", "low", _SAY, "the DEA number begins with a letter that no registrant has", "verify with the issuer", "R07", "credentialing", _P, ("dea_registration",), cds.first_letter),
     Rule("R07", "cds.expired", "medium", _SAY, "a state's registration for controlled substances is expired or not active", "verify with the issuer", "state law", "credentialing", _P, ("cds_registration",), cds.expired),
-    Rule("R07", "cds.missing", "medium", _PACKET, "a prescriber lacks the registration that a state of practice asks for", "obtain it, or confirm that nothing is prescribed there", "state law", "credentialing", _P, ("cds_registration", "dea_registration", "provider_location"), cds.missing, until=TWO_WAY),
+    Rule("R07", "cds.missing", "medium", _PACKET, "a prescriber lacks the registration that a state of practice asks for", "obtain it, or confirm that nothing is prescribed there", "state law", "credentialing", _P, ("cds_registration", "dea_registration", "provider_location"), cds.missing),
     # ---- exclusions: sinks are told no detail (G09) ----
     Rule("R08", "exclusion.confirmed", "high", _NO, "an exclusion is confirmed", "stop participation; release needs a ruling", "42 CFR 1001.1901", "compliance", _P, ("exclusion_hit",), exclusion.confirmed, "provider.withheld"),
     Rule("R08", "exclusion.open", "high", _STOP, "an exclusion list names this provider's NPI", "review the hit", "42 CFR 455.436", "compliance", _P, ("exclusion_hit",), exclusion.is_open),
@@ -148,37 +148,37 @@ RULES: tuple[Rule, ...] = (
     Rule("R08", "witness.possible_leie", "high", _SAY, "the LEIE has somebody of this name and date of birth", "review the hit", "42 CFR 455.436", "compliance", _P, ("leie",), witness.possible_leie),
     Rule("R07", "witness.dea_expired", "medium", _SAY, "the DEA's file has a registration on record as expired", "verify with the issuer", "21 CFR 1301.13", "credentialing", _P, ("dea_registry",), witness.dea_expired),
     # ---- what enrollment holds ----
-    Rule("R15", "enrollment.dates_order", "high", _PACKET, "an enrollment ends before it begins, or is billed back from a day after it", "correct the dates", "seed 15", "enrollment", _P, ("enrollment",), enrolled.dates_order, until=TWO_WAY),
+    Rule("R15", "enrollment.dates_order", "high", _PACKET, "an enrollment ends before it begins, or is billed back from a day after it", "correct the dates", "seed 15", "enrollment", _P, ("enrollment",), enrolled.dates_order),
     Rule("R15", "enrollment.retro_window", "low", _SAY, "billed back further than 30 days, which Medicare doesn't allow", "confirm that the payer allows it", "42 CFR 424.521", "enrollment", _P, ("enrollment",), enrolled.retro_window),
-    Rule("R13", "enrollment.group_differs", "high", {"enrollment": HOLD, "billing": HOLD}, "an enrollment has another TIN or NPI than the group of its place", "correct the enrollment, or approve the change", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), enrolled.group_differs, until=TWO_WAY),
+    Rule("R13", "enrollment.group_differs", "high", _BILL, "an enrollment has another TIN or NPI than the group of its place", "correct the enrollment, or approve the change", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), enrolled.group_differs),
     # ---- before an enrollment is submitted (section 5) ----
-    Rule("E01", "submission.not_approved", "high", _PACKET, "a packet is prepared without a current approval of the committee", "have the committee decide first", "NCQA CR 4", "credentialing", _P, ("enrollment",), submission.not_approved, until=TWO_WAY),
-    Rule("E02", "submission.not_validated", "high", _PACKET, "a packet is prepared for somebody whose NPI, taxonomy, licence or screening doesn't hold", "settle the provider's other findings", "E02", "credentialing", _P, ("enrollment",), submission.not_validated, until=TWO_WAY),
-    Rule("E03", "submission.not_verified", "high", _PACKET, "a packet rests on a verification that was too old, or on an unsigned application", "verify again; have the application signed", "NCQA CR 3", "credentialing", _P, ("enrollment",), submission.not_verified, until=TWO_WAY),
-    Rule("E05", "submission.not_affiliated", "high", _PACKET, "on the day asked for the provider doesn't practise there, or bills under nobody", "add place or affiliation, or ask for another day", "seed 14", "credentialing", _P, ("enrollment",), submission.not_affiliated, until=TWO_WAY),
-    Rule("E06", "submission.group_disagrees", "high", _PACKET, "a packet has another TIN or NPI than the group", "correct the packet", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), submission.group_disagrees, until=TWO_WAY),
-    Rule("E09", "submission.in_conflict", "high", _PACKET, "a packet's key has an open difference with the payer", "settle the difference", "E09", "enrollment", _P, ("enrollment", "recon_item"), submission.in_conflict, until=TWO_WAY),
-    Rule("E10", "submission.not_covered", "medium", _PACKET, "a packet is prepared while attestation or malpractice cover is out of date", "have the provider attest again; obtain the certificate", "E10", "credentialing", _P, ("enrollment",), submission.not_covered, until=TWO_WAY),
-    Rule("E11", "submission.twice", "medium", _PACKET, "another open enrollment has the same group, place, payer and product", "end one of them", "E11", "enrollment", _P, ("enrollment",), submission.twice, until=TWO_WAY),
+    Rule("E01", "submission.not_approved", "high", _PACKET, "a packet is prepared without a current approval of the committee", "have the committee decide first", "NCQA CR 4", "credentialing", _P, ("enrollment",), submission.not_approved),
+    Rule("E02", "submission.not_validated", "high", _PACKET, "a packet is prepared for somebody whose NPI, taxonomy, licence or screening doesn't hold", "settle the provider's other findings", "E02", "credentialing", _P, ("enrollment",), submission.not_validated),
+    Rule("E03", "submission.not_verified", "high", _PACKET, "a packet rests on a verification that was too old, or on an unsigned application", "verify again; have the application signed", "NCQA CR 3", "credentialing", _P, ("enrollment",), submission.not_verified),
+    Rule("E05", "submission.not_affiliated", "high", _PACKET, "on the day asked for the provider doesn't practise there, or bills under nobody", "add place or affiliation, or ask for another day", "seed 14", "credentialing", _P, ("enrollment",), submission.not_affiliated),
+    Rule("E06", "submission.group_disagrees", "high", _SAY, "a packet has another TIN or NPI than the group", "correct the packet", "seed 13", "enrollment", _P, ("enrollment", "provider_location"), submission.group_disagrees),
+    Rule("E09", "submission.in_conflict", "high", _SAY, "a packet's key has an open difference with the payer", "settle the difference", "E09", "enrollment", _P, ("enrollment", "recon_item"), submission.in_conflict),
+    Rule("E10", "submission.not_covered", "medium", _PACKET, "a packet is prepared while attestation or malpractice cover is out of date", "have the provider attest again; obtain the certificate", "E10", "credentialing", _P, ("enrollment",), submission.not_covered),
+    Rule("E11", "submission.twice", "medium", _PACKET, "another open enrollment has the same group, place, payer and product", "end one of them", "E11", "enrollment", _P, ("enrollment",), submission.twice),
     # ---- what the directory holds (section 6) ----
     Rule("R21", "directory.verification_due", "low", _SAY, "a listing must be verified within 15 days", "verify it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_due),
     Rule("R21", "directory.verification_overdue", "medium", _SAY, "nobody verified a listing for more than 90 days", "verify it, or withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_overdue),
     Rule("R21", "directory.publication_late", "medium", _SAY, "what was received two business days ago is not published", "publish it", "PHSA 2799A-5", "directory", _P, ("publication",), directory.publication_late),
     Rule("G06", "directory.indicator_missing", "high", _SAY, "a listing nobody verified in time is shown without saying so", "show that it is unverified", "SSA 1852(c)(3)", "directory", _P, ("listing",), directory.indicator_missing),
-    Rule("G06", "directory.removal_due", "high", _HIDE, "nobody verified a listing for more than 180 days", "withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.removal_due, until=TWO_WAY),
-    Rule("R22", "directory.accepting_missing", "medium", _WAIT, "a listing was verified, and nobody said whether it accepts new patients", "have it attested", "seed 22", "directory", _P, ("listing",), directory.accepting_missing, until=TWO_WAY),
-    Rule("R22", "directory.accepting_old", "medium", _WAIT, "what a listing says of new patients was attested more than 90 days ago", "have it attested again", "seed 22", "directory", _P, ("attestation", "listing"), directory.accepting_old, until=TWO_WAY),
-    Rule("R22", "directory.accepting_inconsistent", "medium", _WAIT, "a listing takes no new patients and yet says which", "correct one of the two", "seed 22", "directory", _P, ("listing",), directory.accepting_inconsistent, until=TWO_WAY),
+    Rule("G06", "directory.removal_due", "high", _HIDE, "nobody verified any listing of a provider for more than 180 days", "verify one of them: then all are shown again", "PHSA 2799A-5", "directory", _P, ("listing",), directory.removal_due),
+    Rule("R22", "directory.accepting_missing", "medium", _WAIT, "a listing was verified, and nobody said whether it accepts new patients", "have it attested", "seed 22", "directory", _P, ("listing",), directory.accepting_missing),
+    Rule("R22", "directory.accepting_old", "medium", _WAIT, "what a listing says of new patients was attested more than 90 days ago", "have it attested again", "seed 22", "directory", _P, ("attestation", "listing"), directory.accepting_old),
+    Rule("R22", "directory.accepting_inconsistent", "medium", _WAIT, "a listing takes no new patients and yet says which", "correct one of the two", "seed 22", "directory", _P, ("listing",), directory.accepting_inconsistent),
     Rule("T02", "directory.past_shown", "high", _SAY, "the directory shows somebody who has no place or no network any more", "end the listing", "T02", "directory", _P, ("listing", "network_participation", "provider_location"), directory.past_shown),
     Rule("T04", "directory.future_shown", "high", _SAY, "the directory shows somebody who begins only later", "withdraw the listing until then", "T04", "directory", _P, ("listing", "provider_location"), directory.future_shown),
-    Rule("G09", "directory.restricted_text", "high", _WAIT, "free text of a listing holds a number in the shape of an SSN, TIN or DEA number", "remove it at once", "G09", "directory", _P, ("listing",), directory.restricted_text, until=TWO_WAY),
+    Rule("G09", "directory.restricted_text", "high", _WAIT, "free text of a listing, or its group's name, holds a number in the shape of an SSN, TIN or DEA number", "remove it at once", "G09", "directory", _P, (), directory.restricted_text),
     Rule("G10", "directory.unsaid", "low", _SAY, "languages, accessibility or telehealth of who is listed are neither known nor said to be unknown", "ask, or say that it is unknown", "G10", "directory", _P, ("listing",), directory.unsaid),
     # ---- claims at their date of service (section 4) ----
-    Rule("B01", "claim.npi", "high", _BILL, "on a claim's day the NPI was missing, unknown or deactivated", "correct the NPI", "CARC 206, 207, 208", "billing", _P, ("claim",), billable.npi, until=TWO_WAY),
-    Rule("B02", "claim.excluded", "high", _BILL, "a claim is of somebody with an exclusion that is confirmed or not reviewed", "stop the claim; review the hit", "42 CFR 1001.1901", "compliance", _P, ("claim", "exclusion_hit"), billable.excluded, until=TWO_WAY),
-    Rule("B03", "claim.not_credentialed", "high", _BILL, "on a claim's day the committee had not approved", "hold the claim", "RARC N570", "billing", _P, ("claim", "committee_decision"), billable.not_credentialed, until=TWO_WAY),
-    Rule("B04", "claim.licence", "high", _BILL, "on a claim's day no licence was usable", "verify the licence with its board", "CARC B7", "billing", _P, ("claim", "license"), billable.licence, until=TWO_WAY),
-    Rule("B05", "claim.prescribing", "medium", _BILL, "on a claim's day no DEA registration was usable", "confirm that the service needs none", "B05", "billing", _P, ("claim", "dea_registration"), billable.prescribing, until=TWO_WAY),
+    Rule("B01", "claim.npi", "high", _BILL, "on a claim's day the NPI was missing, unknown or deactivated", "correct the NPI", "CARC 206, 207, 208", "billing", _P, ("claim",), billable.npi),
+    Rule("B02", "claim.excluded", "high", _BILL, "a claim is of somebody with an exclusion that is confirmed or not reviewed", "stop the claim; review the hit", "42 CFR 1001.1901", "compliance", _P, ("claim", "exclusion_hit"), billable.excluded),
+    Rule("B03", "claim.not_credentialed", "high", _BILL, "on a claim's day the committee had not approved", "hold the claim", "RARC N570", "billing", _P, ("claim", "committee_decision"), billable.not_credentialed),
+    Rule("B04", "claim.licence", "high", _BILL, "on a claim's day no licence was usable", "verify the licence with its board", "CARC B7", "billing", _P, ("claim", "license"), billable.licence),
+    Rule("B05", "claim.prescribing", "medium", _BILL, "on a claim's day no DEA registration was usable", "confirm that the service needs none", "B05", "billing", _P, ("claim", "dea_registration"), billable.prescribing),
 )  # fmt: skip
 
 CODES: Mapping[str, Rule] = {rule.code: rule for rule in RULES}
@@ -191,6 +191,7 @@ SAME: Mapping[str, tuple[str, ...]] = {
 }
 """Rules of the domain that other lines say -> their codes."""
 
+_CLAIMS = "billing's claims are a log: they speak here once the open ones are folded into their provider"
 PARTLY: Mapping[str, str] = {
     "R04": "the parent classification that is shown instead of a code Plan-Net lacks: directory serving",
     "R05": "equal across credentialing, payer and claim: needs what the payer and the claim have (payer exchange)",
@@ -198,19 +199,23 @@ PARTLY: Mapping[str, str] = {
     "R08": "lists of the states: no source of them is loaded",
     "R13": "agreement with the payer's record: payer exchange",
     "R15": "an effective date before the contract begins: enrollments name payer and product by enrollment's own ids, contracts are looked up by theirs (E04)",
-    "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it",
     "R23": "a geocode older than its address: no record says when the address changed; one phone on many providers: across entities, a job's",
     "R25": "its half of P02 is a job's",
     "R26": "the same name, date of birth and licence under another NPI: across entities, a job's",
-    "B04": "the state of the service: claims name billing's own id of the place",
-    "B05": "whether the service needs a registration: claims don't say",
+    "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it; publications are a log, whose rows reach no entity",
+    "G06": "of several listings one that nobody verifies is told, and not withdrawn alone: the directory knows places by its own ids, its view by the master's",
+    "B01": _CLAIMS,
+    "B02": _CLAIMS,
+    "B03": _CLAIMS,
+    "B04": f"the state of the service: claims name billing's own id of the place; {_CLAIMS}",
+    "B05": f"whether the service needs a registration: claims don't say; {_CLAIMS}",
 }
 """What a rule of the domain that stands here doesn't say yet, and why."""
 
 _PAYER, _JOB = "needs payer exchange", "across entities: a job's"
 LATER: Mapping[str, str] = {
     "P02": f"{_JOB} (blast radius)",
-    "P04": "the domain gives it no finding: `aggregate` counts it as superseded; echoes come with two-way",
+    "P04": "the domain gives it no finding: `aggregate` counts it as superseded, and an echo says nothing new",
     "P06": "of a system, not of an entity: the adapter pauses and status says so",
     "P07": "of a system, not of an entity: the adapter pauses and status says so",
     "R11": "needs packets opened by payer contract",

@@ -33,24 +33,25 @@ def _listings(today: Today) -> list[tuple[str, Listing]]:
     return found
 
 
-def _aged(today: Today, least: int, most: int) -> Iterator[tuple[str, Listing]]:
-    """Listings that were verified so many days ago."""
-    for row_id, row in _listings(today):
-        age = between(row.verified_on, today.as_of)
-        if age is not None and least <= age <= most:
-            yield row_id, row
+def _age(row: Listing, today: Today) -> int:
+    """Days since it was verified; 0 of one that never was."""
+    return between(row.verified_on, today.as_of) or 0
 
 
 def verification_due(today: Today) -> Iterator[str]:
     """Soon 90 days since somebody verified it (R21)."""
-    for row_id, _ in _aged(today, ALERT_DAYS, VERIFY_DAYS):
-        yield f"listing/{row_id}/verified_on"
+    for row_id, row in _listings(today):
+        if ALERT_DAYS <= _age(row, today) <= VERIFY_DAYS:
+            yield f"listing/{row_id}/verified_on"
 
 
 def verification_overdue(today: Today) -> Iterator[str]:
-    """More than 90 days since (R21)."""
-    for row_id, _ in _aged(today, VERIFY_DAYS + 1, REMOVE_DAYS):
-        yield f"listing/{row_id}/verified_on"
+    """More than 90 days since (R21): of several listings one may be older than what removes them all."""
+    if any(removal_due(today)):
+        return
+    for row_id, row in _listings(today):
+        if _age(row, today) > VERIFY_DAYS:
+            yield f"listing/{row_id}/verified_on"
 
 
 def indicator_missing(today: Today) -> Iterator[str]:
@@ -62,10 +63,21 @@ def indicator_missing(today: Today) -> Iterator[str]:
 
 
 def removal_due(today: Today) -> Iterator[str]:
-    """So long unverified that it must go (G06)."""
-    for row_id, row in _listings(today):
-        if (between(row.verified_on, today.as_of) or 0) > REMOVE_DAYS:
-            yield f"listing/{row_id}/verified_on"
+    """Nobody verified any of the listings for so long that they must go (G06).
+
+    Ended ones speak, too: so who was taken out stays out, until somebody verifies or attests one of them.
+    """
+    day, row_id = last_verified(today)
+    if (between(day, today.as_of) or 0) > REMOVE_DAYS:
+        yield f"listing/{row_id}/verified_on"
+
+
+def last_verified(today: Today) -> tuple[str, str]:
+    """(day, listing) of the newest verification or attestation; empty: nobody ever said so."""
+    said = [(row.verified_on, i) for i, row in today.golden.rows(Listing).items() if row.verified_on]
+    attested = [row for row in today.golden.rows(Attestation).values() if row.listing_id is not None]
+    said += [(row.attested_at[:10], str(row.listing_id)) for row in attested if row.attested_at]
+    return max(said, default=("", ""))
 
 
 def publication_late(today: Today) -> Iterator[str]:
@@ -125,11 +137,14 @@ def _coming(today: Today) -> bool:
 
 
 def restricted_text(today: Today) -> Iterator[str]:
-    """A number in the shape of an SSN, TIN or DEA number in free text (G09)."""
+    """A number in the shape of an SSN, TIN or DEA number in text that the directory's people type, or in the group's
+    name that its view would show (G09). What stands in a listing's copy of that name, the view writes over."""
     for row_id, row in today.golden.rows(Listing).items():
-        for field in ("accepting_notes", "group_name"):
-            if _RESTRICTED(getattr(row, field) or ""):
-                yield f"listing/{row_id}/{field}"
+        if _RESTRICTED(row.accepting_notes or ""):
+            yield f"listing/{row_id}/accepting_notes"
+    for place in today.places:
+        if place.group is not None and _RESTRICTED(place.group.dba_name or place.group.legal_name or ""):
+            yield f"location/{place.row.location_id}/group_name"
 
 
 def unsaid(today: Today) -> Iterator[str]:
