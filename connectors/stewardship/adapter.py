@@ -2,8 +2,9 @@
 
     sink.stewardship.<kind> --> concord_applied first, then proposals: new, changed, ended
 
-What people write (author, reason, effective date, approvals, rulings, comments) is never touched (Invariant 9), and a
-proposal that ended is marked, never deleted. An entity's id here is the master's. Never decides on a proposal.
+What people write (reason, effective date, approvals, rulings, comments) is never touched (Invariant 9), and a proposal
+that ended is marked, never deleted. Its author is the system that proposes: who typed it there, no system says. An
+entity's id here is the master's. Never decides on a proposal.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from connectors.postgres import Cursor, PostgresTarget, store
 from connectors.resolve import text, view_hash
 from connectors.sink import Applied, Batch, Outcome, Row, Superseded, View
 from connectors.statement import listed, recordset
+from streams.core.ruling import OPEN
 from streams.errors import Unavailable
 
 NAME = "stewardship"
@@ -32,16 +34,22 @@ COLUMNS = {
     "field": "text",
     "value": "jsonb",
     "position": "text",
+    "author": "text",
     "state": "text",
     "expires_at": "date",
     "current_value": "jsonb",
     "owner": "text",
     "level": "text",
     "approvers": "text[]",
+    "requires": "text[]",
+    "way": "text",
+    "rule": "text",
+    "edited_by": "text",
+    "edited_at": "timestamptz",
 }
 """Every column the platform writes. What follows may change while a proposal is open."""
-CHANGING = ("state", "expires_at", "current_value", "owner", "level", "approvers")
-OPEN_STATES = ("awaiting_approval_1", "awaiting_approval_2", "approved")
+TOLD = ("owner", "level", "approvers", "requires", "way", "rule", "edited_by", "edited_at")
+CHANGING = ("state", "expires_at", "current_value", *TOLD)
 
 PROPOSE = f"""
 insert into proposal as held ({listed(COLUMNS)})
@@ -114,7 +122,7 @@ def _write(cursor: Cursor, kind: str, views: Sequence[View]) -> None:
     cursor.execute(END, {"rows": text(ended)})
     known = [row["proposal_id"] for row in (*proposals, *ended)]
     about = {"kind": kind, "ids": [view.entity_id for view in views]}
-    cursor.execute(LOSE, {**about, "open": list(OPEN_STATES), "known": known})
+    cursor.execute(LOSE, {**about, "open": list(OPEN), "known": known})
 
 
 def proposal_rows(view: View) -> Iterator[Row]:
@@ -125,7 +133,8 @@ def proposal_rows(view: View) -> Iterator[Row]:
             "kind": view.kind,
             "entity_id": view.entity_id,
             **{name: task[name] for name in ("system", "record", "row_id", "field", "position", "state")},
-            **{name: task[name] for name in ("owner", "level", "approvers")},
+            **{name: task[name] for name in TOLD},
+            "author": task["system"],
             "value": _document(task["value"]),
             "current_value": _document(task["current"]),
             "expires_at": task["expires"],
