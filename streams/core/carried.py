@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.core import ruling
-from streams.core.authority import Authority
+from streams.core.authority import PRECEDENCE, Authority
 from streams.core.canonical import Row
 from streams.core.entity import Claim, Entity, Golden, Proposal
 from streams.core.equivalent import equivalent
@@ -26,8 +26,9 @@ ASKED, NO_OWNER, NO_ROW = "asked", "owner", "row"
 
 def way(entity: Entity, golden: Golden, proposal: Proposal, authority: Authority) -> str:
     """How an approved change comes true: ASKED, or why a person must enter it."""
-    owns = OWNER in ruling.rule_of(authority, proposal).owners
-    if not owns or authority.keepers.get(proposal.record) != OWNER:
+    rule = ruling.rule_of(authority, proposal)
+    speaks = rule.owners[:1] if rule.kind == PRECEDENCE else rule.owners  # whose change would be true
+    if OWNER not in speaks or authority.keepers.get(proposal.record) != OWNER:
         return NO_OWNER
     return ASKED if row_meant(entity, golden, proposal) is not None else NO_ROW
 
