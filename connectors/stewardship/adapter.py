@@ -65,6 +65,16 @@ where held.proposal_id = ended.proposal_id and held.entity_id = ended.entity_id
   and held.state is distinct from ended.state
 """
 
+# Once a ruling and reason: who wrote it past the tool reads there that nothing follows from it.
+REFUSE = """
+select audit_append(said.ruled_by, 'refused', said.kind, said.entity_id,
+    jsonb_build_object('proposal_id', said.proposal_id, 'ruling_id', said.ruling_id, 'code', told.code))
+from jsonb_to_recordset(%(rows)s) as told(ruling_id bigint, entity_id text, code text)
+join ruling said on said.ruling_id = told.ruling_id and said.entity_id = told.entity_id
+where not exists (select from audit where action = 'refused' and entity_id = said.entity_id
+    and detail @> jsonb_build_object('ruling_id', said.ruling_id, 'code', told.code))
+"""
+
 # Open, and in none of the view's lists: it ended so long ago that its end is shown no more.
 LOSE = """
 update proposal set state = 'voided'
@@ -120,6 +130,7 @@ def _write(cursor: Cursor, kind: str, views: Sequence[View]) -> None:
     ended = [row for view in views for row in ended_rows(view)]
     cursor.execute(PROPOSE, {"rows": text(proposals)})
     cursor.execute(END, {"rows": text(ended)})
+    cursor.execute(REFUSE, {"rows": text([row for view in views for row in refused_rows(view)])})
     known = [row["proposal_id"] for row in (*proposals, *ended)]
     about = {"kind": kind, "ids": [view.entity_id for view in views]}
     cursor.execute(LOSE, {**about, "open": list(OPEN), "known": known})
@@ -145,6 +156,12 @@ def ended_rows(view: View) -> Iterator[Row]:
     """Those that ended lately, and how."""
     for ended in view.content["ended"]:
         yield {"proposal_id": int(ended["id"]), "entity_id": view.entity_id, "state": ended["state"]}
+
+
+def refused_rows(view: View) -> Iterator[Row]:
+    """Rulings from which nothing follows, and why."""
+    for refused in view.content["refused"]:
+        yield {"ruling_id": int(refused["id"]), "entity_id": view.entity_id, "code": refused["code"]}
 
 
 def _document(value: str | None) -> Any:

@@ -253,11 +253,23 @@ def unanswered(entity: Entity) -> Iterator[tuple[str, str]]:
     states = {i: row.state for i, row in _rows(entity, "proposal", ProposalRow) if row.state in ENDS}
     states |= entity.closed | {p.id: p.state for p in entity.proposals}
     for ruling_id, ruling in _rows(entity, "ruling", Ruling):
-        state = states.get(str(ruling.proposal_id))
-        if state is None:
-            yield "ruling.unknown", ruling_id
-        elif state in WAITING:
+        number = str(ruling.proposal_id)
+        state = states.get(number)
+        if state in WAITING:
             yield "ruling.unsigned", ruling_id
+        elif (state is None or _is_late(entity, ruling_id, number)) and not _commented(
+            entity, number, entity.claims[STEWARDSHIP]["ruling"][ruling_id].position
+        ):
+            yield "ruling.unknown" if state is None else "ruling.late", ruling_id
+
+
+def _is_late(entity: Entity, ruling_id: str, number: str) -> bool:
+    """Whether it was written when its proposal stood there as ended."""
+    tables = entity.claims[STEWARDSHIP]
+    claim = tables.get("proposal", {}).get(number)
+    row = claim.image("proposal") if claim is not None else None
+    ended = isinstance(row, ProposalRow) and row.state in ENDS
+    return claim is not None and ended and tables["ruling"][ruling_id].position > claim.position
 
 
 def unseen(entity: Entity) -> Iterator[tuple[str, str]]:
@@ -281,11 +293,16 @@ def _is_seen(entity: Entity, number: str, again: Collection[str]) -> bool:
     row = claim.image("proposal") if claim is not None else None
     if claim is None or not isinstance(row, ProposalRow) or _subject(row) in again:
         return True
-    comments = entity.claims[STEWARDSHIP].get("comment", {}).items()
-    images = ((said.position, said.image("comment")) for _, said in comments)
+    return _commented(entity, number, claim.position)
+
+
+def _commented(entity: Entity, number: str, since: Position) -> bool:
+    """Whether somebody has remarked on a proposal since."""
+    comments = entity.claims[STEWARDSHIP].get("comment", {}).values()
+    said = ((claim.position, claim.image("comment")) for claim in comments)
     return any(
-        isinstance(comment, Comment) and str(comment.proposal_id) == number and position >= claim.position
-        for position, comment in images
+        isinstance(comment, Comment) and str(comment.proposal_id) == number and position >= since
+        for position, comment in said
     )
 
 

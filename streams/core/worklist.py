@@ -63,17 +63,25 @@ class Ended(Part, array_like=True, frozen=True, gc=False):
     state: str
 
 
+class Refused(Part, array_like=True, frozen=True, gc=False):
+    """A ruling from which nothing follows, and why: the code of its finding."""
+
+    id: str
+    code: str
+
+
 class Worklist(View, array_like=True, frozen=True, gc=False):
     """An entity's proposals."""
 
     entity_id: str = ""
     proposals: list[Task] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether there never was anything to show."""
-        return not self.proposals and not self.ended
+        return not (self.proposals or self.ended or self.refused)
 
 
 class Signed(Part, array_like=True, frozen=True, gc=False):
@@ -130,12 +138,13 @@ def views(
     entity: Entity, golden: Golden, authority: Authority
 ) -> Iterator[tuple[str, str, Contract, Content]]:
     """(sink, kind, contract, content) of an entity that people may have something to do with."""
-    known = entity.proposals or entity.closed or STEWARDSHIP in entity.sent
+    known = entity.proposals or entity.closed or {STEWARDSHIP} & (entity.sent.keys() | entity.claims.keys())
     if not known or entity.kind not in SHOWN_KINDS:
         return
     tasks = [_task(entity, golden, proposal, authority) for proposal in entity.proposals]
     ended = [Ended(number, state) for number, state in list(entity.closed.items())[-MOST_SHOWN:]]
-    yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended)
+    refused = [Refused(number, code) for code, number in ruling.unanswered(entity)]
+    yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended, refused)
     yield (
         OWNER,
         REQUEST,

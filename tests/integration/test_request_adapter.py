@@ -172,7 +172,14 @@ def worklist(revision: int, *states: str, ended: tuple[str, ...] = ()) -> View:
         for number, state in enumerate(states, 1)
     ]  # fmt: skip
     gone = [{"id": str(number), "state": state} for number, state in enumerate(ended, 1)]
-    content = {"revision": revision, "status": "active", "entity_id": WHO, "proposals": tasks, "ended": gone}
+    content = {
+        "revision": revision,
+        "status": "active",
+        "entity_id": WHO,
+        "proposals": tasks,
+        "ended": gone,
+        "refused": [],
+    }
     return View("provider", WHO, revision, content)
 
 

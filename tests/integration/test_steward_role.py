@@ -63,7 +63,14 @@ def task(
 
 def worklist(revision: int, tasks: list[dict[str, Any]], *ended: tuple[int, str]) -> View:
     gone = [{"id": str(number), "state": state} for number, state in ended]
-    content = {"revision": revision, "status": "active", "entity_id": WHO, "proposals": tasks, "ended": gone}
+    content = {
+        "revision": revision,
+        "status": "active",
+        "entity_id": WHO,
+        "proposals": tasks,
+        "ended": gone,
+        "refused": [],
+    }
     return View("provider", WHO, revision, content)
 
 
@@ -152,6 +159,21 @@ def test_what_authority_accepts_by_itself_is_audited_as_its_act(settings: Settin
     target.apply(Batch([worklist(2, [task(7, "phone", "A0", state="auto_approved")], (7, "applied"))]))
     target.close()
     assert said(settings, 7) == [("authority", "proposal.auto_approved"), ("platform", "proposal.applied")]
+
+
+def test_a_ruling_written_past_the_tool_is_refused_in_its_authors_sight_once(
+    settings: Settings, desk: Database
+) -> None:
+    with psycopg.connect(settings.steward, autocommit=True) as steward:
+        statement = "insert into ruling (kind, entity_id, proposal_id, decision, ruled_by) values ('provider', %s, 1, 'approve', 'zoe')"
+        steward.execute(statement, [WHO])
+    target = stewardship.target(desk.adapter)
+    for revision in (2, 3):
+        view = worklist(revision, [task(1)])
+        view.content["refused"].append({"id": "1", "code": "ruling.unsigned"})
+        target.apply(Batch([view]))
+    target.close()
+    assert said(settings, 1)[1:] == [("zoe", "ruling.approve"), ("zoe", "refused")]
 
 
 def test_a_chain_that_somebody_broke_is_told(settings: Settings, desk: Database) -> None:
