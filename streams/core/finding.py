@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from streams.core import carried, deadline, ruling
+from streams.core import carried, deadline, ruling, unseen
 from streams.core.authority import Authority
 from streams.core.change import Position
 from streams.core.edit import Edit
@@ -130,9 +130,9 @@ def of_rulings(entity: Entity, golden: Golden, authority: Authority, as_of: str)
             yield _waiting(proposal, authority, as_of)
         elif proposal.state in ruling.IN_WORK:
             yield _in_work(entity, golden, proposal, authority, as_of)
-    for code, number in ruling.unseen(entity):
+    for code, number in unseen.ends(entity):
         yield Found(code, f"proposal/{number}")
-    for code, ruling_id in ruling.unanswered(entity):
+    for code, ruling_id in unseen.rulings(entity):
         yield Found(code, f"ruling/{ruling_id}")
 
 

@@ -11,7 +11,7 @@ at another entity.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from streams.core import held
 from streams.core.authority import Authority, Rule
-from streams.core.canonical import Approval, Comment, Row, Ruling
+from streams.core.canonical import Approval, Row, Ruling
 from streams.core.canonical import Proposal as ProposalRow
 from streams.core.canonical import Request as Requested
 from streams.core.change import Position, position_text
@@ -246,98 +246,39 @@ def rule_of(authority: Authority, proposal: Proposal) -> Rule:
     return authority.rules[proposal.record][proposal.field]
 
 
-def unanswered(entity: Entity) -> Iterator[tuple[str, str]]:
-    """(what is wrong, ruling id) of rulings from which nothing follows, so that none is passed over in silence."""
-    if STEWARDSHIP not in entity.claims:
-        return
-    states = {i: row.state for i, row in _rows(entity, "proposal", ProposalRow) if row.state in ENDS}
-    states |= entity.closed | {p.id: p.state for p in entity.proposals}
-    for ruling_id, ruling in _rows(entity, "ruling", Ruling):
-        number = str(ruling.proposal_id)
-        state = states.get(number)
-        if state in WAITING:
-            yield "ruling.unsigned", ruling_id
-        elif (state is None or _is_late(entity, ruling_id, number)) and not _commented(
-            entity, number, entity.claims[STEWARDSHIP]["ruling"][ruling_id].position
-        ):
-            yield "ruling.unknown" if state is None else "ruling.late", ruling_id
-
-
-def _is_late(entity: Entity, ruling_id: str, number: str) -> bool:
-    """Whether it was written when its proposal stood there as ended."""
-    tables = entity.claims[STEWARDSHIP]
-    claim = tables.get("proposal", {}).get(number)
-    row = claim.image("proposal") if claim is not None else None
-    ended = isinstance(row, ProposalRow) and row.state in ENDS
-    return claim is not None and ended and tables["ruling"][ruling_id].position > claim.position
-
-
-def unseen(entity: Entity) -> Iterator[tuple[str, str]]:
-    """(what is wrong, proposal) of those that ended without anybody's doing, until somebody has commented on it, or
-    it is proposed again."""
-    again = {proposal.subject for proposal in entity.proposals}
-    for number, state in entity.closed.items():
-        code = _END.get(state)
-        if state == VOIDED and has_missed(entity, number):
-            code = "request.missed"
-        if code is not None and not _is_seen(entity, number, again):
-            yield code, number
-
-
-_END = {EXPIRED: "proposal.expired"}
-
-
-def _is_seen(entity: Entity, number: str, again: Collection[str]) -> bool:
-    """Nobody can look at what stewardship was never shown."""
-    claim = entity.claims.get(STEWARDSHIP, {}).get("proposal", {}).get(number)
-    row = claim.image("proposal") if claim is not None else None
-    if claim is None or not isinstance(row, ProposalRow) or _subject(row) in again:
-        return True
-    return _commented(entity, number, claim.position)
-
-
-def _commented(entity: Entity, number: str, since: Position) -> bool:
-    """Whether somebody has remarked on a proposal since."""
-    comments = entity.claims[STEWARDSHIP].get("comment", {}).values()
-    said = ((claim.position, claim.image("comment")) for claim in comments)
-    return any(
-        isinstance(comment, Comment) and str(comment.proposal_id) == number and position >= since
-        for position, comment in said
-    )
-
-
-def _subject(row: ProposalRow) -> str:
-    return f"{row.system}/{row.record}/{row.row_id}/{row.field}"
-
-
 def is_refused(entity: Entity, subject: str, value: Any, as_of: str = "") -> bool:
     """Whether a steward has refused this very value of this very row and field for good, or until a later day."""
     locked = {
         ruling.proposal_id
-        for _, ruling in _rows(entity, "ruling", Ruling)
+        for _, ruling in rows_of(entity, "ruling", Ruling)
         if ruling.decision == LOCK and not (ruling.expires_at and ruling.expires_at[:10] < as_of)
     }
     return bool(locked) and any(
-        int(number) in locked and _subject(row) == subject and row.value == value
-        for number, row in _rows(entity, "proposal", ProposalRow)
+        int(number) in locked and subject_of(row) == subject and row.value == value
+        for number, row in rows_of(entity, "proposal", ProposalRow)
     )
 
 
+def subject_of(row: ProposalRow) -> str:
+    """`system/record/row/field`"""
+    return f"{row.system}/{row.record}/{row.row_id}/{row.field}"
+
+
 def _rulings(entity: Entity, number: str) -> list[tuple[str, Ruling]]:
-    return [(i, row) for i, row in _rows(entity, "ruling", Ruling) if str(row.proposal_id) == number]
+    return [(i, row) for i, row in rows_of(entity, "ruling", Ruling) if str(row.proposal_id) == number]
 
 
 def _verdicts(entity: Entity, number: str, verdict: str) -> list[Approval]:
-    rows = (row for _, row in _rows(entity, "approval", Approval))
+    rows = (row for _, row in rows_of(entity, "approval", Approval))
     return [row for row in rows if str(row.proposal_id) == number and row.verdict == verdict]
 
 
 def _author(entity: Entity, number: str) -> str | None:
-    row = dict(_rows(entity, "proposal", ProposalRow)).get(number)
+    row = dict(rows_of(entity, "proposal", ProposalRow)).get(number)
     return row.author if row is not None else None
 
 
-def _rows(entity: Entity, record: str, _: type[R]) -> list[tuple[str, R]]:
+def rows_of(entity: Entity, record: str, _: type[R]) -> list[tuple[str, R]]:
     """The rows there are, oldest first: what stands in the database, whoever wrote it."""
     claims = entity.claims.get(STEWARDSHIP, {}).get(record, {})
     found = [(claim.position, row_id, claim.image(record)) for row_id, claim in claims.items()]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import field
 
-from streams.core import carried, ruling
+from streams.core import carried, ruling, unseen
 from streams.core.authority import Authority
 from streams.core.change import position_text
 from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
@@ -143,7 +143,7 @@ def views(
         return
     tasks = [_task(entity, golden, proposal, authority) for proposal in entity.proposals]
     ended = [Ended(number, state) for number, state in list(entity.closed.items())[-MOST_SHOWN:]]
-    refused = [Refused(number, code) for code, number in ruling.unanswered(entity)]
+    refused = [Refused(number, code) for code, number in unseen.rulings(entity)]
     yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended, refused)
     yield (
         OWNER,
