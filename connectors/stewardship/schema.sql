@@ -73,9 +73,10 @@ create table if not exists approval (
     verdict         text not null check (verdict in ('approve', 'reject')),
     bound_position  text,
     decided_at      timestamptz not null default now(),
+    evidence        jsonb,          -- what was looked at: name -> reference
     unique (proposal_id, approver)  -- four eyes are two people
 );
-alter table approval add column if not exists evidence jsonb;  -- what was looked at: name -> reference
+alter table approval add column if not exists evidence jsonb;  -- databases made before it was asked for
 create unique index if not exists approval_identity on approval (approval_id, entity_id);
 
 create table if not exists comment (

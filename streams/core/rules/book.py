@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
     Rule("R18", "ruling.unsigned", "high", _SAY, "a ruling is not signed by the people it needs, or is bound to another value than was proposed", "concord proposals show says who must sign", "authority matrix 3", "steward"),
     Rule("R18", "ruling.late", "high", _SAY, "a ruling was written on a proposal that had ended", "say by concord proposals comment that it is settled, or propose the value again", "authority matrix 9", "steward"),
     Rule("R18", "ruling.unknown", "high", _SAY, "a ruling names no proposal of this entity", "rule on a proposal that concord proposals list shows", "authority matrix 9", "steward"),
-    Rule("R18", "authority.review_overdue", "medium", _SAY, "nobody has reviewed the authority file by its date", "review it, then set reviewed_on and review_due", "authority matrix 10: governance", "credentialing_manager"),
+    Rule("R18", "authority.review_overdue", "medium", _SAY, "nobody has reviewed the authority file by its date", "review it, then set reviewed_on and review_due", "authority matrix 10: governance", "compliance"),
     Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
     Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
     Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),
