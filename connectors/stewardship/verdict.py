@@ -126,7 +126,7 @@ def _not_shown(proposal: Row, approvals: Sequence[Row], word: Word) -> Refusal |
 
 
 def _text(moment: Any) -> str | None:
-    return moment.isoformat() if hasattr(moment, "isoformat") else moment
+    return str(moment.isoformat() if hasattr(moment, "isoformat") else moment) if moment else None
 
 
 _ONLY_ITS_AUTHOR = Refusal(

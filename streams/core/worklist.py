@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import field
+from msgspec import field as attribute
 
 from streams.core import carried, ruling, unseen
 from streams.core.authority import Authority
@@ -45,7 +45,7 @@ class Task(Part, array_like=True, frozen=True, gc=False):
     approvers: list[str]
     owner: str
     state: str
-    requires: list[str] = field(default_factory=list)
+    requires: list[str] = attribute(default_factory=list)
     """what must be shown besides signatures"""
     way: str = carried.ASKED
     """how it comes true once it is approved (core/carried.py)"""
@@ -74,9 +74,9 @@ class Worklist(View, array_like=True, frozen=True, gc=False):
     """An entity's proposals."""
 
     entity_id: str = ""
-    proposals: list[Task] = field(default_factory=list)
-    ended: list[Ended] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    proposals: list[Task] = attribute(default_factory=list)
+    ended: list[Ended] = attribute(default_factory=list)
+    refused: list[Refused] = attribute(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -109,7 +109,7 @@ class Asked(View, array_like=True, frozen=True, gc=False):
 
     kind: str = ""
     entity_id: str = ""
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Request] = attribute(default_factory=list)
 
     @property
     def is_empty(self) -> bool:

@@ -8,7 +8,8 @@ Pure: read from the stored entity. `concord proposals audit` has every word, ref
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any, TypeVar
 
 from streams.core.canonical import Approval, Comment, Proposal, Request, Row, Ruling
@@ -29,7 +30,7 @@ class Decision:
     field: str
     value: Any
     state: str
-    words: list[str] = field(default_factory=list)
+    words: list[str] = attribute(default_factory=list)
     """one a deed, the oldest first: when, who, what"""
 
 

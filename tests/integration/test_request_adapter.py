@@ -162,7 +162,7 @@ def test_what_nobody_may_propose_the_role_may_not_write(
 
 
 def worklist(revision: int, *states: str, ended: tuple[str, ...] = ()) -> View:
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {
             "id": str(number), "system": "directory", "record": "provider", "row_id": "1", "field": "degree",
             "value": '"DO"', "current": '"MD"', "position": f"1/2/{number}", "opened": "2026-06-01",
