@@ -146,9 +146,9 @@ def _moot(entity: Entity, proposal: Proposal, root: Row | None, view: View | Non
 
 def has_missed(entity: Entity, number: str) -> bool:
     """Whether its owner's system was asked and held another value than the approval is bound to."""
-    claims = (tables.get(REQUESTED, {}).get(number) for tables in entity.claims.values())
-    images = (claim.image(REQUESTED) for claim in claims if claim is not None)
-    return any(isinstance(row, Requested) and row.outcome == "missed" for row in images)
+    claim = entity.claims.get(OWNER, {}).get(REQUESTED, {}).get(number)
+    row = claim.image(REQUESTED) if claim is not None else None
+    return isinstance(row, Requested) and row.outcome == "missed"
 
 
 def _decided(

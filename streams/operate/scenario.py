@@ -269,7 +269,11 @@ def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
     for ruling in when.ruling:
         _rule(ruling, when.on, sandbox)
     if when.claim:
-        sandbox.tell([claim.said(number) for claim in when.claim])
+        sandbox.tell([_numbered_claim(claim, sandbox).said(number) for claim in when.claim])
+
+
+def _numbered_claim(claim: ClaimFile, sandbox: Sandbox) -> ClaimFile:
+    return claim.model_copy(update={"row": _numbered(claim.row, sandbox)})
 
 
 def _rule(ruling: RulingFile, day: date | None, sandbox: Sandbox) -> None:
