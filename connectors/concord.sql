@@ -1,5 +1,6 @@
 -- Concord's own tables, the same in every system's database; applied between schema.sql and capture.sql.
--- concord_applied, concord_signal and concord_heartbeat are published; the others never leave the database.
+-- concord_applied, concord_signal and concord_heartbeat are published, and concord_request where changes are asked for;
+-- the others never leave the database.
 
 create table if not exists concord_applied (  -- what an adapter wrote last: its transaction's rows are no edits
     kind        text not null,
@@ -31,6 +32,7 @@ create table if not exists concord_request (  -- approved change requests and th
     outcome     text not null,
     at          timestamptz not null default clock_timestamp()
 );
+create unique index if not exists concord_request_identity on concord_request (request_id, entity_id);
 
 create table if not exists concord_offset (  -- sink offsets, in the transaction that applied the records
     topic        text not null,

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from msgspec import structs
+
 from schemas import authority_total, strict
 from schemas.authority_check import CHECKS, Holders
 from schemas.authority_file import (
@@ -107,7 +109,8 @@ class Matrix:
             record: {name: _rule(field, catalog) for name, field in fields.items()}
             for record, fields in self.records.items()
         }
-        return compile_authority(self.version, rules, self.keepers)
+        compiled = compile_authority(self.version, rules, self.keepers)
+        return structs.replace(compiled, review_due=self.review_due.isoformat(), answers=self.owner)
 
 
 def _rule(field: FieldAuthority, catalog: Catalog) -> CoreRule:
@@ -123,6 +126,7 @@ def _rule(field: FieldAuthority, catalog: Catalog) -> CoreRule:
         known is not None and known.cls == "public",
         _level(field),
         field.approvers,
+        field.requires,
     )
 
 

@@ -45,7 +45,7 @@ Role = Literal[
     "data_steward", "credentialing_manager", "enrollment_lead", "directory_manager", "billing_lead", "compliance",
     "platform_admin",
 ]  # fmt: skip
-Requirement = Literal["w9_or_irs_letter", "effective_date", "impact_preview"]
+Requirement = Literal["w9_or_irs_letter", "effective_date", "impact_preview", "address_check"]
 Write = Literal["always", "never", "if_not_claimant"]
 Effective = Literal["immediate", "effective_dated"]
 

@@ -13,7 +13,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from stack import layout, state
-from stack.settings import ADAPTER_ROLES, CAPTURE_PASSWORD_REF, CAPTURE_ROLE
+from stack.settings import (
+    ADAPTER_ROLES,
+    CAPTURE_PASSWORD_REF,
+    CAPTURE_ROLE,
+    STEWARD_DATABASE,
+    STEWARD_ROLE,
+)
 from streams.systems import SYSTEMS
 
 HOST = "127.0.0.1"
@@ -42,6 +48,7 @@ class Environment:
     databases: Mapping[str, str] = field(repr=False)  # superuser DSN a system
     capture: Mapping[str, str] = field(repr=False)  # DSN of role concord_capture a system
     adapters: Mapping[str, str] = field(repr=False)  # DSN of role concord_adapter_<system> a system
+    steward: str = field(default="", repr=False)  # DSN of role concord_steward in the stewardship database
     state: str = ""
     capture_password_ref: str = CAPTURE_PASSWORD_REF  # what a connector's configuration says for the password
     capture_address: str = ""  # host:port at which Connect reaches PostgreSQL
@@ -63,7 +70,7 @@ class Environment:
             ("ADAPTER", self.adapters),
         ):
             simple |= {f"CONCORD_{kind}_{system.upper()}": dsn for system, dsn in dsns.items()}
-        return simple
+        return {**simple, "CONCORD_STEWARD": self.steward} if self.steward else simple
 
     def exports(self) -> str:
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.variables().items())
@@ -94,6 +101,7 @@ def of_state(known: state.State, folder: Path) -> Environment:
             for system, role in ADAPTER_ROLES.items()
             if role in known.passwords  # a system added since: the next `up` makes its role
         },
+        steward=dsn(STEWARD_ROLE, STEWARD_DATABASE) if STEWARD_ROLE in known.passwords else "",
         state=str(folder),
         capture_address=address,
     )
@@ -112,5 +120,6 @@ def from_variables(environ: Mapping[str, str] | None = None) -> Environment | No
         databases={system: environ[f"CONCORD_DATABASE_{system.upper()}"] for system in SYSTEMS},
         capture={system: environ[f"CONCORD_CAPTURE_{system.upper()}"] for system in SYSTEMS},
         adapters={system: environ[f"CONCORD_ADAPTER_{system.upper()}"] for system in SYSTEMS},
+        steward=environ.get("CONCORD_STEWARD", ""),
         capture_address=environ["CONCORD_CAPTURE_ADDRESS"],
     )

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from stack.settings import ADAPTER_ROLES, CAPTURE_ROLE, REGISTRY_DATABASE, REGISTRY_ROLE
+from stack.settings import (
+    ADAPTER_ROLES,
+    CAPTURE_ROLE,
+    REGISTRY_DATABASE,
+    REGISTRY_ROLE,
+    STEWARD_DATABASE,
+    STEWARD_ROLE,
+)
 from streams.systems import SYSTEMS
 
 
@@ -19,7 +26,7 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         _create_role(connection, CAPTURE_ROLE, passwords[CAPTURE_ROLE], "login replication")
         _create_role(connection, REGISTRY_ROLE, passwords[REGISTRY_ROLE], "login")
-        for role in ADAPTER_ROLES.values():
+        for role in (STEWARD_ROLE, *ADAPTER_ROLES.values()):
             _create_role(connection, role, passwords[role], "login")
         for system in SYSTEMS:
             create_system_database(connection, system, system)
@@ -27,9 +34,10 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
 
 
 def create_system_database(connection: psycopg.Connection, name: str, system: str) -> None:
-    """An empty database that only the capture role and this system's adapter may enter."""
+    """An empty database that only the capture role and this system's adapter may enter; stewardship's, stewards too."""
     _create_database(connection, name, None)
-    for role in (CAPTURE_ROLE, ADAPTER_ROLES[system]):
+    people = (STEWARD_ROLE,) if system == STEWARD_DATABASE else ()
+    for role in (CAPTURE_ROLE, ADAPTER_ROLES[system], *people):
         grant = sql.SQL("grant connect on database {} to {}")
         connection.execute(grant.format(sql.Identifier(name), sql.Identifier(role)))
 

@@ -9,6 +9,8 @@ from streams.systems import SYSTEMS
 
 CAPTURE_ROLE = "concord_capture"
 ADAPTER_ROLES = {system: f"concord_adapter_{system}" for system in SYSTEMS}
+STEWARD_ROLE = "concord_steward"
+STEWARD_DATABASE = "stewardship"
 REGISTRY_ROLE = "concord_registry"
 REGISTRY_DATABASE = "registry"
 

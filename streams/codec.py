@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 
 from streams import avro
 from streams.core.advance import Emission
-from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT
+from streams.core.authority import CONFLICT, PROPOSE, REVERT
 from streams.core.change import Position
 from streams.core.edit import Edit
 from streams.core.entity import Entity
@@ -101,7 +101,6 @@ def _local_id(entity: Entity, system: str) -> str:
 OUTCOMES = {
     REVERT: "rejected",
     PROPOSE: "pending_approval",
-    AUTO_ACCEPT: "pending_approval",
     CONFLICT: "conflict",
 }
 """What became of an edit -> the word of the authority matrix (section 2)."""

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     kafka: str = ""
     registry: str = ""
     connect: str = ""
+    steward: str = Field(default="", repr=False, description="DSN of those who rule on proposals")
     topic_prefix: str = ""
     partitions: int = Field(default=4, ge=1, le=1024)
     group: str = "concord-decide"
@@ -131,7 +132,7 @@ def load() -> Settings:
     }
     plain = {
         k: known[f"CONCORD_{k.upper()}"]
-        for k in ("kafka", "registry", "connect")
+        for k in ("kafka", "registry", "connect", "steward")
         if f"CONCORD_{k.upper()}" in known
     }
     try:

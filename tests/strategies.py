@@ -27,7 +27,9 @@ settings.load_profile("concord")
 MAPPING = load_mapping("credentialing")
 CATALOG = load_catalog()
 DECODER = decoders(["credentialing"])["credentialing"]
-STATE_TABLES = tuple(name for name, table in MAPPING.tables.items() if table.mode == "state")
+STATE_TABLES = tuple(
+    name for name, table in MAPPING.tables.items() if table.mode == "state" and table.kind != "any"
+)
 PROVIDER_TABLES = tuple(name for name in STATE_TABLES if MAPPING.tables[name].kind == "provider")
 GOOD_NPIS = ("1234567893", "1245319599", "1407071236")
 

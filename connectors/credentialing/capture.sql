@@ -30,6 +30,7 @@ alter table committee_decision replica identity using index committee_decision_i
 alter table network_participation replica identity using index network_participation_identity;
 alter table delegation_agreement replica identity using index delegation_agreement_identity;
 alter table concord_applied replica identity using index concord_applied_identity;
+alter table concord_request replica identity using index concord_request_identity;
 
 -- Column lists stand only on tables with restricted columns (PostgreSQL then refuses DROP COLUMN and ALTER
 -- TYPE on listed columns): provider.ssn is in no list and in no grant, so it cannot leave (Invariant 11).
@@ -59,6 +60,7 @@ alter publication concord set table
     committee_decision,
     network_participation,
     delegation_agreement,
+    concord_request,
     concord_applied,
     concord_signal,
     concord_heartbeat;
@@ -113,11 +115,13 @@ grant select (id, org_id, payer, standards, roster_cadence, last_audit) on deleg
     concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
+grant select (request_id, kind, entity_id, field, outcome, at) on concord_request to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 
--- The adapter: its bookkeeping, and the columns of root rows that others may propose a value of (authority file): an
--- approved change request sets one of them, if it still holds what the approval is bound to. No view writes here.
+-- The adapter: its bookkeeping, and the columns that others may propose a value of (authority file): those of root rows,
+-- and those of rows below them that another system holds. An approved change request sets one of them, if it still holds
+-- what the approval is bound to. No view writes here.
 revoke all on all tables in schema public from concord_adapter_credentialing;
 revoke all on all sequences in schema public from concord_adapter_credentialing;
 grant usage on schema public to concord_adapter_credentialing;
@@ -133,3 +137,7 @@ grant select (location_id, org_id, name, line1, line2, city, state, zip, phone, 
     telehealth),
     update (org_id, name, line1, line2, city, state, zip, phone, fax, hours, accessibility, telehealth)
     on practice_location to concord_adapter_credentialing;
+grant select (license_id, provider_id, state, number, expires), update (state, number, expires)
+    on license to concord_adapter_credentialing;
+grant select (affiliation_id, provider_id, effective_to), update (effective_to)
+    on affiliation to concord_adapter_credentialing;

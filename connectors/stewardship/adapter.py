@@ -2,8 +2,9 @@
 
     sink.stewardship.<kind> --> concord_applied first, then proposals: new, changed, ended
 
-What people write (author, reason, effective date, approvals, rulings, comments) is never touched (Invariant 9), and a
-proposal that ended is marked, never deleted. An entity's id here is the master's. Never decides on a proposal.
+What people write (reason, effective date, approvals, rulings, comments) is never touched (Invariant 9), and a proposal
+that ended is marked, never deleted. Its author is the system that proposes: who typed it there, no system says. An
+entity's id here is the master's. Never decides on a proposal.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from connectors.postgres import Cursor, PostgresTarget, store
 from connectors.resolve import text, view_hash
 from connectors.sink import Applied, Batch, Outcome, Row, Superseded, View
 from connectors.statement import listed, recordset
+from streams.core.ruling import OPEN
 from streams.errors import Unavailable
 
 NAME = "stewardship"
@@ -32,16 +34,22 @@ COLUMNS = {
     "field": "text",
     "value": "jsonb",
     "position": "text",
+    "author": "text",
     "state": "text",
     "expires_at": "date",
     "current_value": "jsonb",
     "owner": "text",
     "level": "text",
     "approvers": "text[]",
+    "requires": "text[]",
+    "way": "text",
+    "rule": "text",
+    "edited_by": "text",
+    "edited_at": "timestamptz",
 }
 """Every column the platform writes. What follows may change while a proposal is open."""
-CHANGING = ("state", "expires_at", "current_value", "owner", "level", "approvers")
-OPEN_STATES = ("awaiting_approval_1", "awaiting_approval_2", "approved")
+TOLD = ("owner", "level", "approvers", "requires", "way", "rule", "edited_by", "edited_at")
+CHANGING = ("state", "expires_at", "current_value", *TOLD)
 
 PROPOSE = f"""
 insert into proposal as held ({listed(COLUMNS)})
@@ -55,6 +63,16 @@ update proposal held set state = ended.state
 from jsonb_to_recordset(%(rows)s) as ended(proposal_id bigint, entity_id text, state text)
 where held.proposal_id = ended.proposal_id and held.entity_id = ended.entity_id
   and held.state is distinct from ended.state
+"""
+
+# Once a ruling and reason: who wrote it past the tool reads there that nothing follows from it.
+REFUSE = """
+select audit_append(said.ruled_by, 'refused', said.kind, said.entity_id,
+    jsonb_build_object('proposal_id', said.proposal_id, 'ruling_id', said.ruling_id, 'code', told.code))
+from jsonb_to_recordset(%(rows)s) as told(ruling_id bigint, entity_id text, code text)
+join ruling said on said.ruling_id = told.ruling_id and said.entity_id = told.entity_id
+where not exists (select from audit where action = 'refused' and entity_id = said.entity_id
+    and detail @> jsonb_build_object('ruling_id', said.ruling_id, 'code', told.code))
 """
 
 # Open, and in none of the view's lists: it ended so long ago that its end is shown no more.
@@ -112,9 +130,10 @@ def _write(cursor: Cursor, kind: str, views: Sequence[View]) -> None:
     ended = [row for view in views for row in ended_rows(view)]
     cursor.execute(PROPOSE, {"rows": text(proposals)})
     cursor.execute(END, {"rows": text(ended)})
+    cursor.execute(REFUSE, {"rows": text([row for view in views for row in refused_rows(view)])})
     known = [row["proposal_id"] for row in (*proposals, *ended)]
     about = {"kind": kind, "ids": [view.entity_id for view in views]}
-    cursor.execute(LOSE, {**about, "open": list(OPEN_STATES), "known": known})
+    cursor.execute(LOSE, {**about, "open": list(OPEN), "known": known})
 
 
 def proposal_rows(view: View) -> Iterator[Row]:
@@ -125,7 +144,8 @@ def proposal_rows(view: View) -> Iterator[Row]:
             "kind": view.kind,
             "entity_id": view.entity_id,
             **{name: task[name] for name in ("system", "record", "row_id", "field", "position", "state")},
-            **{name: task[name] for name in ("owner", "level", "approvers")},
+            **{name: task[name] for name in TOLD},
+            "author": task["system"],
             "value": _document(task["value"]),
             "current_value": _document(task["current"]),
             "expires_at": task["expires"],
@@ -136,6 +156,12 @@ def ended_rows(view: View) -> Iterator[Row]:
     """Those that ended lately, and how."""
     for ended in view.content["ended"]:
         yield {"proposal_id": int(ended["id"]), "entity_id": view.entity_id, "state": ended["state"]}
+
+
+def refused_rows(view: View) -> Iterator[Row]:
+    """Rulings from which nothing follows, and why."""
+    for refused in view.content["refused"]:
+        yield {"ruling_id": int(refused["id"]), "entity_id": view.entity_id, "code": refused["code"]}
 
 
 def _document(value: str | None) -> Any:

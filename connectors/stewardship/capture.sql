@@ -5,6 +5,8 @@ do $$ begin create role concord_capture nologin;
 exception when duplicate_object or unique_violation then null; end $$;
 do $$ begin create role concord_adapter_stewardship nologin;
 exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role concord_steward nologin;
+exception when duplicate_object or unique_violation then null; end $$;
 
 -- The row id and the owning entity's id: all that a delete needs to say, at half the WAL of FULL.
 alter table proposal replica identity using index proposal_identity;
@@ -21,7 +23,8 @@ alter publication concord set table
         author, reason, state, submitted_at, expires_at),
     ruling (ruling_id, entity_id, kind, proposal_id, record, row_id, field, decision, value, bound_position,
         effective_date, expires_at, reason, ruled_by, ruled_at),
-    approval,
+    approval (approval_id, entity_id, kind, proposal_id, level, approver, role, verdict, bound_position, decided_at,
+        evidence),
     comment (comment_id, entity_id, kind, proposal_id, author, body, written_at),
     concord_applied,
     concord_signal,
@@ -35,7 +38,7 @@ grant select (proposal_id, entity_id, kind, system, record, row_id, field, value
 grant select (ruling_id, entity_id, kind, proposal_id, record, row_id, field, decision, value,
     bound_position, effective_date, expires_at, reason, ruled_by, ruled_at) on ruling to concord_capture;
 grant select (approval_id, entity_id, kind, proposal_id, level, approver, role, verdict, bound_position,
-    decided_at) on approval to concord_capture;
+    decided_at, evidence) on approval to concord_capture;
 grant select (comment_id, entity_id, kind, proposal_id, author, body, written_at) on comment to
     concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
@@ -43,15 +46,31 @@ grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on con
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 
--- The adapter: proposals are the platform's, and what it says of them; author, reason and date are people's, like
--- rulings, approvals and comments. Nothing may be deleted.
+-- The adapter: proposals are the platform's, and what it says of them; reason and date are people's, like rulings,
+-- approvals and comments. Nothing may be deleted.
 revoke all on all tables in schema public from concord_adapter_stewardship;
 revoke all on all sequences in schema public from concord_adapter_stewardship;
 grant usage on schema public to concord_adapter_stewardship;
 grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
     concord_adapter_stewardship;
-grant select on proposal to concord_adapter_stewardship;
-grant insert (proposal_id, kind, entity_id, system, record, row_id, field, value, position, state, expires_at,
-    current_value, owner, level, approvers) on proposal to concord_adapter_stewardship;
+grant select on proposal, ruling, audit to concord_adapter_stewardship;
+grant execute on function audit_append(text, text, text, text, jsonb) to concord_adapter_stewardship;
+grant insert (proposal_id, kind, entity_id, system, record, row_id, field, value, position, author, state, expires_at,
+    current_value, owner, level, approvers, requires, way, rule, edited_by, edited_at)
+    on proposal to concord_adapter_stewardship;
 grant update (proposal_id, kind, entity_id, system, record, row_id, field, value, position, state, expires_at,
-    current_value, owner, level, approvers) on proposal to concord_adapter_stewardship;
+    current_value, owner, level, approvers, requires, way, rule, edited_by, edited_at)
+    on proposal to concord_adapter_stewardship;
+
+-- People, by `concord proposals` or any other tool: what they say is added, under the database's own time, and never
+-- changed or taken away. The audit is read, and grows only by what its function writes.
+revoke all on all tables in schema public from concord_steward;
+revoke all on all sequences in schema public from concord_steward;
+grant usage on schema public to concord_steward;
+grant select on proposal, ruling, approval, comment, audit to concord_steward;
+grant insert (kind, entity_id, proposal_id, level, approver, role, verdict, bound_position, evidence)
+    on approval to concord_steward;
+grant insert (kind, entity_id, proposal_id, record, row_id, field, decision, value, bound_position, effective_date,
+    expires_at, reason, ruled_by) on ruling to concord_steward;
+grant insert (kind, entity_id, proposal_id, author, body) on comment to concord_steward;
+grant execute on function audit_append(text, text, text, text, jsonb) to concord_steward;

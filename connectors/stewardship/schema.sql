@@ -27,6 +27,11 @@ alter table proposal add column if not exists current_value jsonb;
 alter table proposal add column if not exists owner text;
 alter table proposal add column if not exists level text;
 alter table proposal add column if not exists approvers text[];
+alter table proposal add column if not exists requires text[];      -- what must be shown besides signatures
+alter table proposal add column if not exists way text;             -- asked, or why a person must enter it
+alter table proposal add column if not exists rule text;            -- the row of the authority matrix that says so
+alter table proposal add column if not exists edited_by text;       -- who edited the owner's record last: not the approver
+alter table proposal add column if not exists edited_at timestamptz;
 create unique index if not exists proposal_identity on proposal (proposal_id, entity_id);
 create unique index if not exists proposal_claim on proposal
     (kind, entity_id, system, record, row_id, field, position) nulls not distinct;
@@ -68,8 +73,10 @@ create table if not exists approval (
     verdict         text not null check (verdict in ('approve', 'reject')),
     bound_position  text,
     decided_at      timestamptz not null default now(),
+    evidence        jsonb,          -- what was looked at: name -> reference
     unique (proposal_id, approver)  -- four eyes are two people
 );
+alter table approval add column if not exists evidence jsonb;  -- databases made before it was asked for
 create unique index if not exists approval_identity on approval (approval_id, entity_id);
 
 create table if not exists comment (
@@ -104,3 +111,81 @@ begin
 end $$;
 create or replace trigger audit_only_grows before update or delete or truncate on audit
     for each statement execute function audit_only_grows();
+
+create or replace function audit_hash(entry audit) returns text language sql stable as $$
+    select encode(sha256(convert_to(jsonb_build_array(entry.previous_hash, extract(epoch from entry.at),
+        entry.actor, entry.action, entry.kind, entry.entity_id, entry.detail)::text, 'UTF8')), 'hex')
+$$;
+
+-- The one way into the audit: nobody but the database computes a link of the chain. Whoever calls it, the account that
+-- is connected stands in the row.
+create or replace function audit_append(
+    said_by text, done text, about_kind text, about_entity text, about jsonb
+) returns void language plpgsql security definer set search_path = public, pg_temp as $$
+declare entry audit;
+begin
+    perform pg_advisory_xact_lock(hashtext('concord stewardship audit'));
+    select hash into entry.previous_hash from audit order by audit_id desc limit 1;
+    entry.at := clock_timestamp();
+    entry.actor := said_by;
+    entry.action := done;
+    entry.kind := about_kind;
+    entry.entity_id := about_entity;
+    entry.detail := jsonb_strip_nulls(about) || jsonb_build_object('account', session_user);
+    entry.hash := audit_hash(entry);
+    insert into audit (at, actor, action, kind, entity_id, detail, previous_hash, hash) values (entry.at, entry.actor,
+        entry.action, entry.kind, entry.entity_id, entry.detail, entry.previous_hash, entry.hash);
+end $$;
+
+-- What is said and what becomes of it is audited by the tables themselves, whoever writes to them. Never a value: where
+-- it stands, and the position of the claim that it is bound to.
+create or replace function audit_proposal() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    if tg_op = 'INSERT' or old.state is distinct from new.state then
+        perform audit_append(
+            case new.state when 'auto_approved' then 'authority' else 'platform' end,
+            'proposal.' || new.state, new.kind, new.entity_id,
+            jsonb_build_object('proposal_id', new.proposal_id, 'system', new.system, 'record', new.record,
+                'row_id', new.row_id, 'field', new.field, 'position', new.position, 'was', old.state,
+                'level', new.level, 'rule', new.rule));
+    end if;
+    return null;
+end $$;
+create or replace trigger audit_proposal after insert or update on proposal
+    for each row execute function audit_proposal();
+
+create or replace function audit_approval() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    perform audit_append(new.approver, new.verdict, new.kind, new.entity_id,
+        jsonb_build_object('proposal_id', new.proposal_id, 'position', new.bound_position, 'level', new.level,
+            'role', new.role, 'evidence', new.evidence));
+    return null;
+end $$;
+create or replace trigger audit_approval after insert on approval
+    for each row execute function audit_approval();
+
+create or replace function audit_ruling() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    perform audit_append(new.ruled_by, 'ruling.' || new.decision, new.kind, new.entity_id,
+        jsonb_build_object('proposal_id', new.proposal_id, 'position', new.bound_position, 'reason', new.reason,
+            'effective_date', new.effective_date, 'expires_at', new.expires_at));
+    return null;
+end $$;
+create or replace trigger audit_ruling after insert on ruling
+    for each row execute function audit_ruling();
+
+create or replace function audit_comment() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+    perform audit_append(new.author, 'comment', new.kind, new.entity_id,
+        jsonb_build_object('proposal_id', new.proposal_id, 'comment_id', new.comment_id));
+    return null;
+end $$;
+create or replace trigger audit_comment after insert on comment
+    for each row execute function audit_comment();
+
+-- Functions are everybody's unless somebody says otherwise.
+revoke execute on function audit_append(text, text, text, text, jsonb) from public;

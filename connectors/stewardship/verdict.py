@@ -8,21 +8,24 @@ come back by capture (streams/core/ruling.py): what it refuses here is refused a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from connectors.sink import Row
 from streams.core.ruling import (
     APPROVE,
-    APPROVED,
-    AWAITING,
-    AWAITING_MORE,
+    IN_WORK,
     LOCK,
+    OPEN,
     REJECT,
+    SCHEDULED,
     STEWARD,
+    WAITING,
     WITHDRAW,
     Signature,
+    is_own_work,
+    lacking,
     missing,
     signatures_of,
 )
@@ -30,15 +33,28 @@ from streams.core.ruling import (
 Decision = Literal["approve", "reject", "lock", "withdraw"]
 Rows: TypeAlias = list[tuple[str, Row]]
 
+ANSWERS_FOR = {"directory": "directory_manager", "enrollment": "enrollment_lead", "billing": "billing_lead"}
+"""Proposing system -> the role that speaks for it, and may take back what it proposes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What somebody says of a proposal."""
+    """What somebody says of a proposal.
+
+    evidence        what was looked at: name -> reference
+    effective_date  from when on an approval holds; empty: at once
+    until           the last day on which a refusal for good holds; empty: always
+    at              when it is said, as ISO text
+    """
 
     by: str
     role: str
     decision: Decision
     reason: str = ""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    effective_date: str = ""
+    until: str = ""
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,13 @@ def left(proposal: Row, approvals: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _closed(proposal: Row, word: Word) -> Refusal | None:
     state = proposal["state"]
-    if state in (AWAITING, AWAITING_MORE) or (state == APPROVED and word.decision == WITHDRAW):
+    if state in WAITING or (state in OPEN and word.decision == WITHDRAW):
         return None
-    if state == APPROVED:
+    if state == SCHEDULED:
+        return Refusal(
+            "proposal.approved", "it is approved already, for a later date", "concord proposals withdraw"
+        )
+    if state in IN_WORK:
         return Refusal(
             "proposal.approved", "it is approved already; its owner is asked", "wait for the owner's change"
         )
@@ -76,7 +96,8 @@ def _closed(proposal: Row, word: Word) -> Refusal | None:
 
 def _not_theirs(proposal: Row, approvals: Sequence[Row], word: Word) -> Refusal | None:
     if word.decision == WITHDRAW:
-        return None if word.by == proposal["author"] or word.role == STEWARD else _ONLY_ITS_AUTHOR
+        its_own = (STEWARD, ANSWERS_FOR.get(proposal["system"]))
+        return None if word.by == proposal["author"] or word.role in its_own else _ONLY_ITS_AUTHOR
     if word.by == proposal["author"]:
         return Refusal("proposal.own", "who proposes never rules on it", "let somebody else decide")
     if any(approval["approver"] == word.by for approval in approvals):
@@ -86,11 +107,32 @@ def _not_theirs(proposal: Row, approvals: Sequence[Row], word: Word) -> Refusal 
         named = "; ".join(" or ".join(roles) for roles in wanted)
         what = f"{proposal['level']}: {word.role} may not sign now, missing is {named}"
         return Refusal("proposal.role", what, "let a person in one of these roles decide")
-    return None
+    return _not_shown(proposal, approvals, word) if word.decision == APPROVE else None
+
+
+def _not_shown(proposal: Row, approvals: Sequence[Row], word: Word) -> Refusal | None:
+    """Who edited the record approves no change to it; the last signature comes with all that is required."""
+    if is_own_work(word.by, word.at, proposal.get("edited_by"), _text(proposal.get("edited_at"))):
+        what = f"{word.by} has edited the owner's record within the day before"
+        return Refusal("proposal.own_work", what, "let somebody else decide, or wait until a day has passed")
+    if len(left(proposal, approvals)) > 1:
+        return None
+    shown = {name for approval in approvals for name in approval.get("evidence") or ()} | {*word.evidence}
+    open_yet = lacking(proposal.get("requires") or (), shown, word.effective_date)
+    if not open_yet:
+        return None
+    step = "add --effective-date DATE, and --evidence NAME=REFERENCE for each of the others"
+    return Refusal("proposal.not_shown", f"the last signature needs {', '.join(open_yet)}", step)
+
+
+def _text(moment: Any) -> str | None:
+    return str(moment.isoformat() if hasattr(moment, "isoformat") else moment) if moment else None
 
 
 _ONLY_ITS_AUTHOR = Refusal(
-    "proposal.not_yours", "only its author or a data steward takes it back", "concord proposals refuse"
+    "proposal.not_yours",
+    "only who answers for the proposing system, or a data steward, takes it back",
+    "concord proposals refuse",
 )
 
 
@@ -120,6 +162,7 @@ def _approval(proposal: Row, word: Word) -> tuple[str, Row]:
         "role": word.role,
         "verdict": APPROVE if word.decision == APPROVE else REJECT,
         "bound_position": proposal["position"],
+        "evidence": dict(word.evidence) or None,
     }
     return "approval", row
 
@@ -132,5 +175,7 @@ def _ruling(proposal: Row, word: Word) -> tuple[str, Row]:
         "bound_position": proposal["position"],
         "reason": word.reason,
         "ruled_by": word.by,
+        "effective_date": word.effective_date or None,
+        "expires_at": word.until or None,
     }
     return "ruling", row

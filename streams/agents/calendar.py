@@ -16,11 +16,12 @@ from streams.agents.context import Context, Item
 from streams.agents.control import Tick, TickCounted, TickProposed
 from streams.agents.proposal import Judge, Tally
 from streams.agents.state import PartitionState
-from streams.core.entity import APPLIED, SUPERSEDED
+from streams.core.entity import APPLIED, CONTRACT, SUPERSEDED, SYSTEM
 from streams.engine.producer import Output
 from streams.engine.store import Store
 
 DAY_US = 86_400_000_000
+CONTRACT_KEY = f"{SYSTEM}/{CONTRACT}".encode()
 
 
 class Calendar:
@@ -32,6 +33,8 @@ class Calendar:
         self._state = state
         self._store = store
         self._after = b""
+        self._review_due = context.authority.review_due if context.places(CONTRACT.encode()) == number else ""
+        self._review = False
         self.tally = Tally(number, state, store, address)
         self._judge = Judge(context, state, address)
         # A restart between a tick and its decisions: what is still in the index is due.
@@ -44,7 +47,7 @@ class Calendar:
     @property
     def waiting(self) -> bool:
         """Whether there is something to decide, or to count."""
-        return self.sweeping or self.tally.counting
+        return self.sweeping or self._review or self.tally.counting
 
     def hear(self, said: Tick | TickProposed | TickCounted, outputs: list[Output]) -> str:
         """A record of the clock; its outcome."""
@@ -61,6 +64,7 @@ class Calendar:
             return SUPERSEDED
         self._state.ticked = tick.as_of
         self._rise(tick.as_of)
+        self._review = bool(self._review_due) and tick.as_of > self._review_due
         self.sweeping, self._after = bool(self._store.due(tick.as_of, 1)), b""
         return APPLIED
 
@@ -71,8 +75,16 @@ class Calendar:
 
     def due(self, room: int) -> list[Item]:
         """What is to be decided by time alone, then what is only looked at under a proposed date."""
-        items = self._sweep(room)
+        items = self._contract(room)
+        items += self._sweep(room - len(items))
         return items + self.tally.due(room - len(items))
+
+    def _contract(self, room: int) -> list[Item]:
+        """A contract whose review is overdue is looked at once a day, where its entity lives."""
+        if not self._review or room <= 0:
+            return []
+        self._review = False
+        return [Item(CONTRACT_KEY, True)]
 
     def _sweep(self, room: int) -> list[Item]:
         """What is due, by date. A decision takes its entity out of the index; a dirty one stays there until its own

@@ -21,7 +21,7 @@ from streams.agents import rollout
 from streams.agents import said as saying
 from streams.agents.address import Address
 from streams.agents.aggregate import Aggregate
-from streams.agents.calendar import Calendar
+from streams.agents.calendar import CONTRACT_KEY, Calendar
 from streams.agents.context import Context, Item
 from streams.agents.dependents import Dependents
 from streams.agents.said import error_name
@@ -32,7 +32,7 @@ from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
 from streams.core import finding, parity
 from streams.core.advance import REFERENCE, Decision, World, decide
-from streams.core.entity import Entity, Touch, standing, take_back
+from streams.core.entity import CONTRACT, SYSTEM, Entity, Touch, standing, take_back
 from streams.core.rules.book import RuleFailed
 from streams.core.view import WITHDRAWN
 from streams.engine.partition import Unit
@@ -188,6 +188,8 @@ class Decide:
         if item.due and (entity is None or entity.due != item.due):
             unit.batch.date(item.key, item.due, "")  # an entry that a restore has left behind
             self._moved = True
+        if entity is None and item.key == CONTRACT_KEY:
+            entity = unit.entities[item.key] = Entity(SYSTEM, CONTRACT)
         if entity is None or (item.sweep and entity.dirty is not None):
             return  # a dirty entity is decided when its own transaction is over
         if item.anew and entity.sent.pop(REFERENCE, None) is not None:

@@ -9,6 +9,7 @@ from streams.operate.contest import Field
 from streams.operate.counterparts import Standing
 from streams.operate.explain import Explanation, Row, Value
 from streams.operate.rollout import Rollout
+from streams.operate.ruled import Decision
 from streams.operate.standing import Hop
 from streams.operate.status import Status
 from streams.operate.told import Origin, Sink, Told
@@ -136,12 +137,20 @@ def explain_text(found: Explanation) -> str:
     ):
         if fields:
             lines += ["", f"{head} (authority version {found.authority})", *_field_lines(fields)]
+    for decision in found.decisions:
+        lines += ["", *_decision_lines(decision)]
     for sink in found.sinks:
         lines += ["", *_sink_lines(sink, found)]
     lines += ["", "claims (what each system says)"]
     for row in found.claims:
         lines += _row_lines(row)
     return "\n".join(lines)
+
+
+def _decision_lines(found: Decision) -> list[str]:
+    name = f"{found.record}.{found.field}"
+    head = f"proposal {found.proposal}: {found.system} would have {name} {_value(found.value)}: {found.state}"
+    return [head, *(f"  {word}" for word in found.words)]
 
 
 def _standing_line(standing: Standing) -> str:

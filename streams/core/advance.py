@@ -129,6 +129,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     position = touch.position if touch else (0, 0, 0)
     was_known = _was_known(entity)
     found = {*finding.of_values(entity), *finding.identity(record), *finding.of_links(entity)}
+    found.update(finding.of_review(entity, world.authority, world.as_of))
     built: dict[str, view.View] = {}
     facts = None
     coming: list[str] = []
@@ -152,7 +153,8 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         edit.propose(entity, fresh, world.as_of)
         showing = {sink: built[sink] for sink, v in sinks.items() if isinstance(v, gate.Pass)}
         ruling.settle(entity, record, showing, world.authority, world.as_of)
-        disputed = {*finding.of_edits(entity, edits), *finding.of_rulings(entity, record, world.authority)}
+        ruled = finding.of_rulings(entity, record, world.authority, world.as_of)
+        disputed = {*finding.of_edits(entity, edits), *ruled}
         if disputed:
             found |= disputed
             sinks = gate.by_sink(record, found, verdict, sinks)
@@ -167,7 +169,7 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    days = (next_date(record, world.as_of), ruling.due(entity), *coming)
+    days = (next_date(record, world.as_of), ruling.due(entity, world.as_of), *coming)
     entity.due = min(filter(None, days), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None

@@ -26,6 +26,7 @@ class Rule(Struct, frozen=True):
     source    section and row of the authority matrix
     approval  the level at which a proposal is ruled on: A0 to A3
     approvers who may give the second signature
+    requires  what must be shown besides signatures
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Rule(Struct, frozen=True):
     public: bool = True
     approval: str = "A1"
     approvers: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
     @property
     def sole(self) -> tuple[str, ...]:
@@ -66,6 +68,8 @@ class Authority(Struct, frozen=True):
     shared    the part of `rules` on which others than the record's keeper have a say
     heard     record -> those others
     computed  record -> the fields nobody owns: what stands in them is what counts, whoever wrote it
+    review_due  the date by which somebody must have looked at all this again; empty: nobody said
+    answers   the role that answers for it
     """
 
     version: int
@@ -76,6 +80,8 @@ class Authority(Struct, frozen=True):
     shared: Rules = {}
     heard: Mapping[str, tuple[str, ...]] = {}
     computed: Mapping[str, frozenset[str]] = {}
+    review_due: str = ""
+    answers: str = ""
 
 
 def compile_authority(version: int, rules: Rules, keepers: Mapping[str, str]) -> Authority:

@@ -771,6 +771,18 @@ class Approval(Row, array_like=True, frozen=True, gc=False):
     verdict: str | None = None
     bound_position: str | None = None
     decided_at: str | None = None
+    evidence: Any = None
+
+
+class Request(Row, array_like=True, frozen=True, gc=False):
+    """request, of kind any."""
+
+    RECORD: ClassVar[str] = "request"
+
+    subject_kind: str | None = None
+    field: str | None = None
+    outcome: str | None = None
+    settled_at: str | None = None
 
 
 class Comment(Row, array_like=True, frozen=True, gc=False):
@@ -836,6 +848,7 @@ RECORDS: Mapping[str, type[Row]] = {
     "proposal": Proposal,
     "ruling": Ruling,
     "approval": Approval,
+    "request": Request,
     "comment": Comment,
 }
 """record -> its row"""

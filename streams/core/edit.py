@@ -22,7 +22,7 @@ from streams.core.authority import AUTO_ACCEPT, CONFLICT, PROPOSE, REVERT, UNION
 from streams.core.change import Position
 from streams.core.entity import Claim, Confirmed, Entity, Judged, Proposal
 from streams.core.held import Difference
-from streams.core.ruling import VOIDED, close, is_refused
+from streams.core.ruling import AUTO_APPROVED, AWAITING, VOIDED, close, is_refused
 from streams.core.view import VIEWS, WITHDRAWN, View, encode
 
 ALTERED = "altered"
@@ -200,7 +200,7 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
             judged[edit.subject] = known
             continue
         times = known.times + 1 if known is not None and known.day == day else 1
-        policy = CONFLICT if times > PER_DAY else _answer(entity, edit)
+        policy = CONFLICT if times > PER_DAY else _answer(entity, edit, day)
         judged[edit.subject] = Judged(edit.position, policy, day, times)
         fresh.append(edit)
     for subject, known in entity.judged.items():
@@ -210,10 +210,19 @@ def judge(entity: Entity, edits: list[Edit], day: str) -> list[Edit]:
     return fresh
 
 
-def _answer(entity: Entity, edit: Edit) -> str:
-    """What a steward has refused for good is not proposed anew."""
-    proposes = edit.policy in (PROPOSE, AUTO_ACCEPT)
-    return REVERT if proposes and is_refused(entity, edit.subject, edit.offered) else edit.policy
+def _answer(entity: Entity, edit: Edit, day: str) -> str:
+    """What a steward has refused for good is not proposed anew; what nobody has checked is not accepted by itself."""
+    if edit.policy not in (PROPOSE, AUTO_ACCEPT):
+        return edit.policy
+    if is_refused(entity, edit.subject, edit.offered, day):
+        return REVERT
+    return edit.policy if _is_sound(entity, edit) else PROPOSE
+
+
+def _is_sound(entity: Entity, edit: Edit) -> bool:
+    """Whether it passes the check of its value, and its field requires nothing that only people can show."""
+    claim = entity.claims.get(edit.system, {}).get(edit.record, {}).get(edit.row_id)
+    return not edit.rule.requires and (claim is None or edit.field not in claim.refused)
 
 
 def asserted_again(edits: list[Edit], entity: Entity) -> set[str]:
@@ -246,4 +255,5 @@ def _proposal(entity: Entity, edit: Edit, day: str) -> Proposal:
         edit.current,
         edit.position,
         day,
+        AUTO_APPROVED if entity.judged[edit.subject].policy == AUTO_ACCEPT else AWAITING,
     )

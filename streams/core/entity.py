@@ -28,6 +28,11 @@ from streams.core.formats import KEPT, covers_no_day, kept_fields, refused_field
 
 STEWARDSHIP = "stewardship"
 """Where people decide: its rows are read as they stand (core/ruling.py) and are no part of the golden record."""
+REQUESTED = "request"
+"""What became of changes asked of an owner: rows of its database that are no part of the golden record either."""
+
+SYSTEM, CONTRACT = "system", "authority"
+"""Kind and id of what is wrong with the platform's own contracts: it belongs to no provider and has no rows."""
 
 APPLIED = "applied"
 UNCHANGED = "unchanged"
@@ -126,6 +131,8 @@ class Proposal(Struct, array_like=True, gc=False):
     day: str
     state: str = "awaiting_approval_1"
     """how far its approval is (core/ruling.py)"""
+    since: str = ""
+    """the date it came that far on; empty: the day it was opened"""
 
     @property
     def subject(self) -> str:
@@ -445,7 +452,7 @@ def golden(entity: Entity, authority: Authority) -> Golden:
         record
         for system, tables in entity.claims.items()
         for record in tables
-        if authority.keepers.get(record) == system and system != STEWARDSHIP
+        if authority.keepers.get(record) == system and system != STEWARDSHIP and record != REQUESTED
     ]
     return Golden(entity.kind, entity.id, records, partial(_golden_rows, entity, authority))
 

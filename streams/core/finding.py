@@ -12,24 +12,24 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from streams.core import deadline
+from streams.core import carried, deadline, ruling, unseen
 from streams.core.authority import Authority
 from streams.core.change import Position
 from streams.core.edit import Edit
-from streams.core.entity import Claim, Entity, Evidence, Golden, Open
+from streams.core.entity import SYSTEM, Claim, Entity, Evidence, Golden, Open, Proposal
 from streams.core.formats import refusal_code
 from streams.core.rules import book
 from streams.core.rules.book import CODES
-from streams.core.ruling import APPROVED, unanswered
 from streams.core.today import Today
-from streams.core.worklist import is_routed
 
 
 class Found(Struct, frozen=True):
-    """A finding that holds now."""
+    """A finding that holds now; by when and by whom something must be done, where that is not its code's."""
 
     code: str
     subject: str
+    due: str = ""
+    actor: str = ""
 
 
 class Event(Struct, frozen=True):
@@ -106,6 +106,14 @@ def of_links(entity: Entity) -> Iterator[Found]:
             yield Found("identity.linked_twice", f"{system}/{entity.kind}")
 
 
+def of_review(entity: Entity, authority: Authority, as_of: str) -> Iterator[Found]:
+    """That nobody has looked at the authority file in time: of the entity of kind system, once."""
+    if entity.kind == SYSTEM and authority.review_due and as_of > authority.review_due:
+        yield Found(
+            "authority.review_overdue", "authority.toml/review_due", authority.review_due, authority.answers
+        )
+
+
 def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
     """What systems hold against their view, by what became of it."""
     for edit in edits:
@@ -114,17 +122,37 @@ def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
             yield Found(code, edit.subject)
 
 
-def of_rulings(entity: Entity, golden: Golden, authority: Authority) -> Iterator[Found]:
-    """What waits for a ruling, what was approved and isn't true yet, and rulings from which nothing follows."""
+def of_rulings(entity: Entity, golden: Golden, authority: Authority, as_of: str) -> Iterator[Found]:
+    """What waits for a ruling, what was approved and isn't true yet, what ended without anybody's doing, and rulings
+    from which nothing follows."""
     for proposal in entity.proposals:
-        if proposal.state != APPROVED:
-            yield Found("edit.proposed", proposal.subject)
-        elif is_routed(proposal, golden, authority):
-            yield Found("edit.approved", proposal.subject)
-        else:
-            yield Found("edit.by_hand", proposal.subject)
-    for code, ruling_id in unanswered(entity):
+        if proposal.state in ruling.WAITING:
+            yield _waiting(proposal, authority, as_of)
+        elif proposal.state in ruling.IN_WORK:
+            yield _in_work(entity, golden, proposal, authority, as_of)
+    for code, number in unseen.ends(entity):
+        yield Found(code, f"proposal/{number}")
+    for code, ruling_id in unseen.rulings(entity):
         yield Found(code, f"ruling/{ruling_id}")
+
+
+def _waiting(proposal: Proposal, authority: Authority, as_of: str) -> Found:
+    """A data steward's; after that day the next role's, until it expires (authority matrix 3)."""
+    day = ruling.rule_by(proposal)
+    if as_of <= day:
+        return Found("edit.proposed", proposal.subject, day)
+    approvers = ruling.rule_of(authority, proposal).approvers or ruling.OTHERWISE
+    return Found("edit.proposed", proposal.subject, ruling.expires(proposal), approvers[0])
+
+
+def _in_work(entity: Entity, golden: Golden, proposal: Proposal, authority: Authority, as_of: str) -> Found:
+    day, way = ruling.make_by(proposal), carried.way(entity, golden, proposal, authority)
+    if way != carried.ASKED:
+        return Found(_BY_HAND[way], proposal.subject, day)
+    return Found("edit.approved" if as_of <= day else "edit.unanswered", proposal.subject, day)
+
+
+_BY_HAND = {carried.NO_OWNER: "edit.by_hand", carried.NO_ROW: "edit.row_unclear"}
 
 
 _OF_POLICY = {
@@ -187,7 +215,7 @@ def _told(
 ) -> Open:
     """What is said of a finding now; when it opened, and by when a restriction is reviewed, stay."""
     rule = CODES[item.code]
-    day = deadline.due(item.code, item.subject, facts) if facts is not None else ""
+    day = item.due or (deadline.due(item.code, item.subject, facts) if facts is not None else "")
     left = deadline.left(item.code, as_of, day) if day else None
     return Open(
         known.position if known else position,
@@ -195,7 +223,7 @@ def _told(
         rule.effect_text,
         f"{rule.message}: {left} days or less are left" if left is not None else rule.message,
         rule.action,
-        rule.actor,
+        item.actor or rule.actor,
         day or (known.due if known else deadline.review(rule, as_of)),
         _evidence(entity, item.subject, rule.records),
     )

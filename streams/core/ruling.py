@@ -4,13 +4,15 @@
 
 Sits beside edit. Proposals are the platform's, signatures and rulings are rows of the stewardship database, captured
 like any other. Whoever wrote them, they count only as authority has it: enough different people, each in a role that
-may sign, bound to the value and the position that was proposed. An approved proposal is not true yet: it waits for the
-owner's own change. Never writes anything and never looks at another entity.
+may sign, bound to the value and the position that was proposed, with what the field requires besides. An approved
+proposal is not true yet: it waits for its date, then for the owner's own change. Never writes anything and never looks
+at another entity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -20,15 +22,21 @@ from streams.core import held
 from streams.core.authority import Authority, Rule
 from streams.core.canonical import Approval, Row, Ruling
 from streams.core.canonical import Proposal as ProposalRow
+from streams.core.canonical import Request as Requested
 from streams.core.change import Position, position_text
-from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
+from streams.core.entity import REQUESTED, STEWARDSHIP, Entity, Golden, Proposal
 from streams.core.equivalent import equivalent
 from streams.core.rules.business import business_days_later
 from streams.core.rules.days import later
 from streams.core.view import View
 
-AWAITING, AWAITING_MORE, APPROVED = "awaiting_approval_1", "awaiting_approval_2", "approved"
-"""Nobody has signed; somebody must sign yet; the owner is asked."""
+AWAITING, AWAITING_MORE = "awaiting_approval_1", "awaiting_approval_2"
+"""Nobody has signed; somebody must sign yet."""
+SCHEDULED, APPROVED, AUTO_APPROVED = "scheduled", "approved", "auto_approved"
+"""Approved for a later date; the owner is asked; the same, as authority accepts it without anybody's signature."""
+WAITING, OPEN = (AWAITING, AWAITING_MORE), (AWAITING, AWAITING_MORE, SCHEDULED, APPROVED, AUTO_APPROVED)
+IN_WORK = frozenset({APPROVED, AUTO_APPROVED})
+"""The owner's change is waited for."""
 APPLIED, VOIDED, REJECTED, WITHDRAWN, EXPIRED = "applied", "voided", "rejected", "withdrawn", "expired"
 """The owner said it; the owner said something else, or its author did; refused; taken back; nobody ruled in time."""
 ENDS = frozenset({APPLIED, VOIDED, REJECTED, WITHDRAWN, EXPIRED})
@@ -36,12 +44,19 @@ ENDS = frozenset({APPLIED, VOIDED, REJECTED, WITHDRAWN, EXPIRED})
 APPROVE, REJECT, LOCK, WITHDRAW = "approve", "reject", "lock", "withdraw"
 """What a ruling decides. `lock` refuses the value for good: the same system proposing it again is reverted."""
 
-EXPIRES_AFTER = 10
-"""Business days (authority matrix 9)."""
+EXPIRES_AFTER, RULED_WITHIN, MADE_WITHIN = 10, 2, 1
+"""Business days: until it expires (authority matrix 9), until the next role is asked (3), until the owner's change is
+missed."""
+APART = timedelta(hours=24)
+"""Who edited the owner's record so shortly before doesn't approve a change to it (authority matrix 9)."""
+EFFECTIVE_DATE = "effective_date"
+"""What authority may require, and a ruling says itself; the rest is evidence that a signature names."""
 MOST_CLOSED = 64
 
 R = TypeVar("R", bound=Row)
 
+OWNER = "credentialing"
+"""The system that takes requests: the master."""
 STEWARD, COMPLIANCE = "data_steward", "compliance"
 OTHERWISE = ("credentialing_manager",)
 """Who signs second where authority names nobody."""
@@ -71,6 +86,12 @@ def missing(level: str, approvers: Sequence[str], given: Iterable[Signature]) ->
     return left
 
 
+def lacking(requires: Iterable[str], shown: Iterable[str], effective_date: str | None) -> list[str]:
+    """What a field requires besides signatures and nobody has shown."""
+    known = {*shown, *([EFFECTIVE_DATE] if effective_date else [])}
+    return [name for name in requires if name not in known]
+
+
 def settle(
     entity: Entity, golden: Golden, wanted: Mapping[str, View], authority: Authority, as_of: str
 ) -> None:
@@ -84,7 +105,7 @@ def settle(
     }
     close(entity, {number: state for number, state in states.items() if state in ENDS})
     entity.proposals = [
-        p if p.state == states[p.id] else replace(p, state=states[p.id])
+        p if p.state == states[p.id] else replace(p, state=states[p.id], since=as_of)
         for p in entity.proposals
         if states[p.id] not in ENDS
     ]
@@ -97,13 +118,13 @@ def close(entity: Entity, ended: Mapping[str, str]) -> None:
 
 
 def _state(entity: Entity, proposal: Proposal, authority: Authority, as_of: str) -> str:
-    if proposal.state == APPROVED:
+    if proposal.state in IN_WORK:
         back = any(ruling.decision == WITHDRAW for _, ruling in _rulings(entity, proposal.id))
-        return WITHDRAWN if back else APPROVED
+        return WITHDRAWN if back else VOIDED if has_missed(entity, proposal.id) else proposal.state
     rule = rule_of(authority, proposal)
     signed = signatures(entity, proposal)
     for _, ruling in _rulings(entity, proposal.id):
-        decided = _decided(entity, proposal, rule, ruling, signed)
+        decided = _decided(entity, proposal, rule, ruling, signed, as_of)
         if decided:
             return decided
     if as_of > expires(proposal):
@@ -123,8 +144,15 @@ def _moot(entity: Entity, proposal: Proposal, root: Row | None, view: View | Non
     return VOIDED if replaced else ""
 
 
+def has_missed(entity: Entity, number: str) -> bool:
+    """Whether its owner's system was asked and held another value than the approval is bound to."""
+    claim = entity.claims.get(OWNER, {}).get(REQUESTED, {}).get(number)
+    row = claim.image(REQUESTED) if claim is not None else None
+    return isinstance(row, Requested) and row.outcome == "missed"
+
+
 def _decided(
-    entity: Entity, proposal: Proposal, rule: Rule, ruling: Ruling, signed: Sequence[Signature]
+    entity: Entity, proposal: Proposal, rule: Rule, ruling: Ruling, signed: Sequence[Signature], as_of: str
 ) -> str:
     """What a ruling makes of its proposal; empty: it doesn't count."""
     if ruling.decision == WITHDRAW:
@@ -137,18 +165,51 @@ def _decided(
     # A restricted value never reaches stewardship: the position alone says which one was approved.
     same = ruling.value == proposal.value if rule.public else ruling.value is None
     bound = same and ruling.bound_position == position_text(proposal.position)
-    complete = not missing(rule.approval, rule.approvers, signed)
-    return APPROVED if ruling.decision == APPROVE and bound and complete else ""
+    complete = not missing(rule.approval, rule.approvers, signed) and not lacking(
+        rule.requires, _shown(entity, proposal.id), ruling.effective_date
+    )
+    if not (ruling.decision == APPROVE and bound and complete):
+        return ""
+    return SCHEDULED if (ruling.effective_date or "") > as_of else APPROVED
+
+
+def _shown(entity: Entity, number: str) -> set[str]:
+    """The names of the evidence that those who approved have looked at."""
+    found = (a.evidence for a in _verdicts(entity, number, APPROVE))
+    return {
+        name for evidence in found if isinstance(evidence, dict) for name, said in evidence.items() if said
+    }
 
 
 def signatures(entity: Entity, proposal: Proposal) -> list[Signature]:
-    """Who approved the value as proposed; its author's own signature counts for nothing."""
+    """Who approved the value as proposed; its author's own signature counts for nothing, nor does that of who edited
+    the owner's record just before."""
     bound, author = position_text(proposal.position), _author(entity, proposal.id)
     return [
         Signature(a.approver or "", a.role or "")
         for a in _verdicts(entity, proposal.id, APPROVE)
-        if a.bound_position == bound and a.approver != author
+        if a.bound_position == bound
+        and a.approver != author
+        and not is_own_work(a.approver, a.decided_at, *last_edit(entity))
     ]
+
+
+def last_edit(entity: Entity) -> tuple[str | None, str | None]:
+    """Who edited the master's row of an entity last, and when, where it says so."""
+    claims = entity.claims.get(OWNER, {}).get(entity.kind, {}).values()
+    row = next((row for claim in claims if (row := claim.image(entity.kind)) is not None), None)
+    return getattr(row, "updated_by", None), getattr(row, "updated_at", None)
+
+
+def is_own_work(approver: str | None, at: str | None, by: str | None, edited_at: str | None) -> bool:
+    """Whether who approves is who edited the record within the day before."""
+    if not (approver and approver == by and at and edited_at):
+        return False
+    try:
+        passed = datetime.fromisoformat(at) - datetime.fromisoformat(edited_at)
+    except (ValueError, TypeError):
+        return False
+    return timedelta(0) <= passed < APART
 
 
 def expires(proposal: Proposal) -> str:
@@ -156,10 +217,28 @@ def expires(proposal: Proposal) -> str:
     return business_days_later(proposal.day, EXPIRES_AFTER) or "~"
 
 
-def due(entity: Entity) -> str:
-    """The first day on which a proposal expires by time alone; empty: none does."""
-    days = [expires(p) for p in entity.proposals if p.state != APPROVED]
-    return min((later(day, 1) or "" for day in days if day != "~"), default="")
+def rule_by(proposal: Proposal) -> str:
+    """The day until which a data steward is to rule on it; then the next role is."""
+    return business_days_later(proposal.day, RULED_WITHIN) or "~"
+
+
+def make_by(proposal: Proposal) -> str:
+    """The day until which its owner's change is to come."""
+    return business_days_later(proposal.since or proposal.day, MADE_WITHIN) or "~"
+
+
+def due(entity: Entity, as_of: str) -> str:
+    """The next day on which time alone changes something about its proposals; empty: none."""
+    days = (day for proposal in entity.proposals for day in _turns(entity, proposal))
+    return min((day for day in days if day > as_of), default="")
+
+
+def _turns(entity: Entity, proposal: Proposal) -> Iterator[str]:
+    if proposal.state == SCHEDULED:
+        yield from (r.effective_date for _, r in _rulings(entity, proposal.id) if r.effective_date)
+        return
+    last = (make_by(proposal),) if proposal.state in IN_WORK else (rule_by(proposal), expires(proposal))
+    yield from (later(day, 1) or "" for day in last if day != "~")
 
 
 def rule_of(authority: Authority, proposal: Proposal) -> Rule:
@@ -167,46 +246,39 @@ def rule_of(authority: Authority, proposal: Proposal) -> Rule:
     return authority.rules[proposal.record][proposal.field]
 
 
-def unanswered(entity: Entity) -> Iterator[tuple[str, str]]:
-    """(what is wrong, ruling id) of rulings from which nothing follows, so that none is passed over in silence."""
-    if STEWARDSHIP not in entity.claims:
-        return
-    states = {i: row.state for i, row in _rows(entity, "proposal", ProposalRow) if row.state in ENDS}
-    states |= entity.closed | {p.id: p.state for p in entity.proposals}
-    for ruling_id, ruling in _rows(entity, "ruling", Ruling):
-        state = states.get(str(ruling.proposal_id))
-        if state is None:
-            yield "ruling.unknown", ruling_id
-        elif state in (AWAITING, AWAITING_MORE):
-            yield "ruling.unsigned", ruling_id
-
-
-def is_refused(entity: Entity, subject: str, value: Any) -> bool:
-    """Whether a steward has refused this very value of this very row and field for good."""
-    locked = {ruling.proposal_id for _, ruling in _rows(entity, "ruling", Ruling) if ruling.decision == LOCK}
+def is_refused(entity: Entity, subject: str, value: Any, as_of: str = "") -> bool:
+    """Whether a steward has refused this very value of this very row and field for good, or until a later day."""
+    locked = {
+        ruling.proposal_id
+        for _, ruling in rows_of(entity, "ruling", Ruling)
+        if ruling.decision == LOCK and not (ruling.expires_at and ruling.expires_at[:10] < as_of)
+    }
     return bool(locked) and any(
-        int(number) in locked
-        and f"{row.system}/{row.record}/{row.row_id}/{row.field}" == subject
-        and row.value == value
-        for number, row in _rows(entity, "proposal", ProposalRow)
+        int(number) in locked and subject_of(row) == subject and row.value == value
+        for number, row in rows_of(entity, "proposal", ProposalRow)
     )
 
 
+def subject_of(row: ProposalRow) -> str:
+    """`system/record/row/field`"""
+    return f"{row.system}/{row.record}/{row.row_id}/{row.field}"
+
+
 def _rulings(entity: Entity, number: str) -> list[tuple[str, Ruling]]:
-    return [(i, row) for i, row in _rows(entity, "ruling", Ruling) if str(row.proposal_id) == number]
+    return [(i, row) for i, row in rows_of(entity, "ruling", Ruling) if str(row.proposal_id) == number]
 
 
 def _verdicts(entity: Entity, number: str, verdict: str) -> list[Approval]:
-    rows = (row for _, row in _rows(entity, "approval", Approval))
+    rows = (row for _, row in rows_of(entity, "approval", Approval))
     return [row for row in rows if str(row.proposal_id) == number and row.verdict == verdict]
 
 
 def _author(entity: Entity, number: str) -> str | None:
-    row = dict(_rows(entity, "proposal", ProposalRow)).get(number)
+    row = dict(rows_of(entity, "proposal", ProposalRow)).get(number)
     return row.author if row is not None else None
 
 
-def _rows(entity: Entity, record: str, _: type[R]) -> list[tuple[str, R]]:
+def rows_of(entity: Entity, record: str, _: type[R]) -> list[tuple[str, R]]:
     """The rows there are, oldest first: what stands in the database, whoever wrote it."""
     claims = entity.claims.get(STEWARDSHIP, {}).get(record, {})
     found = [(claim.position, row_id, claim.image(record)) for row_id, claim in claims.items()]

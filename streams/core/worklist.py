@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import field
+from msgspec import field as attribute
 
-from streams.core import ruling
+from streams.core import carried, ruling, unseen
 from streams.core.authority import Authority
 from streams.core.change import position_text
 from streams.core.entity import STEWARDSHIP, Entity, Golden, Proposal
-from streams.core.ruling import APPROVED, Signature
+from streams.core.ruling import IN_WORK, OWNER, Signature
 from streams.core.view import Contract, Part, View
 
-OWNER = "credentialing"
-"""The system that takes requests: the master."""
 REQUEST = "request"
 """Their kind: topic sink.credentialing.request."""
 SHOWN_KINDS = frozenset({"provider", "organization", "location"})
@@ -47,6 +45,15 @@ class Task(Part, array_like=True, frozen=True, gc=False):
     approvers: list[str]
     owner: str
     state: str
+    requires: list[str] = attribute(default_factory=list)
+    """what must be shown besides signatures"""
+    way: str = carried.ASKED
+    """how it comes true once it is approved (core/carried.py)"""
+    rule: str = ""
+    """the row of the authority matrix that says so, and the version of the file"""
+    edited_by: str | None = None
+    """who edited the owner's record last, and when: nobody approves a change to what is their own work"""
+    edited_at: str | None = None
 
 
 class Ended(Part, array_like=True, frozen=True, gc=False):
@@ -56,17 +63,25 @@ class Ended(Part, array_like=True, frozen=True, gc=False):
     state: str
 
 
+class Refused(Part, array_like=True, frozen=True, gc=False):
+    """A ruling from which nothing follows, and why: the code of its finding."""
+
+    id: str
+    code: str
+
+
 class Worklist(View, array_like=True, frozen=True, gc=False):
     """An entity's proposals."""
 
     entity_id: str = ""
-    proposals: list[Task] = field(default_factory=list)
-    ended: list[Ended] = field(default_factory=list)
+    proposals: list[Task] = attribute(default_factory=list)
+    ended: list[Ended] = attribute(default_factory=list)
+    refused: list[Refused] = attribute(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether there never was anything to show."""
-        return not self.proposals and not self.ended
+        return not (self.proposals or self.ended or self.refused)
 
 
 class Signed(Part, array_like=True, frozen=True, gc=False):
@@ -94,7 +109,7 @@ class Asked(View, array_like=True, frozen=True, gc=False):
 
     kind: str = ""
     entity_id: str = ""
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Request] = attribute(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -123,12 +138,13 @@ def views(
     entity: Entity, golden: Golden, authority: Authority
 ) -> Iterator[tuple[str, str, Contract, Content]]:
     """(sink, kind, contract, content) of an entity that people may have something to do with."""
-    known = entity.proposals or entity.closed or STEWARDSHIP in entity.sent
+    known = entity.proposals or entity.closed or {STEWARDSHIP} & (entity.sent.keys() | entity.claims.keys())
     if not known or entity.kind not in SHOWN_KINDS:
         return
-    tasks = [_task(proposal, authority) for proposal in entity.proposals]
+    tasks = [_task(entity, golden, proposal, authority) for proposal in entity.proposals]
     ended = [Ended(number, state) for number, state in list(entity.closed.items())[-MOST_SHOWN:]]
-    yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended)
+    refused = [Refused(number, code) for code, number in unseen.rulings(entity)]
+    yield STEWARDSHIP, entity.kind, WORKLIST, Worklist("active", None, entity.id, tasks, ended, refused)
     yield (
         OWNER,
         REQUEST,
@@ -137,7 +153,7 @@ def views(
     )
 
 
-def _task(proposal: Proposal, authority: Authority) -> Task:
+def _task(entity: Entity, golden: Golden, proposal: Proposal, authority: Authority) -> Task:
     rule = ruling.rule_of(authority, proposal)
     return Task(
         proposal.id,
@@ -154,19 +170,25 @@ def _task(proposal: Proposal, authority: Authority) -> Task:
         [*rule.approvers],
         ", ".join(rule.owners),
         proposal.state,
+        [*rule.requires],
+        carried.way(entity, golden, proposal, authority),
+        f"{rule.source} (version {authority.version})",
+        *ruling.last_edit(entity),
     )
 
 
 def _asked(entity: Entity, golden: Golden, authority: Authority) -> list[Request]:
     return [
-        _request(proposal, golden, ruling.signatures(entity, proposal))
+        _request(proposal, golden, row_id, ruling.signatures(entity, proposal))
         for proposal in entity.proposals
-        if proposal.state == APPROVED and is_routed(proposal, golden, authority)
+        if proposal.state in IN_WORK
+        and carried.way(entity, golden, proposal, authority) == carried.ASKED
+        and (row_id := carried.row_meant(entity, golden, proposal)) is not None
     ]
 
 
-def _request(proposal: Proposal, golden: Golden, signed: list[Signature]) -> Request:
-    [(row_id, row)] = golden.named(golden.kind).items()
+def _request(proposal: Proposal, golden: Golden, row_id: str, signed: list[Signature]) -> Request:
+    row = golden.named(proposal.record)[row_id]
     return Request(
         proposal.id,
         proposal.system,
@@ -177,14 +199,6 @@ def _request(proposal: Proposal, golden: Golden, signed: list[Signature]) -> Req
         _json(getattr(row, proposal.field)),
         [Signed(s.approver, s.role) for s in signed],
     )
-
-
-def is_routed(proposal: Proposal, golden: Golden, authority: Authority) -> bool:
-    """Whether its owner takes requests, and which row of the owner's it means is known: the entity's own. Of rows below
-    it every system has ids of its own."""
-    owns = OWNER in ruling.rule_of(authority, proposal).owners
-    kept = authority.keepers.get(proposal.record) == OWNER
-    return owns and kept and proposal.record == golden.kind and golden.root is not None
 
 
 def _json(value: object) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any
 
-from streams.core import edit, held
+from streams.core import edit, held, ruling
 from streams.core.authority import Authority, Rule
 from streams.core.change import position_text
 from streams.core.combine import combine
@@ -193,7 +193,7 @@ class _Contest:
     def _proposed(self, subject: str) -> Said | None:
         for p in self._entity.proposals:
             if p.subject == subject:
-                why = f"proposed on {p.day}, waits for a ruling ({p.id[:8]}); until then our value was sent again"
+                why = f"proposed on {p.day} ({p.id}), {_STATES[p.state]}; until then our value was sent again"
                 value = shown(p.record, p.field, p.value)
                 column = column_of(p.system, p.record, p.field)
                 return Said(p.system, p.row_id, column, value, position_text(p.position), "", why)
@@ -238,6 +238,13 @@ class _Contest:
             position_text(found.position), "", self._why(found.subject, found.rule),
         )  # fmt: skip
         return self._made(found.record, found.row_id, found.field, found.current, found.rule, [], [said])
+
+
+_STATES: Mapping[str, str] = {
+    **dict.fromkeys(ruling.WAITING, "waits for a ruling"),
+    ruling.SCHEDULED: "approved for a later date",
+    **dict.fromkeys(ruling.IN_WORK, "its owner is to make it"),
+}
 
 
 def _answered(judged: Judged) -> str:

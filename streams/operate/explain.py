@@ -27,6 +27,7 @@ from streams.operate.contest import Field, fields
 from streams.operate.counterparts import Standing, belongs, standings
 from streams.operate.find import Finder, Located
 from streams.operate.masking import HIDDEN, field_class, shown
+from streams.operate.ruled import Decision, decisions
 from streams.operate.told import Sink, Telling
 from streams.operate.wording import column_of, has_tables, table_of, time_text
 from streams.settings import Settings
@@ -121,6 +122,8 @@ class Explanation:
     """each system: what it was sent last, what it confirmed"""
     belongs: str = ""
     """of rows under a system's own id: whose they are, or why nobody's"""
+    decisions: list[Decision] = field(default_factory=list)
+    """what was proposed, and who decided it, when and why"""
     supposed: bool = False
     """asked for another day: the views are what would be sent, not what was"""
 
@@ -185,6 +188,7 @@ def explanation(
         fields=fields(entity, record, authority),
         standings=standings(entity),
         belongs=belongs(entity),
+        decisions=decisions(entity),
     )
 
 

@@ -26,7 +26,7 @@ from streams.operate.find import last_state
 from streams.operate.reading import Place
 from streams.operate.standing import Hop, Input, balance, hop, judge_input, rate
 from streams.settings import Settings
-from streams.systems import ADAPTED
+from streams.systems import ADAPTED, WORK
 
 NO_WORKER = "no worker answers: concord up, or concord worker"
 NO_FOLLOWER = "no follower answers: concord up, or concord reference follow"
@@ -175,7 +175,7 @@ def adapter_hop(settings: Settings, system: str, before: Sample, after: Sample, 
 
 def sink_places(settings: Settings, system: str) -> list[Place]:
     """Every partition of a system's sink topics."""
-    topics = [settings.topic(f"sink.{system}.{kind}") for kind in KINDS[system]]
+    topics = [settings.topic(f"sink.{system}.{kind}") for kind in {**KINDS, **WORK}[system]]
     return [(topic, number) for topic in topics for number in range(settings.partitions)]
 
 

@@ -145,7 +145,8 @@ def _problems() -> Iterator[str]:
     yield "| Code | Why it is wrong |\n| --- | --- |"
     for code, why in problems().items():
         yield f"| `authority.{code}` | {why} |"
-    yield "\n`authority.review_overdue` is a warning: the file is used as it is."
+    yield "\n`authority.review_overdue` is a warning: the file is used as it is. While it is overdue, the clock opens"
+    yield "the finding of that code, of the entity `system/authority`: `concord findings --code authority`."
 
 
 def problems() -> Mapping[str, str]:

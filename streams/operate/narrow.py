@@ -26,6 +26,7 @@ def narrow(found: Sequence[Explanation], path: str) -> list[Explanation]:
             sinks=[sink for old in item.sinks if (sink := _sink(old, path, wanted)).values],
             claims=[row for old in item.claims if (row := _row(old, wanted)).values],
             fields=[each for each in item.fields if (each.record, each.field) in wanted],
+            decisions=[each for each in item.decisions if (each.record, each.field) in wanted],
         )
         for item in found
     ]

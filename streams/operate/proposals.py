@@ -1,18 +1,18 @@
 """Proposals for people: which are open, who must sign, and one person's word on one of them.
 
-    stewardship database <--read, or one transaction: approval, ruling, audit--> `concord proposals`
+    stewardship database <--read, or one transaction: approval, ruling, comment--> `concord proposals`
 
-A word that doesn't count is refused with its reason and stands in the audit all the same. What counts is a row, and
-takes effect by its change event like anything else; nothing here decides what is true. Values are shown to whoever may
-read the stewardship database; restricted ones are masked.
+A word that doesn't count is refused with its reason and stands in the audit all the same. What counts is a row, which
+its table audits, and takes effect by its change event like anything else; nothing here decides what is true. Works as
+role concord_steward, which may add rows and change none. Values are shown to whoever may read the stewardship
+database; restricted ones are masked.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import psycopg
@@ -22,15 +22,13 @@ from psycopg.types.json import Jsonb
 
 from connectors.stewardship.verdict import Refusal, Word, judge, left
 from schemas.catalog import load_catalog
-from streams.core.entity import STEWARDSHIP
-from streams.core.ruling import APPROVED, AWAITING, AWAITING_MORE
+from streams.core.ruling import OPEN, WAITING, lacking
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.settings import Settings, need
 
 Row: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[Row]
 
-OPEN = (AWAITING, AWAITING_MORE, APPROVED)
 MOST = 500
 LIST = """
 select * from proposal where %(all)s or state = any(%(open)s) order by submitted_at, proposal_id limit %(most)s
@@ -38,10 +36,21 @@ select * from proposal where %(all)s or state = any(%(open)s) order by submitted
 ONE = "select * from proposal where proposal_id = %s"
 SIGNED = "select * from approval where proposal_id = %s order by decided_at, approval_id"
 RULED = "select * from ruling where proposal_id = %s order by ruled_at, ruling_id"
-LAST_HASH = "select hash from audit order by audit_id desc limit 1"
-AUDIT = """
-insert into audit (actor, action, kind, entity_id, detail, previous_hash, hash) values (%s, %s, %s, %s, %s, %s, %s)
+COMMENTED = "select * from comment where proposal_id = %s order by written_at, comment_id"
+AUDITED = """
+select audit_id, at, actor, action, kind, entity_id, detail from audit
+where %(number)s::bigint is null or (detail ->> 'proposal_id')::bigint = %(number)s
+order by audit_id desc limit %(most)s
 """
+BROKEN = """
+select audit_id from (
+    select entry.audit_id, entry.hash is distinct from audit_hash(entry)
+        or entry.previous_hash is distinct from lag(entry.hash) over (order by entry.audit_id) as wrong
+    from audit entry
+) link where wrong order by audit_id limit 1
+"""
+AUDIT = "select audit_append(%s, 'refused', %s, %s, %s)"
+NOW = "select now()"
 LOCK = "select pg_advisory_xact_lock(hashtext('concord stewardship audit'))"
 MASKED = "(restricted)"
 
@@ -54,22 +63,49 @@ def listed(settings: Settings, *, everything: bool = False) -> list[Row]:
 
 
 def show(settings: Settings, number: int) -> Row:
-    """One proposal, what was signed and ruled, and who must sign yet."""
+    """One proposal, what was signed, ruled and said of it, who must sign yet and what must be shown."""
     with _connected(settings) as connection:
         proposal = _found(connection, number)
         signed = connection.execute(SIGNED, [number]).fetchall()
         ruled = connection.execute(RULED, [number]).fetchall()
-    waits = proposal["state"] in (AWAITING, AWAITING_MORE)
+        comments = connection.execute(COMMENTED, [number]).fetchall()
+    waits = proposal["state"] in WAITING
+    shown = {name for approval in signed for name in approval["evidence"] or ()}
     return {
         **_shown(proposal),
         "approvals": [
-            {name: _plain(a[name]) for name in ("approver", "role", "verdict", "decided_at")} for a in signed
+            {name: _plain(a[name]) for name in ("approver", "role", "verdict", "evidence", "decided_at")}
+            for a in signed
         ],
         "rulings": [
-            {name: _plain(r[name]) for name in ("decision", "ruled_by", "reason", "ruled_at")} for r in ruled
+            {
+                name: _plain(r[name])
+                for name in ("decision", "ruled_by", "reason", "effective_date", "expires_at", "ruled_at")
+            }
+            for r in ruled
         ],
+        "comments": [{name: _plain(c[name]) for name in ("author", "body", "written_at")} for c in comments],
         "missing": [list(roles) for roles in left(proposal, signed)] if waits else [],
+        "to_show": lacking(proposal["requires"] or (), shown, None) if waits else [],
     }
+
+
+def comment(settings: Settings, number: int, by: str, body: str) -> Row:
+    """One person's remark on a proposal, open or not; it is also how somebody says that its end was looked at."""
+    with _connected(settings) as connection:
+        about = _found(connection, number)
+        row = {"kind": about["kind"], "entity_id": about["entity_id"], "proposal_id": number}
+        _insert(connection, "comment", {**row, "author": by, "body": body})
+    return show(settings, number)
+
+
+def audited(settings: Settings, number: int | None = None) -> Row:
+    """What was said and done, the newest first, of one proposal or of all; and whether the chain is whole."""
+    with _connected(settings) as connection:
+        rows = connection.execute(AUDITED, {"number": number, "most": MOST}).fetchall()
+        broken = connection.execute(BROKEN).fetchone()
+    entries = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return {"whole": broken is None, "broken_at": broken and broken["audit_id"], "entries": entries}
 
 
 def say(settings: Settings, number: int, word: Word) -> Row:
@@ -88,19 +124,16 @@ def _say(connection: Connection, number: int, word: Word) -> Refusal | None:
     )  # one word at a time: two signatures at once must see each other, and hashes form a chain
     proposal = connection.execute(ONE, [number]).fetchone()
     if proposal is None:
-        _audit(connection, word, "refused", {"proposal_id": number, "code": _UNKNOWN.code})
+        _refused(connection, word, _UNKNOWN, {"proposal_id": number})
         return _UNKNOWN
+    now = connection.execute(NOW).fetchone()
+    word = replace(word, at=_plain(now["now"]) if now else "")
     found = judge(proposal, connection.execute(SIGNED, [number]).fetchall(), word)
-    about = {
-        name: proposal[name] for name in ("proposal_id", "system", "record", "row_id", "field", "position")
-    }
-    detail = {**about, "role": word.role, "reason": word.reason}
     if isinstance(found, Refusal):
-        _audit(connection, word, "refused", {**detail, "code": found.code, "why": found.message}, proposal)
+        _refused(connection, word, found, proposal)
         return found
     for table, row in found:
         _insert(connection, table, row)
-    _audit(connection, word, word.decision, {**detail, "wrote": [table for table, _ in found]}, proposal)
     return None
 
 
@@ -108,7 +141,10 @@ _UNKNOWN = Refusal("proposal.unknown", "there is no such proposal", "concord pro
 
 
 def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> None:
-    values = [Jsonb(value) if name == "value" and value is not None else value for name, value in row.items()]
+    values = [
+        Jsonb(value) if name in ("value", "evidence") and value is not None else value
+        for name, value in row.items()
+    ]
     statement = sql.SQL("insert into {} ({}) values ({})").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, row)),
@@ -117,18 +153,15 @@ def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> None:
     connection.execute(statement, values)
 
 
-def _audit(
-    connection: Connection, word: Word, action: str, detail: Mapping[str, Any], proposal: Row | None = None
-) -> None:
-    """One more link of the chain: it names the hash of the one before. Never a value, only where it stands."""
-    last = connection.execute(LAST_HASH).fetchone()
-    before = last["hash"] if last else None
-    said = "refused" if action == "refused" else word.decision
-    kind, entity_id = (proposal["kind"], proposal["entity_id"]) if proposal else (None, None)
-    whole = {**detail, "decision": word.decision}
-    text = json.dumps([before, word.by, said, kind, entity_id, whole], sort_keys=True, default=str)
-    link = hashlib.sha256(text.encode()).hexdigest()
-    connection.execute(AUDIT, [word.by, said, kind, entity_id, Jsonb(whole), before, link])
+def _refused(connection: Connection, word: Word, why: Refusal, about: Mapping[str, Any]) -> None:
+    """A word that doesn't count leaves no row but this one. Never a value, only where it stands."""
+    place = ("proposal_id", "system", "record", "row_id", "field", "position")
+    detail = {
+        **{name: about.get(name) for name in place},
+        **{"role": word.role, "reason": word.reason, "decision": word.decision},
+        **{"code": why.code, "why": why.message},
+    }
+    connection.execute(AUDIT, [word.by, about.get("kind"), about.get("entity_id"), Jsonb(detail)])
 
 
 def _found(connection: Connection, number: int) -> Row:
@@ -154,7 +187,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _connected(settings: Settings) -> Iterator[Connection]:
-    dsn = need(settings.databases.get(STEWARDSHIP), "CONCORD_DATABASE_STEWARDSHIP")
+    dsn = need(settings.steward, "CONCORD_STEWARD")
     try:
         with psycopg.connect(dsn, autocommit=True, row_factory=dict_row, connect_timeout=5) as connection:
             yield connection

@@ -208,7 +208,12 @@ class Desk:
     def __init__(self) -> None:
         self.source = Source(STEWARDSHIP)
         self.triggers: dict[str, dict[str, Any]] = {}
-        self._rows: dict[str, dict[int, dict[str, Any]]] = {"proposal": {}, "approval": {}, "ruling": {}}
+        self._rows: dict[str, dict[int, dict[str, Any]]] = {
+            "proposal": {},
+            "approval": {},
+            "ruling": {},
+            "comment": {},
+        }
         self._revisions: dict[tuple[str, str], int] = {}
 
     def apply(self, kind: str, entity_id: str, content: dict[str, Any]) -> list[Message]:
@@ -235,16 +240,21 @@ class Desk:
         proposal = about[f"{name} {subject}"]
         number = proposal["proposal_id"]
         signed = [a for a in self._rows["approval"].values() if a["proposal_id"] == number]
-        found = judge({"author": None, **proposal}, signed, word)
+        found = judge(proposal, signed, word)
         if isinstance(found, Refusal):
             raise ValueError(f"{found.code}: {found.message}")
         return self.source.transaction([self._write(table, row) for table, row in found])
 
     def edit(self, table: str, row: dict[str, Any], *, delete: bool = False) -> Change:
         """A row that somebody writes there without asking whether it may count; a proposal is named by its subject."""
-        numbers = {_subject(p): number for number, p in self._rows["proposal"].items()}
-        row = {**row, "proposal_id": numbers.get(row.get("proposal_id", ""), row.get("proposal_id"))}
+        named = row.get("proposal_id")
+        row = {**row, "proposal_id": int(self.number(named)) if isinstance(named, str) else named}
         return self._write(table, row)
+
+    def number(self, subject: str) -> str:
+        """The number of the newest proposal of `system/record/row/field`; what is none is a number already."""
+        numbers = {_subject(p): number for number, p in self._rows["proposal"].items()}
+        return str(numbers.get(subject, subject))
 
     def held(self, name: str) -> dict[str, Any]:
         """What became of the proposals of `kind/id`: subject -> state."""

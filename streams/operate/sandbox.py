@@ -157,6 +157,12 @@ class Sandbox:
         self._work(self._records("cdc.stewardship", desk.rule(name, subject, word)))
         self.settle()
 
+    def number(self, subject: str) -> str:
+        """The number of the newest proposal of `system/record/row/field`."""
+        desk = self.targets["stewardship"]
+        assert isinstance(desk, rehearsal.Desk)
+        return desk.number(subject)
+
     def deliver(self) -> None:
         """The adapters apply what was sent."""
         for name, content in sorted(self.told.views.items(), key=_references_first):

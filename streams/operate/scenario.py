@@ -27,12 +27,17 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     [[when]]                                 # or people rule on proposals (needs "stewardship" among the targets)
     on = 2026-06-03                          # decision: approve | reject | lock (refused for good) | withdraw
     ruling = [{ of = "provider/p1", on = "directory/provider/1/degree", by = "pat", role = "data_steward",
-                decision = "approve" }]
+                decision = "approve" }]              # with effective_date, evidence, until, where it takes them
+    [[when]]                                 # or the master says what became of the change that it was asked for
+    on = 2026-06-03
+    change = [{ table = "concord_request", row = { request_id = "directory/provider/1/degree", kind = "provider",
+                entity_id = "p1", field = "degree", outcome = "missed" } }]
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"; of the
                                              # systems only those named are looked at
-    findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field"
+    findings = { "provider/p1" = [] }        # every open finding: "CODE record/row/field", of a proposal that ended
+                                             # "CODE proposal/(directory/provider/1/degree)"
     [then.view."directory/provider/p1"]      # the fields named are equal; lists have this many items, in this order
     display_name = "Ann B. Example, MD"
     [then.held."directory/provider/p1"]      # the columns of a target's root row, or of "directory/dir_listing/1", by
@@ -107,6 +112,15 @@ class RulingFile(Outside):
     by: str
     role: str
     decision: Decision
+    evidence: dict[str, str] = Field(default_factory=dict)
+    effective_date: date | None = None
+    until: date | None = None
+
+    def word(self, day: date | None) -> Word:
+        """What is said, at noon of the day."""
+        on, until = (str(d) if d else "" for d in (self.effective_date, self.until))
+        at = f"{day}T12:00:00+00:00"
+        return Word(self.by, self.role, self.decision, "", self.evidence, on, until, at)
 
 
 class Then(Outside):
@@ -248,22 +262,34 @@ def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
     if when.trigger is not None and when.system in sandbox.targets:
         sandbox.targets[when.system].triggers = {t.table: t.row for t in when.trigger}
     if when.change and when.system == SYSTEM:
-        sandbox.commit([rows.change(row) for row in when.change])
+        sandbox.commit([rows.change(_asked(row, sandbox)) for row in when.change])
     elif when.change:
         for row in when.change:
             _edit(when.system, row, sandbox)
     for ruling in when.ruling:
-        _rule(ruling, sandbox)
+        _rule(ruling, when.on, sandbox)
     if when.claim:
-        sandbox.tell([claim.said(number) for claim in when.claim])
+        sandbox.tell([_numbered_claim(claim, sandbox).said(number) for claim in when.claim])
 
 
-def _rule(ruling: RulingFile, sandbox: Sandbox) -> None:
+def _numbered_claim(claim: ClaimFile, sandbox: Sandbox) -> ClaimFile:
+    return claim.model_copy(update={"row": _numbered(claim.row, sandbox)})
+
+
+def _rule(ruling: RulingFile, day: date | None, sandbox: Sandbox) -> None:
     try:
-        sandbox.rule(ruling.of, ruling.on, Word(ruling.by, ruling.role, ruling.decision))
+        sandbox.rule(ruling.of, ruling.on, ruling.word(day))
     except (KeyError, ValueError) as fault:
         step = 'see which proposals are open, and write targets = [..., "stewardship"] at the top of the file'
         raise InvalidInput("scenario.ruling", f"{ruling.of} {ruling.on}: {fault}", step) from fault
+
+
+def _asked(row: RowFile, sandbox: Sandbox) -> RowFile:
+    """A request of the master's is named by the proposal it carries out."""
+    if row.table != "concord_request":
+        return row
+    number = sandbox.number(row.row["request_id"])
+    return row.model_copy(update={"row": {**row.row, "request_id": number}})
 
 
 def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
@@ -317,8 +343,9 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
             yield f"view {name}: one was sent"
     for name, codes in then.findings.items():
         open_now = sorted(sandbox.told.findings.get(name, ()))
-        if open_now != sorted(codes):
-            yield f"findings {name}: {open_now}, wanted {sorted(codes)}"
+        wanted_now = sorted(_numbered(code, sandbox) for code in codes)
+        if open_now != wanted_now:
+            yield f"findings {name}: {open_now}, wanted {wanted_now}"
     for name, wanted in then.finding.items():
         last = sandbox.told.said.get(name)
         yield from (
@@ -343,6 +370,12 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
             yield f"rejected: {shown}, wanted {then.rejected}"
     if then.quarantined is not None and sandbox.told.quarantined != then.quarantined:
         yield f"quarantined: {sandbox.told.quarantined}, wanted {then.quarantined}"
+
+
+def _numbered(finding: str, sandbox: Sandbox) -> str:
+    """`CODE proposal/(SUBJECT)`: a proposal's number, which no author of a file knows."""
+    head, mark, subject = finding.partition("(")
+    return f"{head}{sandbox.number(subject.removesuffix(')'))}" if mark else finding
 
 
 def _rejected(said: Mapping[str, Any]) -> str:

@@ -24,14 +24,15 @@ from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
 from streams.operate.quarantine.unhandled import Unhandled, unhandled
 from streams.operate.standing import Capture, Hop, hop
 from streams.settings import Settings, need
-from streams.systems import ADAPTED
+from streams.systems import ADAPTERS
 
 SAMPLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All hops at one moment. `quiet`: everything that was captured is decided and applied, nothing is pending."""
+    """All hops at one moment. `quiet`: everything that was captured is decided and applied, proposals and
+    requests too, nothing is pending."""
 
     at: float
     quiet: bool
@@ -56,7 +57,7 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
     with ThreadPoolExecutor(max_workers=8) as pool:
         decide = pool.submit(_decide, settings, before, after, seconds)
         reference = pool.submit(_reference, settings, after)
-        adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTED]
+        adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTERS]
         capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
         waiting = pool.submit(unhandled, settings)
     return _status(

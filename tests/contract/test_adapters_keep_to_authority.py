@@ -15,6 +15,8 @@ from connectors.systems import HERE, SYSTEMS
 from connectors.table import Children, System
 from schemas.authority import FieldAuthority, load_rules
 from schemas.catalog import Table, load_mapping
+from streams.core.held import ASIDE, BELOW
+from streams.systems import ADAPTED
 
 
 def _no_request(view: View) -> Request:
@@ -89,13 +91,34 @@ def test_an_adapters_role_may_write_every_column_that_authority_allows(system: S
 def test_the_masters_adapter_may_set_what_others_may_propose_and_nothing_else() -> None:
     ours = {"concord_applied", "concord_pending", "concord_request", "concord_offset"}
     rights = {(table, column) for table, column in granted("credentialing") if table not in ours}
+    below = proposed_below()
     assert rights == {
         (table.name, column)
         for table in load_mapping("credentialing").tables.values()
         for column in table.columns
-        if table.record == table.kind
-        and may_be_proposed(load_rules().records[table.record][table.columns[column]])
+        if (
+            may_be_proposed(load_rules().records[table.record][table.columns[column]])
+            if table.record == table.kind
+            else table.target(column) in below
+        )
     }
+
+
+def proposed_below() -> set[tuple[str, str]]:
+    """(record, field) of rows below the master's root rows that another system is written, and may propose."""
+    below = {(path.rpartition(".")[0] or record, path.rpartition(".")[2]) for record, path in PATHS}
+    aside = {tuple(name.rsplit(".", 1)) for name in ASIDE.values() if "." in name}
+    return {
+        (record, name)
+        for record, name in below | aside
+        for system in ADAPTED
+        if (rule := load_rules().records[record][name]).write.get(system, "never") != "never"
+        and rule.policies.get(system, rule.others) in ("propose", "auto_accept")
+        and "credentialing" in rule.owners
+    }
+
+
+PATHS = [(record, path) for record, below in BELOW.items() for path in below.fields]
 
 
 def may_be_proposed(field: FieldAuthority) -> bool:

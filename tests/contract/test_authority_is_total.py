@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from connectors.envelope import UNAVAILABLE, Source
 from streams.core import finding
 from streams.core.advance import advance, decide, hold, miss
-from streams.core.canonical import Approval, Enrollment, Holder, Provider, Ruling
+from streams.core.canonical import Approval, Enrollment, Holder, Provider, Request, Ruling
+from streams.core.canonical import Proposal as ProposalRow
 from streams.core.change import Change, Confirmation, Malformed, position_text
 from streams.core.entity import Entity, aggregate
 from streams.core.finding import LARGE_BYTES
@@ -20,7 +21,7 @@ from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, RULES
 from streams.core.rules.rule import EVERY, HOLD, REFUSE, WARN, WITHDRAW
-from streams.core.ruling import APPROVE, STEWARD
+from streams.core.ruling import APPROVE, APPROVED, EXPIRED, REJECTED, STEWARD, VOIDED
 from streams.operate import codes
 from tests.strategies import CATALOG, MAPPING, decoded
 from tests.world import AUTHORITY, WORLD, entity_of, provider, row
@@ -137,12 +138,16 @@ def group_edited() -> Entity:
 
 
 def ruled(code: str) -> Entity:
-    """A proposal of a degree, or of a row below the root, and a ruling on it: signed, not signed, of another one."""
+    """A proposal and a ruling on it: signed, not signed, of another proposal; of what its owner isn't asked."""
     entity = edited("propose")
     decide(entity, WORLD, 0)
     proposal = next(p for p in entity.proposals if p.field == "degree")
-    if code == "edit.by_hand":
+    if code == "edit.row_unclear":
         proposal = replace(proposal, record="license", field="expires")
+    elif code == "edit.by_hand":
+        proposal = replace(proposal, record="attestation", field="attested_by")
+    elif code == "edit.unanswered":
+        proposal = replace(proposal, state=APPROVED, since="2026-01-02")
     elif code == "ruling.unknown":
         proposal = replace(proposal, id="1")
     entity.proposals = [proposal]
@@ -156,6 +161,26 @@ def ruled(code: str) -> Entity:
     for record, values in rows.items():
         change = Change(
             "stewardship", "provider", "provider-0", record, "1", (1, 7, 7), values, False, False, 11, 0, 0, False
+        )  # fmt: skip
+        advance(entity, change, 0)
+    return entity
+
+
+def over(code: str) -> Entity:
+    """A proposal that ended: by time alone, by a miss, or before somebody ruled on it."""
+    entity = provider()
+    state = {"proposal.expired": EXPIRED, "request.missed": VOIDED}.get(code, REJECTED)
+    entity.closed = {"7": state}
+    told = {
+        ("stewardship", "proposal", "7"): ProposalRow(
+            "provider", "directory", "provider", "7", "degree", state=state
+        ),
+        ("stewardship", "ruling", "1"): Ruling("provider", 7, decision=APPROVE, ruled_by="pat"),
+        ("credentialing", "request", "7"): Request("provider", "degree", "missed"),
+    }
+    for at, ((system, record, row_id), values) in enumerate(told.items(), 1):
+        change = Change(
+            system, "provider", "provider-0", record, row_id, (1, at, at), values, False, False, at, 0, 0, False
         )  # fmt: skip
         advance(entity, change, 0)
     return entity
@@ -211,9 +236,18 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "edit.proposed": lambda: edited("propose"),
     **{
         code: partial(ruled, code)
-        for code in ("edit.approved", "edit.by_hand", "ruling.unsigned", "ruling.unknown")
+        for code in (
+            "edit.approved",
+            "edit.by_hand",
+            "edit.row_unclear",
+            "edit.unanswered",
+            "ruling.unsigned",
+            "ruling.unknown",
+        )
     },
     "edit.departed": departed,
+    **{code: partial(over, code) for code in ("proposal.expired", "request.missed", "ruling.late")},
+    "authority.review_overdue": lambda: Entity("system", "authority"),
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
     "identity.unlinked": local,
@@ -223,12 +257,15 @@ REACHED: dict[str, Callable[[], Entity]] = {
 }
 
 
+OVERDUE = replace(WORLD, authority=replace(AUTHORITY, review_due="2026-01-01"))
+
+
 @pytest.mark.parametrize("code", [rule.code for rule in RULES if rule.finds is None])
 def test_every_finding_code_of_the_flow_is_reached(code: str) -> None:
     if code == "internal.decide_failed":
         events = finding.failed(Entity("provider", "e"), (0, 0, 0))
     else:
-        events = decide(REACHED[code](), WORLD, 0).findings
+        events = decide(REACHED[code](), OVERDUE, 0).findings
     assert code in {event.code for event in events}
 
 

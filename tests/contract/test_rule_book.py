@@ -30,6 +30,8 @@ DOMAIN = {
 ELSEWHERE = {
     "internal.decide_failed": "a defect of ours: no data brings it about",
     "entity.too_large": "a megabyte of text",
+    "edit.by_hand": "no system that is written holds what another than the master owns and it may propose",
+    "authority.review_overdue": "the shipped file's own date",
 }
 """Codes without a scenario, and why: tests/contract/test_authority_is_total.py reaches them."""
 

@@ -14,12 +14,12 @@ from stack import checksums, settings, state
 from stack.connect import CONFIG as CONNECT_CONFIG
 from stack.lifecycle import SERVICES
 from stack.versions import pinned
-from streams.systems import ADAPTED
+from streams.systems import ADAPTERS
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 CONNECT_IMAGE = (PROJECT / "stack" / "connect.Dockerfile").read_text()
-PLATFORM = {"reference", "init", "worker", *(f"adapter-{system}" for system in ADAPTED)}
+PLATFORM = {"reference", "init", "worker", *(f"adapter-{system}" for system in ADAPTERS)}
 
 
 def service(name: str) -> dict[str, Any]:

@@ -104,6 +104,45 @@ def test_a_miss_changes_nothing_and_is_told(
     assert "DO" not in heard.receipts[0].message
 
 
+def below(number: str, record: str, row_id: str, field: str, value: Any, expected: Any) -> View:
+    """A view that asks for one change of a row below a provider's own."""
+    request = {
+        "id": number, "record": record, "row_id": row_id, "field": field, "value": json.dumps(value),
+        "expected": json.dumps(expected) if expected is not None else None,
+    }  # fmt: skip
+    content = {"revision": 1, "status": "active", "kind": "provider", "entity_id": WHO, "requests": [request]}
+    return View("request", WHO, 1, content)
+
+
+def test_a_row_below_the_root_is_changed_by_its_own_id_and_only_while_it_says_what_was_approved_against(
+    target: credentialing.RequestTarget, master: Database
+) -> None:
+    with master.connect() as connection:
+        statement = (
+            "insert into license (license_id, provider_id, state, license_type, number, expires)"
+            " values (%s, %s, 'IL', 'MD', %s, '2026-12-31')"
+        )
+        for number in (3, 4):
+            connection.execute(statement, [views.entity(number), WHO, f"036-{number}"])
+        connection.execute(
+            "insert into organization (org_id, legal_name) values (%s, 'Example')", [views.entity(5)]
+        )
+        connection.execute(
+            "insert into affiliation (affiliation_id, provider_id, org_id, role) values (%s, %s, %s, 'member')",
+            [views.entity(6), WHO, views.entity(5)],
+        )
+    asked_for = [
+        below("1", "license", views.entity(3), "expires", "2028-12-31", "2026-12-31"),
+        below("2", "license", views.entity(4), "expires", "2028-12-31", "2027-12-31"),
+        below("3", "affiliation", views.entity(6), "effective_to", "2026-12-31", None),
+    ]
+    outcomes = [target.apply(Batch([view]))[0] for view in asked_for]
+    assert [type(outcome) for outcome in outcomes] == [Applied, Failed, Applied]
+    ends = "select string_agg(expires::text, ' ' order by number) from license"
+    assert one(master, ends) == "2028-12-31 2026-12-31"
+    assert one(master, "select effective_to::text from affiliation") == "2026-12-31"
+
+
 def test_no_mark_is_written_so_that_the_change_comes_back_as_the_masters_own(
     target: credentialing.RequestTarget, master: Database
 ) -> None:
@@ -123,16 +162,24 @@ def test_what_nobody_may_propose_the_role_may_not_write(
 
 
 def worklist(revision: int, *states: str, ended: tuple[str, ...] = ()) -> View:
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {
             "id": str(number), "system": "directory", "record": "provider", "row_id": "1", "field": "degree",
             "value": '"DO"', "current": '"MD"', "position": f"1/2/{number}", "opened": "2026-06-01",
             "expires": "2026-06-15", "level": "A1", "approvers": [], "owner": "credentialing", "state": state,
+            "requires": [], "way": "asked", "rule": "4 sex, degree", "edited_by": None, "edited_at": None,
         }
         for number, state in enumerate(states, 1)
     ]  # fmt: skip
     gone = [{"id": str(number), "state": state} for number, state in enumerate(ended, 1)]
-    content = {"revision": revision, "status": "active", "entity_id": WHO, "proposals": tasks, "ended": gone}
+    content = {
+        "revision": revision,
+        "status": "active",
+        "entity_id": WHO,
+        "proposals": tasks,
+        "ended": gone,
+        "refused": [],
+    }
     return View("provider", WHO, revision, content)
 
 
@@ -157,6 +204,7 @@ def test_proposals_come_change_and_end_and_what_people_wrote_stays(desk: Databas
     assert target.apply(Batch([worklist(3, ended=("applied",))])) == [Applied()]
     assert states(desk) == ["applied", "voided"]
     assert one(desk, "select author from proposal where proposal_id = 1") == "kim"
+    assert one(desk, "select author from proposal where proposal_id = 2") == "directory"
     assert one(desk, "select local_id from concord_applied") == WHO
     target.close()
 

@@ -84,7 +84,7 @@ def test_a_field_reads_at_a_glance() -> None:
     ("field", "owners", "edits", "approval"),
     [
         ("location.line1", "credentialing > directory > payer > billing", "directory: auto accept; others: propose",
-         "A0; proposal A1; relocation A2 (credentialing manager)"),
+         "A0; proposal A1; relocation A2 (credentialing manager); with address check"),
         ("provider.languages", "credentialing + directory", "others: auto accept", "A0; removal A1"),
         ("provider.last_name", "credentialing", "directory, payer: propose; nppes: conflict (high); others: conflict (high)",
          "A2 (credentialing manager)"),

@@ -149,7 +149,7 @@ def test_each_encoding_of_an_unchanged_toast_value_is_unavailable(table: str, co
 
 
 def test_the_platforms_own_tables_are_control_records() -> None:
-    assert decode(*with_source(table="concord_request")) == Control("credentialing", "concord_request")
+    assert decode(*with_source(table="concord_pending")) == Control("credentialing", "concord_pending")
 
 
 @given(documents)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.envelope import Change
+from connectors.stewardship.verdict import Word
 from schemas.authority import load_authority
 from streams.cli.output import plain
 from streams.cli.show import explain_text
@@ -67,6 +68,23 @@ def test_a_proposal_is_told_with_its_value_and_what_became_of_it(sandbox: Sandbo
     assert (said.system, said.column, said.value) == ("directory", "credential_text", "DO")
     assert "waits for a ruling" in said.why
     assert "disputed values" in explain_text(found)
+
+
+def test_who_decided_a_proposal_is_told_with_their_reasons(tmp_path: Path) -> None:
+    made = Sandbox(tmp_path / "decided", ("directory", "stewardship"))
+    made.snapshot([Change("provider", {"provider_id": "ann", **ANN, **AT_HOME})])
+    made.edit("directory", "dir_provider", {"cred_provider_ref": "ann", "credential_text": "DO"})
+    word = Word("pat", "data_steward", "approve", "diploma seen", {"diploma": "DOC-1"})
+    made.rule("provider/ann", "directory/provider/1/degree", word)
+    found = explained(made)
+    made.close()
+    (said,) = found.decisions
+    assert (said.system, said.field, said.value, said.state) == ("directory", "degree", "DO", "approved")
+    assert [" ".join(word.split()) for word in said.words] == [
+        "pat (data_steward): approve, having seen diploma", "pat: approve: diploma seen",
+    ]  # fmt: skip
+    assert "its owner is to make it" in field(found, "provider", "degree").lost[0].why
+    assert f"proposal {said.proposal}" in explain_text(found)
 
 
 def test_an_overruled_edit_is_told_the_same_day_although_nobody_holds_it_any_more(sandbox: Sandbox) -> None:

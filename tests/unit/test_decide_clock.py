@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from streams.agents.calendar import CONTRACT_KEY
 from streams.core import entity as core_entity
 from streams.engine.memory import Record
 from streams.engine.partition import DECISIONS
 from streams.engine.restore import _take
 from streams.engine.store import Batch, Store
-from tests.fixtures.decider import PROVIDER, SHARED, Bench, person, views
+from tests.fixtures.decider import PROVIDER, SHARED, Bench, findings, person, views
 from tests.world import belongings, row
 
 pytestmark = pytest.mark.usefixtures("logs")
@@ -187,3 +189,22 @@ def test_what_is_due_is_read_by_date_up_to_the_date_and_page_by_page(waiting: Be
     while page := store.due(STARTS, 2, b"%s/%s" % (found[-1][0].encode(), found[-1][1]) if found else b""):
         found += page
     assert found == wanted
+
+
+def reviews(bench: Bench) -> list[str]:
+    value = bench.partition.store.get(CONTRACT_KEY)
+    return list(core_entity.decode(value).findings) if value is not None else []
+
+
+def test_an_overdue_review_of_the_authority_file_is_one_finding_until_it_is_reviewed(known: Bench) -> None:
+    authority = known.context.authority
+    known.restart(authority=replace(authority, review_due="2026-06-10", answers="compliance"), accept=True)
+    known.clock("2026-06-10")
+    assert (findings(known.settle()), reviews(known)) == ([], [])
+    said = known.clock("2026-06-11") + known.settle()
+    assert findings(said) == ["system/authority authority.review_overdue authority.toml/review_due"]
+    assert len(reviews(known)) == 1
+    assert findings(known.clock("2026-06-12") + known.settle()) == []
+    known.restart(authority=replace(authority, review_due="2027-06-10"), accept=True, rules="3")
+    known.settle()
+    assert reviews(known) == []

@@ -162,4 +162,5 @@ def test_below_the_first_of_a_precedence_and_within_a_union_an_edit_is_still_an_
 
 
 def test_every_policy_that_overrules_has_a_word_for_its_author() -> None:
-    assert codec.OUTCOMES.keys() == {"revert", "propose", "auto_accept", "conflict"}
+    """What is accepted by itself is taken over: nothing is rejected."""
+    assert codec.OUTCOMES.keys() == {"revert", "propose", "conflict"}
