@@ -60,7 +60,7 @@ def standing(entity: Entity, wanted: Mapping[str, View], authority: Authority, a
     return [
         edit
         for system, confirmed in entity.confirmed.items()
-        if system in wanted and system in entity.claims
+        if system in wanted and system in entity.claims and not confirmed.told
         for edit in _of(entity, system, confirmed, wanted[system], authority, as_of)
     ]
 
