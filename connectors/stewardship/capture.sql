@@ -48,8 +48,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_stewardship;
 revoke all on all sequences in schema public from concord_adapter_stewardship;
 grant usage on schema public to concord_adapter_stewardship;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_stewardship;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_stewardship;
 grant select on proposal to concord_adapter_stewardship;
 grant insert (proposal_id, kind, entity_id, system, record, row_id, field, value, position, state, expires_at,
     current_value, owner, level, approvers) on proposal to concord_adapter_stewardship;

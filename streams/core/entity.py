@@ -93,7 +93,7 @@ class Confirmed(Struct, array_like=True, gc=False):
 
 
 class Refusal(Struct, array_like=True, frozen=True, gc=False):
-    """A view that a system refused: its revision, and why; of an entity `system/<name>`, why its adapter stands still."""
+    """A view that a system refused, and why; of an entity `system/<name>`, why its adapter stands still."""
 
     revision: int
     code: str
