@@ -44,7 +44,7 @@ def held(settings: Settings, entity: Entity) -> dict[str, Held]:
 
 
 def _held(settings: Settings, system: str, entity: Entity) -> Held:
-    if system in settings.apis or system not in settings.sources:
+    if system in settings.apis or system in settings.told:
         return _confirmed(system, entity)
     which = [entity.kind, entity.id]
     try:
@@ -92,6 +92,8 @@ def target(settings: Settings, system: str) -> Iterator[psycopg.Connection[Any]]
     """A connection to a target as its adapter, else as its superuser; LookupError when neither is known."""
     if system in settings.apis:
         raise LookupError(f"{system} is behind an API: it has no tables of ours")
+    if system in settings.files:
+        raise LookupError(f"{system} takes files: it has no tables of ours")
     dsn = settings.adapters.get(system) or settings.databases.get(system)
     if not dsn:
         raise LookupError(f"CONCORD_ADAPTER_{system.upper()} is not set")
