@@ -27,6 +27,7 @@ from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, Receipts, producer
 from connectors.relational import RelationalTarget
 from connectors.rest.adapter import RestTarget
+from connectors.rest.asking import AskingTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
 from connectors.sink import KINDS, Partition, Target
@@ -168,7 +169,8 @@ def run(
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
     offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
     if api and offsets:
-        plain: Target = RestTarget(system, api, receipts, offsets, stop)
+        behind = AskingTarget if system in REQUESTS else RestTarget
+        plain: Target = behind(system, api, receipts, offsets, stop)
     else:
         plain = REQUESTS[system](dsn, receipts) if system in REQUESTS else TARGETS[system](dsn)
     target = Retrying(plain, stop.wait)
