@@ -131,7 +131,8 @@ class Adapter:
 
     def _healthy(self) -> None:
         self._owing.clear()
-        self._standstill.end()
+        if self._intake.placed:  # who has no partition has not asked the target for anything
+            self._standstill.end()
         if self._circuit.state != "closed":
             log.info("target answers again", failures=self._circuit.failures)
             self._circuit.succeeded()
