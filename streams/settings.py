@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         return tuple(s.strip() for s in self.running_sources.split(",") if s.strip())
 
     @property
-    def told(self) -> frozenset[str]:
+    def uncaptured(self) -> frozenset[str]:
         """Systems that nobody captures: what they hold they tell by receipts, and nobody looks into their tables."""
         return frozenset(SYSTEMS) - frozenset(self.sources)
 

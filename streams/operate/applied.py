@@ -44,7 +44,7 @@ def held(settings: Settings, entity: Entity) -> dict[str, Held]:
 
 
 def _held(settings: Settings, system: str, entity: Entity) -> Held:
-    if system in settings.apis or system in settings.told:
+    if system in settings.apis or system in settings.uncaptured:
         return _confirmed(system, entity)
     which = [entity.kind, entity.id]
     try:

@@ -55,7 +55,7 @@ def presence(settings: Settings) -> Presence:
     """Compare the master with every system."""
     active = _ids(settings, MASTER, "select provider_id::text from provider where status = 'active'")
     stopped = {system: active & entities for system, entities in kept_back(settings).items()}
-    shown = [system for system in ADAPTED if system not in settings.told | settings.apis.keys()]
+    shown = [system for system in ADAPTED if system not in settings.uncaptured | settings.apis.keys()]
     missing = {system: len(active - stopped[system] - _people(settings, system)) for system in shown}
     waiting = {system: _waiting(settings, system) for system, count in missing.items() if count}
     return Presence(len(active), len(set().union(*stopped.values())), missing, waiting)
