@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from connectors import systems
 from tests.adapters import records
 from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
@@ -27,6 +26,13 @@ NAMES = {
     "directory": ("dir_provider", "last_name"),
     "billing": ("bil_rendering", "last_nm"),
     "enrollment": ("enr_provider", "prov_last"),
+}
+
+THERE = {
+    "directory": "select cred_provider_ref::text from dir_listing join dir_provider using (dir_provider_id)"
+    " where listed_to is null and cred_provider_ref is not null",
+    "billing": "select cred_ref::text from bil_rendering where cred_ref is not null",
+    "enrollment": "select cred_ref::text from enr_provider where cred_ref is not null",
 }
 
 
@@ -42,7 +48,9 @@ class Alteration:
 KINDS = {
     "column dropped": Alteration(
         "alter table dir_provider drop column gender",
-        "alter table dir_provider add column gender char(1)",
+        "alter table dir_provider add column gender char(1);"
+        " grant select, insert (gender), update (gender) on dir_provider to concord_adapter_directory;"
+        " grant select (gender) on dir_provider to concord_capture",
         "dir_provider.gender is gone",
     ),
     "column renamed": Alteration(
@@ -84,28 +92,24 @@ def eventually(platform: Platform, condition: Callable[[], Any], what: str) -> A
 
 @pytest.fixture(scope="module")
 def people(platform: Platform) -> list[str]:
-    """The master's ids of active providers that the directory lists."""
+    """The master's ids of providers whom every system has."""
     if not platform.rows("credentialing", "select from provider limit 1"):
         platform.ask("load", "generated", "--count", "20", "--seed", "7")
     eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
-    query = """select distinct cred_provider_ref::text from dir_listing join dir_provider using (dir_provider_id)
-               where listed_to is null and cred_provider_ref is not null order by 1"""
-    found = [who for (who,) in platform.rows("directory", query)]
+    found = set.intersection(*({who for (who,) in platform.rows(system, THERE[system])} for system in THERE))
     assert found
-    return found[:CHANGED]
+    return sorted(found)[:CHANGED]
 
 
 @contextmanager
 def altered(platform: Platform, kind: Alteration) -> Iterator[None]:
-    """Within, the directory's tables are so; then as its owner would mend them: the DDL, and the rights that go with it."""
-    owner = platform.databases["directory"]
-    with closing(owner.connect()) as connection:
+    """Within, the directory's tables are so; then their owner mends them, with the rights that went with a column."""
+    with closing(platform.databases["directory"].connect()) as connection:
         connection.execute(kind.ddl)
         try:
             yield
         finally:
             connection.execute(kind.back)
-    systems.apply(owner.dsn, "directory")
 
 
 def renamed(platform: Platform, people: list[str], name: str) -> None:
