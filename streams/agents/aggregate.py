@@ -225,6 +225,7 @@ class Aggregate:
             return outcome
         unit.entities[key], unit.touched[key] = entity, None
         if entity.dirty is None:
-            entity.dirty = Touch(said.system, newest(entity), 0, at_us, at_us, at_us)
+            # No system's: after a restart it must not be taken for a transaction of one.
+            entity.dirty = Touch("", newest(entity), 0, at_us, at_us, at_us)
             self._pending.restore(key)
         return outcome
