@@ -145,7 +145,8 @@ def load() -> Settings:
         if f"CONCORD_{k.upper()}" in known
     }
     try:
-        return Settings(**plain, **dsns, _files=files)  # type: ignore[arg-type]
+        given: dict[str, Any] = {**plain, **dsns, "_files": files}
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +153,12 @@ def test_an_adapter_stands_still_with_one_finding_and_goes_on_by_itself(
     before = said(platform)
     with altered(platform, kind):
         renamed(platform, people, long)
-        [found] = eventually(platform, lambda: findings(platform), "a finding")
+        [found] = eventually(platform, partial(findings, platform), "a finding")
         assert (found["kind"], found["entity_id"], found["code"]) == ("system", "directory", "target.paused")
         assert kind.says in found["message"]
         for system in ("billing", "enrollment"):
-            eventually(
-                platform, lambda s=system: arrived(platform, people, s, long), f"{system}, undisturbed"
-            )
+            there = partial(arrived, platform, people, system, long)
+            eventually(platform, there, f"{system}, undisturbed")
         [hop] = [hop for hop in platform.ask("status")["adapters"] if hop["name"] == "directory"]
         assert kind.says in hop["why"]
         renamed(platform, people, short)

@@ -167,9 +167,9 @@ def progress(last: int = 1, kind: Kind = "delta", end: int = 7, at: datetime | N
     return Progress(last, kind, started, [Span("t", 0, "first", 5, end)], {"read": 2, "views": 2})
 
 
-def begun(spool: Spool, last: int = 1, kind: Kind = "delta", **place: Any) -> tuple[Taken, Begin]:
-    where = Partition(*({"topic": "t", "partition": 0, "topic_id": "first"} | place).values())
-    return started(spool, last, Begin(kind, "why", {where: 5}), datetime.now(UTC))
+def begun(spool: Spool, last: int = 1, kind: Kind = "delta", topic_id: str = "first") -> tuple[Taken, Begin]:
+    begin = Begin(kind, "why", {Partition("t", 0, topic_id): 5})
+    return started(spool, last, begin, datetime.now(UTC))
 
 
 def saved(path: Path, content: Progress) -> None:
