@@ -394,7 +394,6 @@ def test_a_pause_is_told_once_however_often_it_is_tried(
     made.sinks.send(*references("directory"), *people("directory", 40))
     running = start(made)
     running.wait_for(made.at(*people("directory", 40)))
-    made.user.execute("revoke insert, update on dir_provider from concord_adapter_directory")
     made.user.execute(
         "revoke update (last_name), insert (last_name) on dir_provider from concord_adapter_directory"
     )
