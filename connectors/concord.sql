@@ -42,6 +42,14 @@ create table if not exists concord_offset (  -- sink offsets, in the transaction
     primary key (topic, partition)
 );
 
+create table if not exists concord_shape (  -- the columns an adapter writes, as they were when it could write them
+    table_name   text not null,
+    column_name  text not null,
+    type         text not null,
+    needed       boolean not null,             -- a row must have a value of the adapter's there
+    primary key (table_name, column_name)
+);
+
 create table if not exists concord_signal (  -- Debezium reads its commands here
     id    varchar(42) primary key,
     type  varchar(32) not null,

@@ -2,14 +2,17 @@
 
     Failed, Undecodable --Receipts.write--> receipt        every target
     Applied             --Receipts.write--> receipt        systems behind an API: their only confirmation
+    Standstill          --Receipts.write--> receipt        an adapter as a whole: it waits for a person, it goes on
 
-A receipt is confirmed by the broker before the offset of its record is stored (a lost receipt would be a
-lost view). It names record and code, never a value (Invariant 11).
+Keyed by entity and placed by murmur2: decide reads it in the entity's own partition (core/receipt.py). A receipt is
+confirmed by the broker before the offset of its record is stored (a lost receipt would be a lost view). It names record
+and code, never a value (Invariant 11).
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,14 +22,15 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from connectors.sink import Failed, View
 from connectors.wire import Undecodable
-from streams.errors import Unavailable
+from streams.errors import ConcordError, Unavailable
 
 CONFIRM = 10.0  # seconds until an unconfirmed receipt is a system fault
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One record and its outcome: failed; applied (the system confirmed it); exported (it is in a file)."""
+    """One record and its outcome: failed; applied (the system confirmed it); exported (it is in a file). Of an adapter
+    (kind `system`): paused or resumed, with the time in microseconds for a revision."""
 
     system: str
     kind: str
@@ -83,6 +87,24 @@ def confirmed(system: str, view: View, outcome: str = "applied") -> Receipt:
     source = (view.topic, view.partition, view.offset)
     subject = (system, view.kind, view.entity_id, view.revision)
     return Receipt(*subject, f"target.{outcome}", "", *source, at=_now(), outcome=outcome)
+
+
+def paused(system: str, fault: ConcordError) -> Receipt:
+    """The adapter stands still; what the fault says names codes, tables and columns."""
+    return Receipt(*_adapter(system), fault.code, fault.message, *NOWHERE, at=_now(), outcome="paused")
+
+
+def resumed(system: str) -> Receipt:
+    """The adapter works."""
+    return Receipt(*_adapter(system), "target.resumed", "", *NOWHERE, at=_now(), outcome="resumed")
+
+
+def _adapter(system: str) -> tuple[str, str, str, int]:
+    return system, "system", system, time.time_ns() // 1000
+
+
+NOWHERE = ("", -1, -1)
+"""Topic, partition and offset of what is about no record."""
 
 
 def unread(system: str, record: Undecodable) -> Receipt:

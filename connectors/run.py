@@ -22,14 +22,16 @@ from connectors.announce import Announced
 from connectors.credentialing import adapter as credentialing
 from connectors.deliver import Delivery, Report
 from connectors.described import DESCRIBED
-from connectors.intake import BATCH, Intake
+from connectors.intake import BATCH, Chunk, Intake
 from connectors.metered import Meter
 from connectors.receipt import KafkaReceipts, Receipts, producer
 from connectors.relational import RelationalTarget
 from connectors.rest.adapter import RestTarget
+from connectors.rest.asking import AskingTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
-from connectors.sink import KINDS, Target
+from connectors.sink import KINDS, Partition, Target
+from connectors.standstill import Standstill
 from connectors.stewardship import adapter as stewardship
 from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
@@ -69,11 +71,16 @@ class Timer:
 class Adapter:
     """The loop. `turn` is one step of it; a system fault opens the circuit and is never raised further."""
 
-    def __init__(self, intake: Intake, delivery: Delivery, target: Target, meter: Meter) -> None:
+    def __init__(
+        self, intake: Intake, delivery: Delivery, target: Target, meter: Meter, standstill: Standstill
+    ) -> None:
         self._intake = intake
         self._delivery = delivery
         self._target = target
         self._meter = meter
+        self._standstill = standstill
+        self._owing: dict[Partition, int] = {}
+        """How far a chunk reached that failed: only once it has passed does the target work again."""
         self._circuit = Circuit()
         self._told: set[str] = set()
         self._release = Timer(RELEASE_EVERY)
@@ -90,7 +97,8 @@ class Adapter:
             return
         try:
             self._work()
-            self._healthy()
+            if not self._owing.keys() & self._intake.positions().keys():
+                self._healthy()
         except Stopped:
             self._intake.unplace()
         except (Unavailable, EnvironmentFault) as fault:
@@ -104,9 +112,14 @@ class Adapter:
             return
         chunk = self._intake.read(READ_WAIT)
         if len(chunk):
-            self._meter.count(self._delivery.deliver(chunk))
-            self._intake.commit(chunk.offsets)
+            self._deliver(chunk)
         self._seldom(time.monotonic())
+
+    def _deliver(self, chunk: Chunk) -> None:
+        self._owing |= {p: max(offset, self._owing.get(p, 0)) for p, offset in chunk.offsets.items()}
+        self._meter.count(self._delivery.deliver(chunk))
+        self._owing = {p: offset for p, offset in self._owing.items() if chunk.offsets.get(p, 0) < offset}
+        self._intake.commit(chunk.offsets)
 
     def _seldom(self, now: float) -> None:
         if self._lag.due(now):
@@ -117,6 +130,9 @@ class Adapter:
             self._intake.unplace()
 
     def _healthy(self) -> None:
+        self._owing.clear()
+        if self._intake.placed:  # who has no partition has not asked the target for anything
+            self._standstill.end()
         if self._circuit.state != "closed":
             log.info("target answers again", failures=self._circuit.failures)
             self._circuit.succeeded()
@@ -128,6 +144,8 @@ class Adapter:
             self._told.add(fault.code)
             tell = log.error if isinstance(fault, EnvironmentFault) else log.warning
             tell("paused", code=fault.code, fault=fault.message, next_step=fault.next_step)
+        if isinstance(fault, EnvironmentFault):
+            self._standstill.begin(fault)
         self._circuit.failed(fault, time.monotonic(), random.random())  # noqa: S311
         self._intake.unplace()
         self._meter.circuit(self._circuit)
@@ -152,7 +170,8 @@ def run(
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
     offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
     if api and offsets:
-        plain: Target = RestTarget(system, api, receipts, offsets, stop)
+        behind = AskingTarget if system in REQUESTS else RestTarget
+        plain: Target = behind(system, api, receipts, offsets, stop)
     else:
         plain = REQUESTS[system](dsn, receipts) if system in REQUESTS else TARGETS[system](dsn)
     target = Retrying(plain, stop.wait)
@@ -161,7 +180,8 @@ def run(
     intake = Intake(kafka, group, topics, decoder, api.batch if api else BATCH)
     announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")
     try:
-        Adapter(intake, Delivery(system, target, receipts), target, meter).run(stop)
+        delivery, standstill = Delivery(system, target, receipts), Standstill(system, receipts)
+        Adapter(intake, delivery, target, meter, standstill).run(stop)
     finally:
         intake.close()
         target.close()

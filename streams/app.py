@@ -138,7 +138,7 @@ class Worker:
         inputs = [
             *(f"cdc.{system}" for system in settings.sources),
             *(f"claims.{system}" for system in settings.sources if system in REKEYED),
-            *("claims.npi", "claims.witness", "clock"),
+            *("claims.npi", "claims.witness", "clock", "receipt"),
         ]
         topic = app.topic(
             *(settings.topic(name) for name in inputs), value_serializer="raw", key_serializer="raw"

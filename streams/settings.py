@@ -26,6 +26,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.systems import SYSTEMS
 
+FILES = "files"
+"""The address of a system that takes files: there is no adapter, `concord export` writes them."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -108,11 +110,17 @@ class Settings(BaseSettings):
     capture: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_capture")
     adapters: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_adapters")
     apis: Mapping[str, Api] = Field(default_factory=dict, repr=False, validation_alias="_apis")
+    files: frozenset[str] = Field(default=frozenset(), validation_alias="_files")
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The systems whose capture runs."""
         return tuple(s.strip() for s in self.running_sources.split(",") if s.strip())
+
+    @property
+    def uncaptured(self) -> frozenset[str]:
+        """Systems that nobody captures: what they hold they tell by receipts, and nobody looks into their tables."""
+        return frozenset(SYSTEMS) - frozenset(self.sources)
 
     def topic(self, name: str) -> str:
         """The full name of a topic of the catalogue."""
@@ -127,6 +135,8 @@ def load() -> Settings:
         kind: {s: v for s in SYSTEMS if (v := known.get(f"CONCORD_{name}_{s.upper()}"))}
         for kind, name in (("_databases", "DATABASE"), ("_capture", "CAPTURE"), ("_adapters", "ADAPTER"))
     }
+    files = {s for s, address in dsns["_adapters"].items() if address == FILES}
+    dsns["_adapters"] = {s: address for s, address in dsns["_adapters"].items() if s not in files}
     dsns["_apis"] = {
         s: _api(known, s) for s, address in dsns["_adapters"].items() if address.startswith("http")
     }
@@ -136,7 +146,8 @@ def load() -> Settings:
         if f"CONCORD_{k.upper()}" in known
     }
     try:
-        return Settings(**plain, **dsns)  # type: ignore[arg-type]
+        given: dict[str, Any] = {**plain, **dsns, "_files": files}
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(

@@ -98,7 +98,11 @@ CATALOGUE: tuple[Topic, ...] = (
         Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
         for system in REKEYED
     ),
-    Topic("receipt", _REPLAY, why="what became of views: refused, confirmed by an API, exported"),
+    Topic(
+        "receipt",
+        _REPLAY,
+        why="what became of views: refused, confirmed by an API, exported; keyed by entity",
+    ),
     *(
         Topic(f"sink.{system}.{kind}", _VIEW, why="whole view, keyed by entity")
         for system, kinds in TAKEN.items()

@@ -1,7 +1,7 @@
-"""A provider directory behind an API, to test against: what docs/systems-behind-an-api.md asks of a system.
+"""A system behind an API, to test against: what docs/systems-behind-an-api.md asks of one.
 
 OAuth 2.0 client credentials, whole documents by PUT, idempotency keys, a revision guard, references it waits for, a
-rate limit; and faults on command. Loopback only; answers from memory.
+rate limit; as an owner, ETags and one field by PATCH; and faults on command. Loopback only; answers from memory.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
 from connectors.receipt import Receipt, Receipts
 from connectors.rest.adapter import RestTarget
+from connectors.rest.asking import AskingTarget
 from connectors.rest.offsets import MemoryOffsets, Offsets
+from connectors.run import REQUESTS
 from streams.errors import Unavailable
 from streams.settings import Api
 
@@ -53,6 +56,9 @@ class ReferenceApi:
     seen: list[Seen] = field(default_factory=list)
     tokens_given: int = 0
     per_second: int = 0
+    tags: bool = True
+    before_patch: Callable[[], None] | None = None
+    """what somebody else does between our look at a document and our change of it"""
     _tokens: set[str] = field(default_factory=set)
     _answered: dict[str, tuple[bytes, Reply]] = field(default_factory=dict)
     _orders: deque[Reply] = field(default_factory=deque)
@@ -144,7 +150,33 @@ class ReferenceApi:
             return reply
 
     def get(self, path: str) -> Reply:
-        return (200, {}, self.documents[path]) if path in self.documents else (404, {}, {})
+        with self._lock:
+            if path not in self.documents:
+                return 404, {}, {}
+            tag = {"ETag": self.tag(path)} if self.tags else {}
+            return 200, tag, dict(self.documents[path])
+
+    def tag(self, path: str) -> str:
+        """Another one for every content."""
+        text = json.dumps(self.documents[path], sort_keys=True)
+        return f'"{sha256(text.encode()).hexdigest()[:16]}"'
+
+    def patch(self, path: str, key: str, match: str, body: bytes) -> Reply:
+        """JSON merge patch, only on the version it was made for, and once a key."""
+        with self._lock:
+            if self._orders:
+                return self._orders.popleft()
+            if self.before_patch is not None:
+                self.before_patch()
+            if key in self._answered:
+                return self._again(key, body)
+            if path not in self.documents:
+                return 404, {}, {}
+            if match != self.tag(path):
+                return 412, {}, {"title": "it has changed"}
+            self.documents[path] = {**self.documents[path], **json.loads(body)}
+            self._answered[key] = (body, (200, {}, {}))
+            return 200, {}, {}
 
     def _too_fast(self) -> bool:
         now = int(time.monotonic())
@@ -212,15 +244,15 @@ def target_of(
     receipts: Receipts | None = None,
     offsets: Offsets | None = None,
     stop: threading.Event | None = None,
+    system: str = "directory",
     **settings: Any,
 ) -> RestTarget:
-    """An adapter's target in front of it, in this process."""
+    """An adapter's target in front of it, in this process: of a system that is sent views, or asked for changes."""
     told = {"url": api.url, "token_url": api.token_url, "client_id": CLIENT, "rate": 1000, "timeout_s": 5}
     secret = {} if "client_secret_file" in settings else {"client_secret": SECRET}
     known = Api.model_validate({**told, **secret, **settings})
-    return RestTarget(
-        "directory", known, receipts or Noted(), offsets or MemoryOffsets(), stop or threading.Event()
-    )
+    kind = AskingTarget if system in REQUESTS else RestTarget
+    return kind(system, known, receipts or Noted(), offsets or MemoryOffsets(), stop or threading.Event())
 
 
 def _handler(api: ReferenceApi) -> type[BaseHTTPRequestHandler]:
@@ -237,6 +269,11 @@ def _handler(api: ReferenceApi) -> type[BaseHTTPRequestHandler]:
         def do_PUT(self) -> None:
             body = self._body()
             self._unless_down(lambda: self._admitted(lambda: self._put(body)))
+
+        def do_PATCH(self) -> None:
+            body, named = self._body(), self.headers
+            key, match = named.get("Idempotency-Key", ""), named.get("If-Match", "")
+            self._unless_down(lambda: self._admitted(lambda: api.patch(self._document, key, match, body)))
 
         def do_GET(self) -> None:
             self._unless_down(lambda: self._admitted(lambda: api.get(self._document)))

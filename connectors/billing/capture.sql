@@ -63,8 +63,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_billing;
 revoke all on all sequences in schema public from concord_adapter_billing;
 grant usage on schema public to concord_adapter_billing;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_billing;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_billing;
 grant select
     on bil_rendering, bil_billing_entity, bil_service_location, bil_affiliation to concord_adapter_billing;
 grant insert (rend_id, rendering_npi, last_nm, first_nm, taxonomy10, cred_ref)

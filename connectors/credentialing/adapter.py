@@ -16,6 +16,7 @@ from typing import Any
 
 from psycopg import sql
 
+from connectors.asked import missed
 from connectors.postgres import Cursor, PostgresTarget, store
 from connectors.receipt import Receipts, refused
 from connectors.sink import Applied, Batch, Failed, Outcome, Row, View
@@ -23,7 +24,6 @@ from schemas.catalog import load_mapping
 
 NAME = "credentialing"
 APPLIED, MISSED = "applied", "missed"
-MISSING = "request.missed"
 
 TAKE = """
 insert into concord_request (request_id, kind, entity_id, field, outcome)
@@ -57,18 +57,15 @@ class RequestTarget(PostgresTarget):
         """One transaction. A request is made once, whatever is sent again; what is older asks for nothing new."""
         with self.transaction() as cursor:
             outcomes = [_settle(cursor, view) for view in batch.views]
-            missed = [(v, o) for v, o in zip(batch.views, outcomes, strict=True) if isinstance(o, Failed)]
-            self._receipts.write(refused(NAME, view, outcome) for view, outcome in missed)
+            failed = [(v, o) for v, o in zip(batch.views, outcomes, strict=True) if isinstance(o, Failed)]
+            self._receipts.write(refused(NAME, view, outcome) for view, outcome in failed)
             store(cursor, batch.offsets)
         return outcomes
 
 
 def _settle(cursor: Cursor, view: View) -> Outcome:
-    missed = [request for request in view.content["requests"] if _make(cursor, view, request) == MISSED]
-    if not missed:
-        return Applied()
-    named = ", ".join(f"{r['record']}.{r['field']} (proposal {r['id']})" for r in missed)
-    return Failed(MISSING, f"{named}: the row is gone, or holds another value than the approval is bound to")
+    left = [request for request in view.content["requests"] if _make(cursor, view, request) == MISSED]
+    return missed(left) if left else Applied()
 
 
 def _make(cursor: Cursor, view: View, request: Row) -> str:

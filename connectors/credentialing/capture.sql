@@ -125,8 +125,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_credentialing;
 revoke all on all sequences in schema public from concord_adapter_credentialing;
 grant usage on schema public to concord_adapter_credentialing;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_credentialing;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_credentialing;
 grant select (provider_id, first_name, middle_name, last_name, name_suffix, degree, sex, caqh_id, languages),
     update (first_name, middle_name, last_name, name_suffix, degree, sex, caqh_id, languages)
     on provider to concord_adapter_credentialing;

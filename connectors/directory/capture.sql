@@ -56,8 +56,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_directory;
 revoke all on all sequences in schema public from concord_adapter_directory;
 grant usage on schema public to concord_adapter_directory;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_directory;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_directory;
 grant select on dir_provider, dir_location, dir_network, dir_listing to concord_adapter_directory;
 grant insert (dir_provider_id, npi_number, display_name, last_name, first_name, credential_text, gender,
     langs, cred_provider_ref) on dir_provider to concord_adapter_directory;

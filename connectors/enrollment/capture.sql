@@ -71,8 +71,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_enrollment;
 revoke all on all sequences in schema public from concord_adapter_enrollment;
 grant usage on schema public to concord_adapter_enrollment;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_enrollment;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_enrollment;
 grant select on enr_provider to concord_adapter_enrollment;
 grant insert (enr_provider_id, prov_npi, prov_last, prov_first, prov_mi, cred_ref, taxonomy_cd, lic_state,
     lic_no, lic_exp) on enr_provider to concord_adapter_enrollment;

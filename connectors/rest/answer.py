@@ -77,7 +77,7 @@ def meaning(system: str, view: View, answer: Answer, now: datetime) -> Settled:
         case 400 | 410 | 413 | 422:
             return Settled(Failed(VALUE, described(view, answer)))
         case _:
-            raise _fault(system, view, answer, now)
+            raise fault(system, view, answer, now)
 
 
 def described(view: View, answer: Answer) -> str:
@@ -101,7 +101,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float:
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
-def _fault(system: str, view: View, answer: Answer, now: datetime) -> ConcordError:
+def fault(system: str, view: View, answer: Answer, now: datetime) -> ConcordError:
+    """An answer that is about no view: what it is for the adapter."""
     text = f"{system}: HTTP {answer.status} for {key(view)}"
     wait = retry_after(answer.headers, now)
     match answer.status:

@@ -51,8 +51,8 @@ grant select (id, type, data), insert (id, type, data) on concord_signal to conc
 revoke all on all tables in schema public from concord_adapter_stewardship;
 revoke all on all sequences in schema public from concord_adapter_stewardship;
 grant usage on schema public to concord_adapter_stewardship;
-grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset to
-    concord_adapter_stewardship;
+grant select, insert, update, delete on concord_applied, concord_pending, concord_request, concord_offset,
+    concord_shape to concord_adapter_stewardship;
 grant select on proposal, ruling, audit to concord_adapter_stewardship;
 grant execute on function audit_append(text, text, text, text, jsonb) to concord_adapter_stewardship;
 grant insert (proposal_id, kind, entity_id, system, record, row_id, field, value, position, author, state, expires_at,

@@ -18,8 +18,8 @@ from streams.agents.context import Context
 from streams.agents.said import CLOCK_TOPIC, NPI_TOPIC, Holder
 from streams.core import finding
 from streams.core.advance import Decision, Emission
-from streams.core.change import Malformed, Position
-from streams.core.entity import Entity, Touch
+from streams.core.change import Malformed
+from streams.core.entity import Entity, Touch, newest
 from streams.engine.producer import Output
 
 encode_json = msgspec.json.Encoder().encode
@@ -38,7 +38,7 @@ class Address:
     ) -> list[Output]:
         """What follows from a decision."""
         outputs = self.findings(decision.findings)
-        position = touch.position if touch else _newest(entity)
+        position = touch.position if touch else newest(entity)
         if decision.emissions:
             committed_us = touch.committed_us if touch else decided_us
             shared = codec.decision_headers(
@@ -96,12 +96,6 @@ class Address:
     def state(self, value: bytes) -> Output:
         """The partition's own state."""
         return self.entity(f"partition/{self._number}".encode(), value)
-
-
-def _newest(entity: Entity) -> Position:
-    """Where its own row stands: what follows from a sweep follows from no change, and yet must beat what was said."""
-    rows = [claim for tables in entity.claims.values() for claim in tables.get(entity.kind, {}).values()]
-    return max((claim.position[:3] for claim in rows), default=(0, 0, 0))
 
 
 @lru_cache(16)

@@ -17,10 +17,11 @@ from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProp
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
 from streams.agents.state import PartitionState
-from streams.core import canonical
+from streams.core import canonical, receipt
 from streams.core.advance import advance, hold, mark, miss
 from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
-from streams.core.entity import SUPERSEDED, Entity, Touch, is_answer
+from streams.core.entity import SUPERSEDED, Entity, Touch, is_answer, newest
+from streams.core.receipt import Receipt
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
 
@@ -70,6 +71,9 @@ class Aggregate:
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
+            case Receipt():
+                assert key is not None
+                return self._receipt(unit, record, key, said)
         raise AssertionError(f"unknown message {type(said).__name__}")
 
     def lose(self, unit: Unit, record: Any, key: bytes | None, malformed: Malformed) -> str:
@@ -204,5 +208,27 @@ class Aggregate:
         outcome = advance(entity, change, record.timestamp * 1000)
         if outcome != SUPERSEDED:
             unit.touched[key] = None
+            self._pending.restore(key)
+        return outcome
+
+    def _receipt(self, unit: Unit, record: Any, key: bytes, said: Receipt) -> str:
+        """What became of a view. It ends no transaction and begins none: a dirty entity is decided anyway."""
+        entity = unit.entities.get(key)
+        if entity is None:
+            if self._context.places(record.key) != self._number:
+                return self._misplaced(unit, record)
+            if said.outcome == receipt.RESUMED:
+                return UNMAPPED  # nobody said that it stood still
+            entity = Entity(said.kind, said.entity_id)
+        at_us = record.timestamp * 1000
+        outcome = receipt.take(entity, said, at_us)
+        if isinstance(outcome, Malformed):
+            return self._quarantine(unit, record, outcome)
+        if outcome == SUPERSEDED:
+            return outcome
+        unit.entities[key], unit.touched[key] = entity, None
+        if entity.dirty is None:
+            # No system's: after a restart it must not be taken for a transaction of one.
+            entity.dirty = Touch("", newest(entity), 0, at_us, at_us, at_us)
             self._pending.restore(key)
         return outcome

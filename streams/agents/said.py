@@ -1,6 +1,6 @@
 """What a record of each input topic says, and of which entity: the first step of the decide hop.
 
-    cdc.* claims.* clock --> [read] --> Change, Malformed, Control, Holder, Tick ... --> aggregate
+    cdc.* claims.* clock receipt --> [read] --> Change, Malformed, Control, Holder, Receipt, Tick ... --> aggregate
 
 A record that says nothing we know is a value (`Malformed`), never an exception. Nothing here changes anything.
 """
@@ -16,15 +16,19 @@ from msgspec.structs import replace
 from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.rekey import REKEYED_KINDS, REKEYED_SYSTEMS, local_key
-from streams.core import rekeyed, witness
+from streams.core import receipt, rekeyed, witness
 from streams.core.change import Change, Control, Decoded, Malformed, Position
 from streams.core.decode import Decoder
+from streams.core.entity import SYSTEM
+from streams.core.receipt import Receipt
+from streams.systems import TAKEN
 
 log = structlog.get_logger(__name__)
 
 NPI_TOPIC = "claims.npi"
 WITNESS_TOPIC = "claims.witness"
 CLOCK_TOPIC = "clock"
+RECEIPT_TOPIC = "receipt"
 CLAIMS = "claims."
 
 
@@ -48,19 +52,21 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
         decoder = context.decoders.get(topic.removeprefix("cdc."))
         if decoder is not None:
             return _captured(decoder, topic.removeprefix("cdc."), record)
-        return _beside_capture(topic, record)
+        return _beside_capture(context, topic, record)
     except Exception as error:  # a bug must neither lose the record nor stop the partition
         log.error("decide.decode_failed", topic=record.topic, offset=record.offset, error=error_name(error))
         return None, Malformed("internal.decode_failed", error_name(error))
 
 
-def _beside_capture(topic: str, record: Any) -> tuple[bytes | None, Any]:
+def _beside_capture(context: Context, topic: str, record: Any) -> tuple[bytes | None, Any]:
     if topic == CLOCK_TOPIC:
         return None, control.decode(record.value, record.timestamp)
     if topic == NPI_TOPIC:
         return _holder(record.value)
     if topic == WITNESS_TOPIC:
         return _named(witness.claim(record.key, record.value))
+    if topic == RECEIPT_TOPIC:
+        return _receipt(context, receipt.decode(record.key, record.value))
     if topic.startswith(CLAIMS):
         return _named(rekeyed.decode(record.key, record.value))
     return None, Malformed("change.topic_unknown", f"no mapping for topic {topic}")
@@ -82,6 +88,27 @@ def _named(said: Decoded) -> tuple[bytes | None, Decoded]:
     if isinstance(said, Control) or not said.entity_id or not said.kind:
         return None, said
     return f"{said.kind}/{said.entity_id}".encode(), said
+
+
+def _receipt(
+    context: Context, said: Receipt | Malformed
+) -> tuple[bytes | None, Receipt | Control | Malformed]:
+    """A receipt that the platform heeds; every other one is for people to read."""
+    if isinstance(said, Malformed):
+        return None, said
+    if not _heeded(context, said):
+        return None, Control(said.system, RECEIPT_TOPIC)
+    return f"{said.kind}/{said.entity_id}".encode(), said
+
+
+def _heeded(context: Context, said: Receipt) -> bool:
+    """What a captured system holds says its capture alone; `exported` says that nobody holds it yet."""
+    if said.kind == SYSTEM:
+        return said.outcome in (receipt.PAUSED, receipt.RESUMED)
+    if said.revision is None or said.kind not in TAKEN.get(said.system, ()):
+        return False
+    confirms = said.outcome == receipt.CONFIRMED and said.system not in context.decoders
+    return confirms or said.outcome == receipt.REFUSED
 
 
 def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:

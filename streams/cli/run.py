@@ -79,6 +79,9 @@ def adapter(
                 "adapter.unknown", f"no adapter for {system!r}", f"use one of: {', '.join(ADAPTERS)}"
             )
         known = configuration.load()
+        if system in known.files:
+            step = f"concord export {system} --to FOLDER"
+            raise InvalidInput("adapter.files", f"{system} takes files: it has no adapter", step)
         dsn = need(known.adapters.get(system), f"CONCORD_ADAPTER_{system.upper()}")
         kafka, api = need(known.kafka, "CONCORD_KAFKA"), known.apis.get(system)
         code = adapters.run(system, kafka, known.registry, dsn, known.topic_prefix, api=api)

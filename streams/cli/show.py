@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from streams.operate.applied import Held
 from streams.operate.contest import Field
 from streams.operate.counterparts import Standing
 from streams.operate.explain import Explanation, Row, Value
@@ -188,14 +189,20 @@ def _supposed(found: Explanation) -> str:
 
 def _sink_lines(sink: Sink, found: Explanation) -> list[str]:
     held = found.targets.get(sink.system)
-    holds = "target not asked"
-    if held is not None:
-        holds = f"holds revision {held.revision} as {held.local_id}" if held.known else held.why
-        holds += f"; {held.why}" if held.known and held.why else ""
+    holds = _holds(held) if held is not None else "target not asked"
     reason = f" ({sink.reason})" if sink.reason else ""
     head = f"{sink.system}  revision {sink.revision} {sink.status}{reason}; {holds}"
     told = [t for t in sink.values if t.path not in ("status", "reason")]
     return [head, *table([(t.path, _value(t.value), t.column, "<- " + _origins(t)) for t in told])]
+
+
+def _holds(held: Held) -> str:
+    """`holds revision 4 as 17`; a system that nobody captures doesn't say under which id."""
+    if not held.known:
+        return held.why
+    name = f" as {held.local_id}" if held.local_id is not None else ""
+    holds = f"holds revision {held.revision}{name}" if held.revision is not None else "holds none"
+    return f"{holds}; {held.why}" if held.why else holds
 
 
 def _origins(told: Told) -> str:

@@ -70,9 +70,15 @@ def standing(
     return [
         edit
         for system, view in wanted.items()
-        if system in entity.claims
+        if system in entity.claims and not _by_receipt(entity, system)
         for edit in _Against(entity, system, view, authority, as_of).edits(built.get(system))
     ]
+
+
+def _by_receipt(entity: Entity, system: str) -> bool:
+    """Whether it only tells what it has applied: nobody captures what it holds."""
+    confirmed = entity.confirmed.get(system)
+    return confirmed is not None and confirmed.told
 
 
 class _Against:

@@ -32,7 +32,8 @@ REQUESTED = "request"
 """What became of changes asked of an owner: rows of its database that are no part of the golden record either."""
 
 SYSTEM, CONTRACT = "system", "authority"
-"""Kind and id of what is wrong with the platform's own contracts: it belongs to no provider and has no rows."""
+"""The kind of what belongs to no provider and has no rows: `system/<name>` is an adapter as a whole, and what is wrong
+with the platform's own contracts is `system/authority`."""
 
 APPLIED = "applied"
 UNCHANGED = "unchanged"
@@ -93,6 +94,21 @@ class Confirmed(Struct, array_like=True, gc=False):
     committed_us: int
     local_id: str = ""
     view_hash: str = ""
+    told: bool = False
+    """by a receipt: nothing of the system is captured, so that what it holds besides is not known"""
+
+
+class Refusal(Struct, array_like=True, frozen=True, gc=False):
+    """A view that a system refused, and why; of an entity `system/<name>`, why its adapter stands still."""
+
+    revision: int
+    code: str
+    message: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Code and words, as the receipt had them."""
+        return f"{self.code}: {self.message}" if self.message else self.code
 
 
 class Link(Struct, array_like=True, gc=False):
@@ -253,6 +269,8 @@ class Entity(Struct, array_like=True, gc=False):
     """system -> how it stood to its view at the last decision"""
     closed: dict[str, str] = {}
     """proposal that is no longer open -> what became of it"""
+    refused: dict[str, Refusal] = {}
+    """system -> the newest view it refused, until it holds that one or a newer one"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -331,14 +349,29 @@ def confirm(entity: Entity, said: Confirmation) -> str:
     entity.confirmed[said.system] = Confirmed(
         said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash
     )
-    if said.system in entity.passing and said.revision >= entity.sent[said.system].revision:
-        del entity.passing[said.system]
+    holds(entity, said.system, said.revision)
     return APPLIED
 
 
 def is_answer(entity: Entity, said: Change | Confirmation) -> bool:
     """Whether it only answers what the entity was sent: no user's word, so nothing that is said to others."""
     return isinstance(said, Confirmation) or (bool(entity.confirmed) and _is_own(entity, said))
+
+
+def holds(entity: Entity, system: str, revision: int) -> bool:
+    """A system holds a revision: what was on its way there has arrived. Whether a refusal ended with it."""
+    if system in entity.passing and revision >= entity.sent[system].revision:
+        del entity.passing[system]
+    if entity.refused and system in entity.refused and revision >= entity.refused[system].revision:
+        del entity.refused[system]
+        return True
+    return False
+
+
+def newest(entity: Entity) -> Position:
+    """Where its own row stands: what follows from no change of it, and yet must beat what was said."""
+    rows = [claim for tables in entity.claims.values() for claim in tables.get(entity.kind, {}).values()]
+    return max((claim.position[:3] for claim in rows), default=(0, 0, 0))
 
 
 def _is_own(entity: Entity, change: Change) -> bool:

@@ -52,9 +52,11 @@ class Event(Struct, frozen=True):
 
 
 def of_values(entity: Entity) -> Iterator[Found]:
-    """What single values give: refused ones, and those that capture did not deliver."""
+    """What single values give: refused ones, and those that capture did not deliver; what systems refuse."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
+    for system in entity.refused:
+        yield Found(PAUSED if entity.kind == SYSTEM else REFUSED, f"{system}/{entity.kind}")
     size, troubled = _walk(entity)
     if size > LARGE_BYTES:
         yield Found("entity.too_large", entity.kind)
@@ -67,6 +69,9 @@ def of_values(entity: Entity) -> Iterator[Found]:
             for field in claim.refused:
                 yield Found(refusal_code(record, field, now), f"{record}/{row_id}/{field}")
 
+
+REFUSED, PAUSED = "target.refused", "target.paused"
+"""The only codes whose words end with what somebody else said: the reason stands in the entity."""
 
 LARGE_BYTES = 1024 * 1024
 """Mostly an entity has 10 to 50 kB; every change of it is written, restored and held in memory whole."""
@@ -217,16 +222,23 @@ def _told(
     rule = CODES[item.code]
     day = item.due or (deadline.due(item.code, item.subject, facts) if facts is not None else "")
     left = deadline.left(item.code, as_of, day) if day else None
+    more = f"{left} days or less are left" if left is not None else _reason(entity, item)
     return Open(
         known.position if known else position,
         rule.severity,
         rule.effect_text,
-        f"{rule.message}: {left} days or less are left" if left is not None else rule.message,
+        f"{rule.message}: {more}" if more else rule.message,
         rule.action,
         item.actor or rule.actor,
         day or (known.due if known else deadline.review(rule, as_of)),
         _evidence(entity, item.subject, rule.records),
     )
+
+
+def _reason(entity: Entity, item: Found) -> str:
+    """Why a system refuses a view, as its adapter told it."""
+    refused = entity.refused.get(item.subject.partition("/")[0]) if item.code in (REFUSED, PAUSED) else None
+    return refused.reason if refused is not None else ""
 
 
 MOST_EVIDENCE = 16

@@ -40,6 +40,8 @@ REASONS: dict[str, Reason] = {
     "witness.record_unknown": Reason("a witness names a record the catalogue lacks", "deploy the worker and `concord reference` from one version"),
     "clock.too_far": Reason("a tick more than a day ahead of the broker's clock", "check the clock of the machine that wrote it; a right tick follows by itself"),
     "npi.undecodable": Reason("no announcement of an NPI's holder", "find what else writes to the topic"),
+    "receipt.undecodable": Reason("no receipt of an adapter", "find what else writes to the topic"),
+    "receipt.never_sent": Reason("a receipt for a revision that the system was never sent", "correct the receipt file, or find what else writes to the topic"),
     "internal.decode_failed": Reason("a defect of ours while reading the record", "report it with the record's origin"),
     "internal.take_failed": Reason("a defect of ours while aggregating the record", "report it with the record's origin"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ EQUAL = "equal"
 IN_FLIGHT = "in_flight"
 """sent, not confirmed"""
 DIFFERING = "differing"
-"""confirmed, and it holds something else; an open finding says so"""
+"""it holds something else, or refuses what it was sent last; an open finding says so"""
 LET_BE = "let_be"
 """it holds something else, and authority has it observed or ignored"""
 UNEXPLAINED = "unexplained"
@@ -68,12 +68,20 @@ def _state(entity: Entity, system: str, verdict: gate.Verdict, edits: list[Edit]
     if isinstance(verdict, gate.Withdraw) and never_there and not edits:
         return WITHDRAWN  # an adapter makes no row to withdraw it
     if never_there or entity.confirmed[system].revision < entity.sent[system].revision:
-        return IN_FLIGHT
+        return DIFFERING if _is_refused(entity, system) else IN_FLIGHT
     if isinstance(verdict, gate.Withdraw):
         return _of_edits(entity, edits) if edits else WITHDRAWN
+    if entity.confirmed[system].told:
+        return EQUAL  # what else it holds nobody captures
     if not edits and _row_is_gone(entity, system):
         return UNEXPLAINED
     return _of_edits(entity, edits)
+
+
+def _is_refused(entity: Entity, system: str) -> bool:
+    """It refused the last view; what was sent since may yet pass."""
+    refused = entity.refused.get(system)
+    return refused is not None and refused.revision >= entity.sent[system].revision
 
 
 def _row_is_gone(entity: Entity, system: str) -> bool:

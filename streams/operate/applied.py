@@ -1,5 +1,5 @@
 """Which revision each target holds: its own `concord_applied` and `concord_pending`, read through its DSN; of a
-system behind an API, what its receipts confirmed.
+system of which nothing is captured (behind an API, or taking files), what its receipts confirmed.
 
 Used by explain, trace and the demo. A target that is down or not known here is `unknown` with the reason, never
 "not applied". Reads only.
@@ -7,19 +7,14 @@ Used by explain, trace and the demo. A target that is down or not known here is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING
 
-from streams.errors import ConcordError
-from streams.operate import reading
-from streams.placing import partition_of
+from streams.core.entity import Entity
 from streams.settings import Settings
 from streams.systems import ADAPTED
 
@@ -30,7 +25,8 @@ _WHICH = " where kind = %s and entity_id = %s"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a target holds of an entity. `why` says what keeps it from us, or what a view waits for there."""
+    """What a target holds of an entity. `why` says what keeps it from us, what a view waits for there, or why the
+    target refuses one."""
 
     system: str
     known: bool
@@ -39,20 +35,22 @@ class Held:
     local_id: str | None = None
     waiting_revision: int | None = None
     why: str = ""
+    refused_revision: int | None = None
 
 
-def held(settings: Settings, kind: str, entity_id: str) -> dict[str, Held]:
+def held(settings: Settings, entity: Entity) -> dict[str, Held]:
     """What every adapted system holds of an entity."""
-    return {system: _held(settings, system, kind, entity_id) for system in ADAPTED}
+    return {system: _with_refusal(_held(settings, system, entity), entity) for system in ADAPTED}
 
 
-def _held(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
-    if system in settings.apis:
-        return _confirmed(settings, system, kind, entity_id)
+def _held(settings: Settings, system: str, entity: Entity) -> Held:
+    if system in settings.apis or system in settings.uncaptured:
+        return _confirmed(system, entity)
+    which = [entity.kind, entity.id]
     try:
         with target(settings, system) as connection:
-            row = connection.execute(_APPLIED + _WHICH, [kind, entity_id]).fetchone()
-            waits = connection.execute(_WAITS + _WHICH, [kind, entity_id]).fetchone()
+            row = connection.execute(_APPLIED + _WHICH, which).fetchone()
+            waits = connection.execute(_WAITS + _WHICH, which).fetchone()
     except (psycopg.Error, LookupError) as fault:
         return Held(system, False, why=f"the target cannot be asked: {str(fault).splitlines()[0]}")
     local_id, revision, applied_us = row if row else (None, None, None)
@@ -63,22 +61,20 @@ def _held(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
     )
 
 
-def _confirmed(settings: Settings, system: str, kind: str, entity_id: str) -> Held:
-    """The newest revision the API confirmed. Receipts are kept for a week: older ones say nothing."""
-    place = (settings.topic("receipt"), partition_of(entity_id.encode(), settings.partitions))
-    try:
-        records = reading.read(settings.kafka, {place: OFFSET_BEGINNING})
-        told = [json.loads(r.value() or b"{}") for r in records if (r.key() or b"").decode() == entity_id]
-    except (ConcordError, ValueError) as fault:
-        return Held(system, False, why=f"its receipts cannot be read: {str(fault).splitlines()[0]}")
-    mine = [
-        r for r in told if (r.get("system"), r.get("kind"), r.get("outcome")) == (system, kind, "applied")
-    ]
-    newest = max(mine, key=lambda receipt: receipt["revision"], default=None)
-    if newest is None:
-        return Held(system, False, why="no receipt of the last days confirms a revision")
-    at = datetime.fromisoformat(newest["at"]).timestamp()
-    return Held(system, True, newest["revision"], int(at * 1_000_000))
+def _confirmed(system: str, entity: Entity) -> Held:
+    """What decide has heard of it: nobody else is asked, so that this says no more than its parity."""
+    known = entity.confirmed.get(system)
+    if known is None:
+        return Held(system, True, why="it has confirmed nothing yet")
+    return Held(system, True, known.revision, known.committed_us)
+
+
+def _with_refusal(found: Held, entity: Entity) -> Held:
+    refused = entity.refused.get(found.system)
+    if refused is None:
+        return found
+    why = f"revision {refused.revision} refused: {refused.reason}"
+    return replace(found, refused_revision=refused.revision, why="; ".join(filter(None, (found.why, why))))
 
 
 def deferred(settings: Settings, system: str) -> int | None:
@@ -96,6 +92,8 @@ def target(settings: Settings, system: str) -> Iterator[psycopg.Connection[Any]]
     """A connection to a target as its adapter, else as its superuser; LookupError when neither is known."""
     if system in settings.apis:
         raise LookupError(f"{system} is behind an API: it has no tables of ours")
+    if system in settings.files:
+        raise LookupError(f"{system} takes files: it has no tables of ours")
     dsn = settings.adapters.get(system) or settings.databases.get(system)
     if not dsn:
         raise LookupError(f"CONCORD_ADAPTER_{system.upper()} is not set")

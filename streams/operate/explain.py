@@ -143,7 +143,7 @@ def _explained(settings: Settings, finder: Finder, located: Located, as_of: str 
         located = replace(located, entity=decided_on(as_of, entity, finder.get_many, authority))
     references = {found.name: found.entity for found in finder.get_many(located.entity.depends)}
     made = explanation(located, references, authority, as_of or finder.as_of(entity.id))
-    targets = applied.held(settings, entity.kind, entity.id)
+    targets = applied.held(settings, entity)
     return replace(made, targets=targets, supposed=as_of is not None)
 
 

@@ -111,7 +111,13 @@ def _worker_positions(answers: Iterable[Answer]) -> dict[Place, int]:
 def _stored(settings: Settings, number: int) -> dict[str, Any]:
     """A partition that nobody has open, as its last transaction left it."""
     state = last_state(settings, number)
-    inputs = [*(f"cdc.{system}" for system in settings.sources), "claims.npi", "claims.witness", "clock"]
+    inputs = [
+        *(f"cdc.{system}" for system in settings.sources),
+        "claims.npi",
+        "claims.witness",
+        "clock",
+        "receipt",
+    ]
     topics = [settings.topic(name) for name in inputs]
     return {
         "partition": number,

@@ -1,7 +1,7 @@
 """Who is there? The master's active providers looked up in every system: the deep check of `concord parity --deep`.
 
 An active provider must be in every system, unless an open finding holds it back (invariant 12). Reads the systems'
-own tables, not what the platform believes of them.
+own tables, not what the platform believes of them; systems that nobody captures show us none.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def presence(settings: Settings) -> Presence:
     """Compare the master with every system."""
     active = _ids(settings, MASTER, "select provider_id::text from provider where status = 'active'")
     stopped = {system: active & entities for system, entities in kept_back(settings).items()}
-    missing = {system: len(active - stopped[system] - _people(settings, system)) for system in ADAPTED}
+    shown = [system for system in ADAPTED if system not in settings.uncaptured | settings.apis.keys()]
+    missing = {system: len(active - stopped[system] - _people(settings, system)) for system in shown}
     waiting = {system: _waiting(settings, system) for system, count in missing.items() if count}
     return Presence(len(active), len(set().union(*stopped.values())), missing, waiting)
 

@@ -74,9 +74,14 @@ def parts() -> list[Part]:
     one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
-    adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTERS]
+    adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in running(configuration.load())]
     worker = Part("worker", ("worker", "--data-dir", str(data), *alone))
     return [worker, *adapters, Part("reference", ("reference", "follow"))]
+
+
+def running(known: Settings) -> list[str]:
+    """The systems with an adapter: those that take files have none."""
+    return [system for system in ADAPTERS if system not in known.files]
 
 
 def up(say: Say) -> Settings:
@@ -222,7 +227,7 @@ def adapters_ready(known: Settings) -> bool:
         for answer in announced.answering(known, "adapter/")
         if answer.status["partitions"] and answer.status["circuit"]["state"] == "closed"
     }
-    return ready >= set(ADAPTERS)
+    return ready >= set(running(known))
 
 
 def reference_ready(known: Settings) -> bool:

@@ -29,12 +29,13 @@ from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.control import SnapshotComplete, TickProposed
 from streams.agents.decide import Decide
-from streams.agents.said import CLOCK_TOPIC, WITNESS_TOPIC
+from streams.agents.said import CLOCK_TOPIC, RECEIPT_TOPIC, WITNESS_TOPIC
 from streams.core import entity as core_entity
 from streams.core.advance import Decision, World, decide
 from streams.core.canonical import Row
 from streams.core.entity import Entity
 from streams.core.gate import Verdict, Verdicts
+from streams.core.receipt import Receipt
 from streams.core.witness import Said
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
 from streams.engine.producer import Output
@@ -182,6 +183,15 @@ class Sandbox:
         """What witnesses say, or systems that nobody captures yet: claims under the entity's own id."""
         said = [self._record(WITNESS_TOPIC, c.id.encode(), msgspec.json.encode(c)) for c in claims]
         self._work(said)
+        self.settle()
+
+    def receive(self, said: Receipt) -> None:
+        """An adapter, or a system itself, says what became of a view; without a revision, of the last one sent."""
+        entity = self.entity(f"{said.kind}/{said.entity_id}")
+        sent = entity.sent.get(said.system) if entity is not None else None
+        revision = sent.revision if sent is not None else self._offsets.get(RECEIPT_TOPIC, 0) + 1
+        whole = said if said.revision is not None else msgspec.structs.replace(said, revision=revision)
+        self._work([self._record(RECEIPT_TOPIC, said.entity_id.encode(), msgspec.json.encode(whole))])
         self.settle()
 
     def send(self, messages: Sequence[Message]) -> list[Output]:

@@ -32,6 +32,9 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     on = 2026-06-03
     change = [{ table = "concord_request", row = { request_id = "directory/provider/1/degree", kind = "provider",
                 entity_id = "p1", field = "degree", outcome = "missed" } }]
+    [[when]]                                 # or an adapter says what became of the view a system was sent last
+    on = 2026-06-04                          # (`revision`: of an older one): applied | failed, with code and message;
+    receipt = [{ by = "directory", of = "provider/p1", outcome = "applied" }]    # of system/<name>: paused | resumed
     [then]
     verdict = { "provider/p1" = "pass" }     # pass | hold CODE ... | withdraw REASON; by system where they differ:
                                              # "billing hold X; directory withdraw X; enrollment pass"; of the
@@ -44,6 +47,7 @@ Runs the real decide hop in memory (operate.sandbox). A stakeholder reads and wr
     last_name = "Example"                    # its own id; needs `targets`
     [then.golden."provider/p1 license/l1"]   # what is true of a row of a record; no fields: there is no such row
     status = "active"
+    # parity = { "directory/provider/p1" = "in_flight" }    how a system stands to its view
     # told = ["directory/provider.last_name pending_approval"]   every rejection so far
 
 A changed row keeps the columns that are not named; "(none)" is null, "(not delivered)" an unchanged large value.
@@ -67,6 +71,7 @@ from connectors.envelope import UNAVAILABLE, Change, Op
 from connectors.stewardship.verdict import Decision, Word
 from schemas.catalog import load_mapping
 from streams.core.gate import Hold, Verdict, Verdicts, Withdraw
+from streams.core.receipt import Receipt
 from streams.core.witness import Said
 from streams.errors import InvalidInput
 from streams.operate.sandbox import SYSTEM, Sandbox
@@ -123,6 +128,22 @@ class RulingFile(Outside):
         return Word(self.by, self.role, self.decision, "", self.evidence, on, until, at)
 
 
+class ReceiptFile(Outside):
+    """What became of a view of `kind/id` in a system; without a revision, of the last one it was sent."""
+
+    by: str
+    of: str
+    outcome: str
+    revision: int | None = None
+    code: str = ""
+    message: str = ""
+
+    def said(self) -> Receipt:
+        """As topic `receipt` has it."""
+        kind, _, entity_id = self.of.partition("/")
+        return Receipt(self.by, kind, entity_id, self.outcome, self.revision, self.code, self.message)
+
+
 class Then(Outside):
     """What must hold."""
 
@@ -136,6 +157,8 @@ class Then(Outside):
     held: dict[str, dict[str, Any]] = Field(default_factory=dict)
     golden: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """'kind/id record/row' -> fields of what is true of it; no fields: there is no such row"""
+    parity: dict[str, str] = Field(default_factory=dict)
+    """'system/kind/id' -> its state (core/parity.py)"""
     told: list[str] | None = None
     rejected: list[str] | None = None
     """the same with the values as their authors read them: `system/record.field: offered for current`"""
@@ -149,6 +172,7 @@ class When(Outside):
     change: list[RowFile] = Field(default_factory=list)
     claim: list[ClaimFile] = Field(default_factory=list)
     ruling: list[RulingFile] = Field(default_factory=list)
+    receipt: list[ReceiptFile] = Field(default_factory=list)
     tick: date | None = None
     deliveries: int | None = None
     trigger: list[RowFile] | None = None
@@ -156,11 +180,11 @@ class When(Outside):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> When:
-        done = bool(self.change or self.claim or self.ruling)
+        done = bool(self.change or self.claim or self.ruling or self.receipt)
         if (self.on is None) == (self.tick is None) or done != (self.on is not None):
             raise ValueError(
                 "a step is a transaction (`on` and `change`), claims (`on` and `claim`), rulings (`on` and "
-                "`ruling`) or a `tick`"
+                "`ruling`), receipts (`on` and `receipt`) or a `tick`"
             )
         return self
 
@@ -268,6 +292,8 @@ def _step(number: int, when: When, rows: Rows, sandbox: Sandbox) -> None:
             _edit(when.system, row, sandbox)
     for ruling in when.ruling:
         _rule(ruling, when.on, sandbox)
+    for receipt in when.receipt:
+        sandbox.receive(receipt.said())
     if when.claim:
         sandbox.tell([_numbered_claim(claim, sandbox).said(number) for claim in when.claim])
 
@@ -360,6 +386,8 @@ def _check(then: Then, sandbox: Sandbox) -> Iterator[str]:
         yield from _differences(columns, sandbox.targets[system].held(entity), f"held {name}")
     for name, fields in then.golden.items():
         yield from _golden(name, fields, sandbox)
+    for name, state in then.parity.items():
+        yield from _parity(name, state, sandbox)
     if then.told is not None:
         told = [f"{r['system']}/{r['record']}.{r['field']} {r['outcome']}" for r in sandbox.told.rejections]
         if told != then.told:
@@ -393,6 +421,15 @@ def _golden(name: str, wanted: dict[str, Any], sandbox: Sandbox) -> Iterator[str
         )
     else:
         yield from _differences(wanted, asdict(row), f"golden {name}")
+
+
+def _parity(name: str, wanted: str, sandbox: Sandbox) -> Iterator[str]:
+    system, _, entity_id = name.partition("/")
+    entity = sandbox.entity(entity_id)
+    found = entity.parity.get(system) if entity is not None else None
+    state = found.state if found is not None else "unknown"
+    if state != wanted:
+        yield f"parity {name}: {state!r}, wanted {wanted!r}"
 
 
 def _said(verdicts: Verdicts | None, wanted: str) -> str:

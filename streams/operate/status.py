@@ -57,7 +57,8 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
     with ThreadPoolExecutor(max_workers=8) as pool:
         decide = pool.submit(_decide, settings, before, after, seconds)
         reference = pool.submit(_reference, settings, after)
-        adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in ADAPTERS]
+        adapted = [system for system in ADAPTERS if system not in settings.files]
+        adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in adapted]
         capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
         waiting = pool.submit(unhandled, settings)
     return _status(

@@ -41,7 +41,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One sink's part of a revision. state: applied | superseded | pending | deferred | unknown."""
+    """One sink's part of a revision. state: applied | superseded | pending | deferred | refused | unknown."""
 
     sink: str
     state: str
@@ -84,7 +84,7 @@ def trace(settings: Settings, key: str) -> list[Trace]:
 
 def _traced(settings: Settings, located: Located) -> Trace:
     entity = located.entity
-    targets = applied.held(settings, entity.kind, entity.id)
+    targets = applied.held(settings, entity)
     return describe(located, recorded(settings, entity), targets)
 
 
@@ -120,6 +120,8 @@ def arrival_state(revision: int, target: Held | None) -> tuple[str, str]:
     """What became of a revision in a target that knows only its newest."""
     if target is None or not target.known:
         return "unknown", target.why if target else "no such target here"
+    if target.refused_revision == revision:
+        return "refused", target.why
     if target.revision == revision:
         return "applied", ""
     if target.revision is not None and target.revision > revision:

@@ -89,7 +89,7 @@ def test_an_adapters_role_may_write_every_column_that_authority_allows(system: S
 
 
 def test_the_masters_adapter_may_set_what_others_may_propose_and_nothing_else() -> None:
-    ours = {"concord_applied", "concord_pending", "concord_request", "concord_offset"}
+    ours = {"concord_applied", "concord_pending", "concord_request", "concord_offset", "concord_shape"}
     rights = {(table, column) for table, column in granted("credentialing") if table not in ours}
     below = proposed_below()
     assert rights == {

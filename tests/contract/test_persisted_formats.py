@@ -33,6 +33,7 @@ from streams.core.entity import (
     Open,
     Parity,
     Proposal,
+    Refusal,
     Sent,
     Step,
     Touch,
@@ -53,6 +54,7 @@ OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-
 CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
 JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
 PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
+REFUSAL = Refusal(3, "target.value", "provider: HTTP 422")
 PARITY = Parity("differing", 7, ["provider.degree"])
 ENTITY = Entity(
     kind="provider",
@@ -74,6 +76,7 @@ ENTITY = Entity(
     link=Link("p", 1, "p"),
     passing={"directory": Raw(b"\x91\xa6active")},
     parity={"directory": PARITY},
+    refused={"directory": REFUSAL},
 )
 TOLD = Told(
     "directory",
@@ -150,6 +153,7 @@ SHAPES: dict[str, Shape] = {
     "judged": packed(JUDGED),
     "proposal": packed(PROPOSAL),
     "parity": packed(PARITY),
+    "refusal": packed(REFUSAL),
     "link": packed(Link("p", 1, "p")),
     "told": packed(TOLD),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),

@@ -14,7 +14,7 @@ from stack import checksums, settings, state
 from stack.connect import CONFIG as CONNECT_CONFIG
 from stack.lifecycle import SERVICES
 from stack.versions import pinned
-from streams.systems import ADAPTERS
+from streams.systems import ADAPTERS, SYSTEMS
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
@@ -36,6 +36,27 @@ def test_the_platform_profile_holds_the_init_job_and_what_concord_up_starts() ->
     assert {
         name for name, found in COMPOSE["services"].items() if found.get("profiles") == ["platform"]
     } == PLATFORM
+
+
+@pytest.mark.parametrize("system", ADAPTERS)
+def test_every_system_with_an_adapter_has_one_that_reaches_its_database_and_no_other(system: str) -> None:
+    found = service(f"adapter-{system}")
+    assert found["command"] == ["adapter", system]
+    dsns = {
+        name: value for name, value in found["environment"].items() if name.startswith("CONCORD_ADAPTER_")
+    }
+    assert dsns == {
+        f"CONCORD_ADAPTER_{system.upper()}": f"postgresql://concord_adapter_{system}:"
+        f"${{CONCORD_ADAPTER_{system.upper()}_PASSWORD:?}}@postgres:5432/{system}"
+    }
+
+
+def test_the_init_job_makes_and_captures_every_system_of_the_registry() -> None:
+    environ = service("init")["environment"]
+    for kind in ("DATABASE", "CAPTURE"):
+        named = {name for name in environ if name.startswith(f"CONCORD_{kind}_") and "://" in environ[name]}
+        assert named == {f"CONCORD_{kind}_{system.upper()}" for system in SYSTEMS}
+        assert all(environ[name].endswith(f"/{name.rpartition('_')[2].lower()}") for name in named)
 
 
 def test_images_carry_the_versions_of_the_pom() -> None:

@@ -120,7 +120,15 @@ def fault_of(running: AdapterProcess) -> dict[str, Any] | None:
 
 
 def receipts(stack: Environment, prefix: str) -> list[dict[str, Any]]:
-    return [json.loads(value or b"{}") for _, value in records(stack, f"{prefix}receipt")]
+    """Of views; what adapters say of themselves is left out."""
+    found = [json.loads(value or b"{}") for _, value in records(stack, f"{prefix}receipt")]
+    return [each for each in found if each["kind"] != "system"]
+
+
+def standing(stack: Environment, prefix: str) -> list[str]:
+    """What adapters say of themselves."""
+    found = [json.loads(value or b"{}") for _, value in records(stack, f"{prefix}receipt")]
+    return [each["outcome"] for each in found if each["kind"] == "system"]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -324,3 +332,81 @@ def test_offsets_and_rows_are_one_transaction(system: Callable[[str], System], s
     assert (fault["code"], made.revisions()) == ("target.forbidden", {})
     made.user.execute("grant insert, update on concord_offset to concord_adapter_enrollment")
     running.wait_for(made.at(*people("enrollment", 5)))
+
+
+# ---- somebody has changed something under it ----
+
+NARROW = "alter table enr_provider alter column prov_last type varchar(12)"
+BACK = "alter table enr_provider alter column prov_last type varchar(60)"
+LONG = {"last_name": "Fernhollow-Alderbrook"}
+
+
+def test_a_narrowed_column_pauses_the_system_also_after_a_restart_and_no_view_is_refused_for_it(
+    system: Callable[[str], System], start: Start, stack: Environment, topic_prefix: str
+) -> None:
+    """Each view that is too long looks like bad data, and would be lost to the system until its next change."""
+    made = system("enrollment")
+    made.sinks.send(*people("enrollment", 10))
+    first = start(made)
+    first.wait_for(made.at(*people("enrollment", 10)))
+    made.user.execute(NARROW)
+    made.sinks.send(*people("enrollment", 10, 2, **LONG))
+    fault = first.wait_for(lambda: fault_of(first), what="a pause")
+    first.end(signal.SIGKILL)
+    second = start(made)
+    assert second.wait_for(lambda: fault_of(second), what="the same pause") == fault
+    assert (fault["code"], fault["message"]) == (
+        "target.schema",
+        "enrollment: enr_provider.prov_last is character varying(12), was character varying(60)",
+    )
+    made.sinks.send(*people("enrollment", 3, 3))
+    second.wait_for(lambda: second.status()["circuit"]["failures"] > 3)  # type: ignore[index]
+    made.user.execute(BACK)
+    second.wait_for(
+        made.at(*people("enrollment", 10, 2)[3:], *people("enrollment", 3, 3)), what="all of them"
+    )
+    second.wait_for(lambda: fault_of(second) is None)
+    assert receipts(stack, topic_prefix) == []
+    told = standing(stack, topic_prefix)
+    assert (told.count("paused"), told[-1]) == (2, "resumed"), "once a process"
+
+
+def test_a_narrower_column_that_is_meant_is_accepted_and_what_does_not_fit_is_refused_by_itself(
+    system: Callable[[str], System], start: Start, stack: Environment, topic_prefix: str
+) -> None:
+    made = system("enrollment")
+    made.sinks.send(*people("enrollment", 10))
+    running = start(made)
+    running.wait_for(made.at(*people("enrollment", 10)))
+    made.user.execute(NARROW)
+    made.user.execute("delete from concord_shape where column_name = 'prov_last'")
+    made.sinks.send(*people("enrollment", 3, 2, **LONG), *people("enrollment", 10, 2)[3:])
+    running.wait_for(made.at(*people("enrollment", 10, 2)[3:]))
+    told = running.wait_for(lambda: _three(receipts(stack, topic_prefix)), what="three receipts")
+    assert {receipt["code"] for receipt in told} == {"target.value"}
+
+
+def test_a_pause_is_told_once_however_often_it_is_tried(
+    system: Callable[[str], System], start: Start, stack: Environment, topic_prefix: str
+) -> None:
+    """Between two tries the topic may show nothing yet, or a view that passes: neither ends the pause."""
+    made = system("directory")
+    made.sinks.send(*references("directory"), *people("directory", 40))
+    running = start(made)
+    running.wait_for(made.at(*people("directory", 40)))
+    made.user.execute(
+        "revoke update (last_name), insert (last_name) on dir_provider from concord_adapter_directory"
+    )
+    made.sinks.send(*people("directory", 40, 2, last_name="Alderbrook"))
+    running.wait_for(lambda: fault_of(running), what="a pause")
+    for revision in range(2, 5):
+        place = views.location("directory", HERE, revision)
+        made.sinks.send(place)
+        running.wait_for(made.at(place), what="a place, which passes")
+    running.wait_for(lambda: running.status()["circuit"]["failures"] > 5)  # type: ignore[index]
+    assert standing(stack, topic_prefix) == ["resumed", "paused"]
+    made.user.execute(
+        "grant update (last_name), insert (last_name) on dir_provider to concord_adapter_directory"
+    )
+    running.wait_for(made.at(*people("directory", 40, 2)))
+    running.wait_for(lambda: standing(stack, topic_prefix) == ["resumed", "paused", "resumed"])

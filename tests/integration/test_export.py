@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from streams.operate.export import manifest
 from tests import views
 from tests.adapters import Sinks, records
 from tests.fixtures.kafka import CreateTopic
+from tests.fixtures.waiting import wait_until
 
 HERE = views.entity(1)
 Export = Callable[..., dict[str, Any]]
@@ -173,3 +176,43 @@ def test_a_folder_belongs_to_one_system_and_arguments_are_checked(sinks: Sinks, 
     export()
     assert export(system="billing", code=2)["code"] == "export.folder"
     assert export(system="nowhere", code=2)["code"] == "export.unknown"
+
+
+MANY = 20_000
+
+
+def saved(folder: Path) -> int:
+    """How many records the export at work has saved so far."""
+    spool = folder / ".making" / "spool"
+    if not spool.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as database, suppress(sqlite3.Error):
+        for (content,) in database.execute("select content from progress"):
+            return int(json.loads(content)["counts"].get("read", 0))
+    return 0
+
+
+def test_a_killed_export_is_continued_and_loses_or_doubles_nothing(
+    stack: Environment, sinks: Sinks, export: Export, tmp_path: Path
+) -> None:
+    """Killed while it reads: what it had saved is not read again, and what came meanwhile is in it."""
+    for start in range(0, MANY, 5_000):
+        sinks.send(*people(MANY)[start : start + 5_000])
+    command = [sys.executable, "-m", "streams.cli", "export", "directory", "--to", str(tmp_path)]
+    environ = {**os.environ, **stack.variables(), "CONCORD_TOPIC_PREFIX": sinks.prefix}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as begun:
+        wait_until(lambda: saved(tmp_path), 60, lambda: begun.poll() is None, "something to be saved")
+        begun.kill()
+    kept = saved(tmp_path)
+    assert 0 < kept < MANY, "killed in the middle"
+    assert manifest.deliveries(tmp_path) == []
+    sinks.send(*people(10, 2))
+    done = export()
+    assert f"had read {kept:,}" in done["manifest"]["why"]
+    assert lines(done) == at([*people(MANY), *people(10, 2)])
+    counts = {name: done["manifest"][name] for name in ("read", "superseded", "tombstones", "undecodable")}
+    assert counts == {"read": MANY + 10, "superseded": 10, "tombstones": 0, "undecodable": 0}
+    assert manifest.verify(tmp_path) == []
+    assert not (tmp_path / ".making").exists()
+    sinks.send(*people(1, 3))
+    assert lines(export()) == at(people(1, 3))

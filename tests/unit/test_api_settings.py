@@ -79,3 +79,12 @@ def test_a_slow_api_gets_small_batches(known: Known, rate: str, timeout: str, ba
     """A member that is silent for five minutes loses its partitions in the middle of its work."""
     api = known(**{f"{ADAPTER}_RATE": rate, f"{ADAPTER}_TIMEOUT_S": timeout}).apis["directory"]
     assert api.batch == batch
+
+
+def test_a_system_that_takes_files_has_no_adapter_and_one_that_nobody_captures_is_known(known: Known) -> None:
+    found = known(
+        CONCORD_ADAPTER_BILLING="files", CONCORD_RUNNING_SOURCES="credentialing,enrollment,stewardship"
+    )
+    assert found.files == {"billing"}
+    assert found.uncaptured == {"billing", "directory"}
+    assert "billing" not in found.adapters

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.sink import View
+from connectors.sink import Partition, View
 from streams.errors import InvalidInput
 from streams.operate.export import files, manifest
-from streams.operate.export.manifest import Manifest, Span
-from streams.operate.export.spool import Spool
+from streams.operate.export.manifest import Kind, Manifest, Span
+from streams.operate.export.spool import Progress, Spool
+from streams.operate.export.take import Begin, Taken, started
 from tests import views
 
 
@@ -150,10 +153,60 @@ def test_csv_holds_lists_as_json_and_survives_separators(tmp_path: Path) -> None
 @given(st.permutations([(n, revision) for n in range(3) for revision in range(1, 4)]))
 def test_of_an_entity_the_newest_revision_is_written_whatever_came_last(order: list[tuple[int, int]]) -> None:
     """Invariant 3: what is read twice, or late, changes nothing."""
-    spool = Spool(Path(":memory:"))
+    spool = Spool(":memory:")
     for number, revision in order:
         spool.keep(replace(people(3)[number], revision=revision))
     assert [(view.entity_id, view.revision) for view in spool.of("provider")] == [
         (views.entity(10 + n), 3) for n in range(3)
     ]
+    spool.close()
+
+
+def progress(last: int = 1, kind: Kind = "delta", end: int = 7, at: datetime | None = None) -> Progress:
+    started = (at or datetime.now(UTC)).isoformat()
+    return Progress(last, kind, started, [Span("t", 0, "first", 5, end)], {"read": 2, "views": 2})
+
+
+def begun(spool: Spool, last: int = 1, kind: Kind = "delta", topic_id: str = "first") -> tuple[Taken, Begin]:
+    begin = Begin(kind, "why", {Partition("t", 0, topic_id): 5})
+    return started(spool, last, begin, datetime.now(UTC))
+
+
+def saved(path: Path, content: Progress) -> None:
+    """As an export leaves it that is killed after it has kept one view more than it has saved."""
+    spool = Spool(path)
+    spool.keep(people(2)[0])
+    spool.save(content)
+    spool.keep(people(2)[1])
+    spool.close()
+
+
+def test_a_killed_export_is_continued_where_it_had_saved(tmp_path: Path) -> None:
+    saved(tmp_path / "spool", progress())
+    spool = Spool(tmp_path / "spool")
+    taken, begin = begun(spool)
+    assert (taken.ends, taken.counts) == ({("t", 0): 7}, {"read": 2, "views": 2})
+    assert [view.entity_id for view in spool.of("provider")] == [views.entity(10)]
+    assert begin.why == "why; an export that was stopped had read 2"
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "asked"),
+    [
+        (progress(), {"last": 2}),
+        (progress(), {"kind": "complete"}),
+        (progress(), {"topic_id": "made again"}),
+        (progress(at=datetime.now(UTC) - timedelta(days=26)), {}),
+    ],
+)
+def test_a_killed_export_of_something_else_is_started_anew(
+    tmp_path: Path, content: Progress, asked: dict[str, Any]
+) -> None:
+    saved(tmp_path / "spool", content)
+    spool = Spool(tmp_path / "spool")
+    taken, begin = begun(spool, **asked)
+    assert (set(taken.ends.values()), dict(taken.counts), begin.why) == ({5}, {}, "why")
+    assert list(spool.of("provider")) == []
+    assert spool.progress() is None
     spool.close()

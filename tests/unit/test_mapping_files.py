@@ -162,7 +162,13 @@ def test_the_replica_identity_is_the_index_on_row_and_entity(mapping: Mapping, t
 @each_system
 def test_an_adapter_deletes_only_its_own_bookkeeping(system: str) -> None:
     deletable = granted(system, f"concord_adapter_{system}", "delete")
-    assert set(deletable) == {"concord_applied", "concord_pending", "concord_request", "concord_offset"}
+    assert set(deletable) == {
+        "concord_applied",
+        "concord_pending",
+        "concord_request",
+        "concord_offset",
+        "concord_shape",
+    }
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ RULES: tuple[Rule, ...] = (
     Rule("R18", "authority.review_overdue", "medium", _SAY, "nobody has reviewed the authority file by its date", "review it, then set reviewed_on and review_due", "authority matrix 10: governance", "compliance"),
     Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
     Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
+    Rule("R18", "target.refused", "medium", _SAY, "a system refuses the view it was sent last", "correct the value at its owner, or what the reason names in the system; the next view settles it", "design section 6", "operator"),
+    Rule("R18", "target.paused", "high", _SAY, "an adapter stands still: nothing reaches its system, nothing is lost", "mend what the reason names; the adapter goes on by itself", "design section 6", "operator"),
     Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),
     Rule("R26", "identity.linked_twice", "high", _SAY, "a system has two rows for one provider", "merge them in that system", "entities 10.1", "steward"),
     Rule("R26", "identity.npi_shared", "high", _SAY, "two providers hold one NPI", "find out whose NPI it is", "entities 10.1; 45 CFR 162.410", "credentialing"),

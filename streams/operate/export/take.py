@@ -3,7 +3,7 @@
     starts --> read, decode, spool --> files, manifest --> receipts confirmed --> one rename --> manifest.json
 
 Order of effects: a record's `exported` receipt is confirmed before the rename that moves the folder's place on
-(Invariant 2); a crash before it leaves the old state, and the next export takes the same records again or newer ones.
+(Invariant 2); a kill before it leaves the old state and what was read so far, and the next export reads on from there.
 Joins no group and commits nothing. Never changes a delivery that is in place.
 """
 
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from confluent_kafka import KafkaException, Message, TopicCollection
 from confluent_kafka.admin import AdminClient
 
@@ -30,14 +32,16 @@ from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 from streams.operate import reading
 from streams.operate.export import files, manifest
 from streams.operate.export.manifest import Form, Kind, Manifest, Span
-from streams.operate.export.spool import Spool
+from streams.operate.export.spool import Progress, Spool
 from streams.settings import Settings, need
 
 OLDEST = timedelta(days=25)
 """Tombstones are readable for 30 days: a delta over a longer time could miss that somebody was withdrawn."""
 
-MAKING = ".making"
+MAKING, DELIVERY = ".making", "delivery"
 AT_ONCE = 10_000
+SAVE_EVERY = 1_000
+"""Records; a killed export reads no more than these again."""
 
 
 class Begin(NamedTuple):
@@ -53,9 +57,17 @@ class Taken:
     """What was read."""
 
     spool: Spool
+    progress: Progress
     ends: dict[tuple[str, int], int]
-    counts: Counter[str] = field(default_factory=Counter)
-    unreadable: list[Undecodable] = field(default_factory=list)
+    counts: Counter[str]
+
+    def save(self) -> None:
+        progress = self.progress
+        spans = [
+            Span(s.topic, s.partition, s.topic_id, s.start, self.ends[s.topic, s.partition])
+            for s in progress.spans
+        ]
+        self.spool.save(msgspec.structs.replace(progress, spans=spans, counts=dict(self.counts)))
 
 
 def take(settings: Settings, system: str, folder: Path, full: bool = False, form: Form = "jsonl") -> Manifest:
@@ -69,15 +81,18 @@ def take(settings: Settings, system: str, folder: Path, full: bool = False, form
         last = manifest.newest(folder)
         _same_system(last, system, folder)
         topics = [settings.topic(f"sink.{system}.{kind}") for kind in KINDS[system]]
-        begin = _begin(last, full, _partitions(kafka, topics), kafka, datetime.now(UTC))
+        now = datetime.now(UTC)
+        begin = _begin(last, full, _partitions(kafka, topics), kafka, now)
         with closing(Spool(making / "spool")) as spool:
-            taken = _read(kafka, begin, decoder, Taken(spool, {p[:2]: at for p, at in begin.starts.items()}))
+            taken, begin = started(spool, last.number if last else 0, begin, now)
+            _read(kafka, decoder, taken)
             return _deliver(folder, making, system, form, last, begin, taken, receipts)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
-    """One export a folder at a time; what a crashed one left is removed."""
+    """One export a folder at a time, in a folder beside the deliveries; what a killed one had read stays in it."""
+    making = folder / MAKING
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
@@ -86,15 +101,16 @@ def _alone(folder: Path) -> Iterator[Path]:
             except BlockingIOError:
                 message = f"another export is writing into {folder}"
                 raise Unavailable("export.busy", message, "wait until it is done") from None
-            making = folder / MAKING
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir(mode=0o750)
             try:
+                making.mkdir(mode=0o750, exist_ok=True)
+                shutil.rmtree(making / DELIVERY, ignore_errors=True)
                 yield making
-            finally:
-                shutil.rmtree(making, ignore_errors=True)
-    except OSError as fault:
-        message = f"{fault.filename or folder}: {fault.strerror or fault}"
+                shutil.rmtree(making)
+            except (OSError, sqlite3.Error):
+                shutil.rmtree(making, ignore_errors=True)  # it may be what fills the disk, or what is broken
+                raise
+    except (OSError, sqlite3.Error) as fault:
+        message = f"{getattr(fault, 'filename', None) or folder}: {getattr(fault, 'strerror', None) or fault}"
         step = "free space or correct the folder's rights, then repeat: nothing of this export was kept"
         raise EnvironmentFault("export.folder", message, step) from None
 
@@ -148,12 +164,35 @@ def _why_complete(
     return ""
 
 
-def _read(kafka: str, begin: Begin, decoder: Decoder, taken: Taken) -> Taken:
-    for message in reading.read(kafka, {p[:2]: offset for p, offset in begin.starts.items()}):
+def started(spool: Spool, last: int, begin: Begin, now: datetime) -> tuple[Taken, Begin]:
+    """Where the export before was killed if it began where this one would, else at the beginning."""
+    progress = spool.progress()
+    if progress is not None and _goes_on(progress, last, begin, now):
+        begin = begin._replace(
+            why=f"{begin.why}; an export that was stopped had read {progress.counts['read']:,}"
+        )
+    else:
+        spool.clear()
+        spans = [Span(*place, start, start) for place, start in sorted(begin.starts.items())]
+        progress = Progress(last, begin.kind, now.isoformat(), spans, {})
+    ends = {(span.topic, span.partition): span.end for span in progress.spans}
+    return Taken(spool, progress, ends, Counter(progress.counts)), begin
+
+
+def _goes_on(progress: Progress, last: int, begin: Begin, now: datetime) -> bool:
+    starts = {Partition(s.topic, s.partition, s.topic_id): s.start for s in progress.spans}
+    young = now - datetime.fromisoformat(progress.started_at) <= OLDEST
+    return young and (progress.last, progress.kind, starts) == (last, begin.kind, dict(begin.starts))
+
+
+def _read(kafka: str, decoder: Decoder, taken: Taken) -> None:
+    for message in reading.read(kafka, dict(taken.ends)):
         taken.counts["read"] += 1
         taken.ends[reading.place_of(message)] = (message.offset() or 0) + 1
         _keep(decoder, message, taken)
-    return taken
+        if taken.counts["read"] % SAVE_EVERY == 0:
+            taken.save()
+    taken.save()
 
 
 def _keep(decoder: Decoder, message: Message, taken: Taken) -> None:
@@ -162,7 +201,8 @@ def _keep(decoder: Decoder, message: Message, taken: Taken) -> None:
             taken.spool.keep(view)
             taken.counts["views"] += 1
         case Undecodable() as record:
-            taken.unreadable.append(record)
+            taken.spool.keep_unreadable(record)
+            taken.counts["undecodable"] += 1
         case None:
             taken.counts["tombstones"] += 1
 
@@ -177,7 +217,7 @@ def _deliver(
     taken: Taken,
     receipts: Receipts,
 ) -> Manifest:
-    new = making / "delivery"
+    new = making / DELIVERY
     new.mkdir(mode=0o750)
     found = [files.write(new, system, kind, form, taken.spool.of(kind)) for kind in KINDS[system]]
     made = _manifest(system, form, last, begin, taken, found)
@@ -205,12 +245,12 @@ def _manifest(
         read=taken.counts["read"],
         superseded=taken.counts["views"] - sum(file.records for file in found),
         tombstones=taken.counts["tombstones"],
-        undecodable=len(taken.unreadable),
+        undecodable=taken.counts["undecodable"],
     )
 
 
 def _receipt(system: str, taken: Taken, receipts: Receipts) -> None:
-    receipts.write(unread(system, record) for record in taken.unreadable)
+    receipts.write(unread(system, record) for record in taken.spool.unreadable())
     for kind in KINDS[system]:
         for views in _batches(taken.spool.of(kind)):
             receipts.write(confirmed(system, view, "exported") for view in views)

@@ -20,7 +20,7 @@ from streams.operate.quarantine.register import OPEN, STATES, Item
 from streams.settings import Settings
 from streams.systems import SYSTEMS
 
-OTHERS = ("npi", "clock")
+OTHERS = ("npi", "clock", "receipt")
 """Topics that belong to no system can hold bad records too."""
 ALL = "all"
 _AGO = re.compile(r"(\d{1,6})([mhd])").fullmatch
