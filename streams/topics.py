@@ -98,6 +98,12 @@ CATALOGUE: tuple[Topic, ...] = (
         Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
         for system in REKEYED
     ),
+    Topic(
+        "verification",
+        _table(lag=HOUR, tombstones=7 * DAY),
+        one=True,
+        why="how each table stood when it was last verified; every repair",
+    ),
     Topic("receipt", _REPLAY, why="what became of views: refused, confirmed by an API, exported"),
     *(
         Topic(f"sink.{system}.{kind}", _VIEW, why="whole view, keyed by entity")

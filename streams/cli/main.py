@@ -17,6 +17,7 @@ from streams.cli import (
     reference,
     rules,
     run,
+    verify,
 )
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for part in (
-    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
+    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export, verify,
 ):  # fmt: skip
     app.add_typer(part.app)
 
