@@ -104,7 +104,7 @@ def _estimate(dsn: str, table: Table) -> int | None:
 
 
 def signal_reading(dsn: str, signal: str, tables: Mapping[str, str]) -> None:
-    """Have Debezium read these tables beside its stream; of each the rows for which its condition holds, if it has one."""
+    """Have Debezium read these tables beside its stream: of each the rows that its condition names, if it has one."""
     conditions = [{"data-collection": table, "filter": where} for table, where in tables.items() if where]
     said = {"data-collections": list(tables), "type": "incremental"}
     data = json.dumps({**said, "additional-conditions": conditions} if conditions else said)

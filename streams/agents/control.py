@@ -1,6 +1,7 @@
-"""Control records: what topic `clock` tells every partition, one record each.
+"""Control records: what topic `clock` tells every partition, one record each; or one of them, of one entity.
 
     ClockHolder --snapshot-complete--> every partition
+    `concord verify target --repair` --assert-again--> the entity's partition
     ClockHolder, `concord clock tick` --tick-proposed--> every partition --tick-counted--> 0 --tick--> every partition
 
 Read by the decide hop only. A record that is none of them is a value (`Malformed`), never an exception.
@@ -56,7 +57,17 @@ class TickCounted(msgspec.Struct, frozen=True, tag="tick-counted"):
     providers: int
 
 
-Said = SnapshotComplete | Tick | TickProposed | TickCounted
+class AssertAgain(msgspec.Struct, frozen=True, tag="assert-again"):
+    """A system holds something else than the view it confirmed of an entity: it goes out once more. `id` names the
+    repair that found it."""
+
+    system: str
+    kind: str
+    entity: str
+    id: str
+
+
+Said = SnapshotComplete | Tick | TickProposed | TickCounted | AssertAgain
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Said).decode
@@ -66,7 +77,7 @@ def decode(value: bytes | None, broker_ms: int) -> Said | Malformed:
     """What a record says that the broker took at this time."""
     try:
         control: Said = _decode(value or b"")
-        return control if isinstance(control, SnapshotComplete) else _dated(control, broker_ms)
+        return control if isinstance(control, SnapshotComplete | AssertAgain) else _dated(control, broker_ms)
     except (msgspec.DecodeError, ValueError):
         return Malformed("clock.undecodable", "no control record of a known kind")
 

@@ -246,6 +246,8 @@ class Entity(Struct, array_like=True, gc=False):
     """system -> how it stood to its view at the last decision"""
     closed: dict[str, str] = {}
     """proposal that is no longer open -> what became of it"""
+    again: list[str] = []
+    """sink systems whose view goes out with the next decision though it says nothing new: a repair"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -537,6 +539,7 @@ class Standing(Struct, frozen=True, gc=False):
     passing: dict[str, Raw]
     parity: dict[str, Parity]
     closed: dict[str, str]
+    again: list[str]
 
 
 def standing(entity: Entity) -> Standing:
@@ -555,6 +558,7 @@ def standing(entity: Entity) -> Standing:
         dict(entity.passing),
         entity.parity,
         entity.closed,
+        entity.again,
     )
 
 
