@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from streams import settings as configuration
 from streams.cli import output
 from streams.cli.output import AsJson
+from streams.cli.run import Supervised
 from streams.cli.show import table
+from streams.errors import ConcordError
 
 app = typer.Typer(rich_markup_mode=None)
 verify = typer.Typer(
@@ -62,6 +65,111 @@ def source(
 
     output.log_to_stderr()
     output.answer("verify source", as_json, work, _text, _fails)
+
+
+@verify.command(epilog="Example: concord verify target directory --repair")
+def target(
+    systems: Annotated[
+        list[str] | None, typer.Argument(help="SYSTEM; none: every target with a database.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read rows again, then send views once more.")
+    ] = False,
+    at_most: AtMost = 1_000,
+    share: Share = 0.25,
+    by: Annotated[str, typer.Option(help="Who asks; it stands in the audit.")] = "",
+    cause: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "asked for",
+    as_json: AsJson = False,
+) -> None:
+    """The tables of each target against the views it has confirmed.
+
+    Exit codes: 0 nothing diverges, or all of it was repaired, 1 something diverges (with --repair also: too much, or
+    some still does), 2 no such target, 3 capture does not run.
+    """
+
+    def work() -> Any:
+        from streams.operate.verify.repair import Bounds
+        from streams.operate.verify.target import verify_target
+
+        bounds = Bounds(rows=at_most, share=1.0) if repair else None
+        who = by or getpass.getuser()
+        return verify_target(
+            configuration.load(),
+            systems or (),
+            bounds=bounds,
+            by=who,
+            cause=cause,
+            share=share,
+            say=output.say,
+        )
+
+    output.log_to_stderr()
+    output.answer(
+        "verify target", as_json, work, _targets, lambda found: any(each.diverges for each in found)
+    )
+
+
+@verify.command(epilog="Example: concord verify status")
+def status(as_json: AsJson = False) -> None:
+    """Up to where each table was verified, when, and what was found; repairs of late. Exit code 3: no Kafka."""
+
+    def work() -> Any:
+        from streams.operate.verify import audit
+
+        return audit.told(configuration.load())
+
+    output.answer("verify status", as_json, work, _told)
+
+
+def _told(found: Any) -> str:
+    tables = sorted((v for k, v in found.items() if not k.startswith("repair/")), key=lambda v: v["at"])
+    repairs = sorted((v for k, v in found.items() if k.startswith("repair/")), key=lambda v: v["at"])
+    head = ("table", "rows", "missing", "extra", "different", "verified to", "at")
+    rows = [
+        (
+            f"{v['system']}.{v['table']}",
+            *(f"{v[name]:,}" for name in ("rows", "missing", "extra", "different")),
+            v["lsn"],
+            _time(v["at"]),
+        )
+        for v in tables
+    ]
+    told = [
+        f"{_time(v['at'])} {v['repair']} {v['state']} {v['system']} by {v['by']}: {v['cause']}"
+        for v in repairs
+    ]
+    return "\n".join([*table([head, *rows], ""), *told[-SHOWN:]])
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+@verify.command(epilog="Example: concord verify follow")
+def follow(supervised: Supervised = True) -> None:
+    """Verify every table again and again and repair within bounds (CONCORD_VERIFY_*), until told to stop."""
+    from streams.engine import supervisor
+    from streams.operate.verify import follow as following
+
+    output.log_to_stderr()
+    if supervised:
+        raise typer.Exit(supervisor.run(["verify", "follow", "--no-supervised"]))
+    try:
+        code = following.follow(configuration.load())
+    except ConcordError as error:
+        output.refuse("verify follow", False, error)
+    raise typer.Exit(code)
+
+
+def _targets(found: Any) -> str:
+    lines = [_text([table for each in found for table in each.tables])]
+    for each in found:
+        lines.append(f"{each.system}: {each.entities:,} entities, {each.equal:,} equal to their view")
+        lines += [
+            f"{'sent again' if one.repaired else 'NOT HELD'} {each.system} {one.entity}: {', '.join(one.subjects)}"
+            for one in each.unheld[:SHOWN]
+        ]
+    return "\n".join(lines)
 
 
 def _fails(found: Any) -> bool:

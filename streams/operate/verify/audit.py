@@ -65,6 +65,18 @@ class Audit:
             agree=repaired,
         )
 
+    def asserted(self, number: str, system: str, entities: Sequence[str], by: str, cause: str) -> None:
+        """Whose views are sent once more."""
+        said = {
+            "repair": number,
+            "state": "asserted",
+            "system": system,
+            "by": by,
+            "cause": cause,
+            "at": time.time(),
+        }
+        self._write([(REPAIR + number.encode(), {**said, "entities": list(entities[:LISTED])})])
+
     def _write(self, records: Iterable[tuple[bytes, dict[str, Any]]]) -> None:
         self._sender.send(
             Outgoing(self._topic, 0, key, msgspec.json.encode(value), []) for key, value in records
