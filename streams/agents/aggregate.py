@@ -13,12 +13,12 @@ from streams.agents import rekey
 from streams.agents.address import Address
 from streams.agents.calendar import Calendar
 from streams.agents.context import Context
-from streams.agents.control import AssertAgain, SnapshotComplete, Tick, TickCounted, TickProposed
+from streams.agents.control import AssertAgain, Diverges, SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
 from streams.agents.state import PartitionState
 from streams.core import canonical
-from streams.core.advance import advance, assert_again, hold, mark, miss
+from streams.core.advance import advance, assert_again, diverge, hold, mark, miss
 from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
 from streams.core.entity import APPLIED, SUPERSEDED, Entity, Touch
 from streams.engine.partition import Unit
@@ -67,9 +67,9 @@ class Aggregate:
                 return self._snapshots.complete(said)
             case Tick() | TickProposed() | TickCounted():
                 return self._calendar.hear(said, unit.outputs)
-            case AssertAgain():
+            case AssertAgain() | Diverges():
                 assert key is not None
-                return self._assert_again(unit, record, key, said)
+                return self._verified(unit, record, key, said)
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
@@ -190,12 +190,15 @@ class Aggregate:
         unit.outputs.append(self._address.quarantined(record, malformed))
         return QUARANTINED
 
-    def _assert_again(self, unit: Unit, record: Any, key: bytes, again: AssertAgain) -> str:
-        """A repair: what it asks for is kept with the entity, so that it outlives a restart."""
-        entity = unit.entities.get(key)
+    def _verified(self, unit: Unit, record: Any, key: bytes, said: AssertAgain | Diverges) -> str:
+        """A verification's word: kept with the entity, so that it outlives a restart."""
+        entity, received_us = unit.entities.get(key), record.timestamp * 1000
         if entity is None:
             return UNMAPPED
-        outcome = assert_again(entity, again.system, record.timestamp * 1000)
+        if isinstance(said, AssertAgain):
+            outcome = assert_again(entity, said.system, received_us)
+        else:
+            outcome = diverge(entity, said.system, said.record, said.rows, received_us)
         if outcome == APPLIED:
             unit.touched[key] = None
             self._pending.restore(key)

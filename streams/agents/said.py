@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from streams.agents import control
 from streams.agents.context import Context
-from streams.agents.control import AssertAgain
 from streams.agents.rekey import REKEYED_KINDS, REKEYED_SYSTEMS, local_key
 from streams.core import rekeyed, witness
 from streams.core.change import Change, Control, Decoded, Malformed, Position
@@ -58,8 +57,8 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
 def _beside_capture(topic: str, record: Any) -> tuple[bytes | None, Any]:
     if topic == CLOCK_TOPIC:
         said = control.decode(record.value, record.timestamp)
-        again = isinstance(said, AssertAgain)
-        return (f"{said.kind}/{said.entity}".encode() if again else None), said
+        named = isinstance(said, control.OF_AN_ENTITY)
+        return (f"{said.kind}/{said.entity}".encode() if named else None), said
     if topic == NPI_TOPIC:
         return _holder(record.value)
     if topic == WITNESS_TOPIC:

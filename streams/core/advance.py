@@ -9,7 +9,7 @@ Both work on the Entity they are given, deterministically, and return what follo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Raw, Struct
 
@@ -37,7 +37,7 @@ from streams.core.today import today
 
 __all__ = [
     "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "assert_again", "decide",
-    "hold", "mark", "miss",
+    "diverge", "hold", "mark", "miss",
 ]  # fmt: skip
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network", "nucc"})
@@ -113,11 +113,32 @@ def assert_again(entity: Entity, system: str, received_us: int) -> str:
     if system not in entity.sent or system not in view.VIEWS.get(entity.kind, {}):
         return UNCHANGED
     entity.again = sorted({*entity.again, system})
+    _repaired(entity, received_us)
+    return APPLIED
+
+
+def diverge(entity: Entity, system: str, record: str, rows: Mapping[str, str], received_us: int) -> str:
+    """What a verification found of a record's rows of one system (row -> code), in place of what the one before did.
+    Returns the outcome."""
+    others = {
+        subject: code
+        for subject, code in entity.diverging.items()
+        if not (subject.startswith(f"{record}/") and subject.endswith(f"/{system}"))
+    }
+    now = others | {f"{record}/{row_id}/{system}": code for row_id, code in sorted(rows.items())}
+    if now == entity.diverging:
+        return UNCHANGED
+    entity.diverging = now
+    _repaired(entity, received_us)
+    return APPLIED
+
+
+def _repaired(entity: Entity, received_us: int) -> None:
+    """Dirty by a repair's word: it stands where the entity's own row does, so that it beats what was said before."""
     if entity.dirty is None:
         roots = (claim for tables in entity.claims.values() for claim in tables.get(entity.kind, {}).values())
         position = max((claim.position[:3] for claim in roots), default=(0, 0, 0))
         entity.dirty = Touch(REPAIR, position, 0, received_us, received_us, received_us)
-    return APPLIED
 
 
 def mark(entity: Entity, change: Change | Confirmation | Malformed, received_us: int) -> None:

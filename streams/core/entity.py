@@ -248,6 +248,8 @@ class Entity(Struct, array_like=True, gc=False):
     """proposal that is no longer open -> what became of it"""
     again: list[str] = []
     """sink systems whose view goes out with the next decision though it says nothing new: a repair"""
+    diverging: dict[str, str] = {}
+    """'record/row/system' -> code of what a verification found wrong with the row and nobody has repaired"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""

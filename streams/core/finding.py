@@ -55,6 +55,8 @@ def of_values(entity: Entity) -> Iterator[Found]:
     """What single values give: refused ones, and those that capture did not deliver."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
+    for subject, code in entity.diverging.items():
+        yield Found(code, subject)
     size, troubled = _walk(entity)
     if size > LARGE_BYTES:
         yield Found("entity.too_large", entity.kind)

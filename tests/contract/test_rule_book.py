@@ -30,6 +30,10 @@ DOMAIN = {
 ELSEWHERE = {
     "internal.decide_failed": "a defect of ours: no data brings it about",
     "entity.too_large": "a megabyte of text",
+    **dict.fromkeys(
+        ("verify.missing", "verify.extra", "verify.different"),
+        "found beside the flow: tests/unit/test_decide_verified.py has it open and close",
+    ),
 }
 """Codes without a scenario, and why: tests/contract/test_authority_is_total.py reaches them."""
 

@@ -88,7 +88,8 @@ def _verification(found: Verified) -> dict[str, Any]:
         name: getattr(found, name) for name in ("rows", "lsn", "at", "seconds", "quarantined", "unsettled")
     }
     rows = [_row(each) for each in found.divergences[:LISTED]]
-    return {"system": found.system, "table": found.table, **counts, **found.counts, "divergences": rows}
+    said = {"system": found.system, "table": found.table, **counts, **found.counts}
+    return {**said, "told": found.told, "divergences": rows}
 
 
 def _repair(

@@ -50,6 +50,8 @@ class Verified:
     quarantined: int = 0
     unsettled: int = 0
     divergences: list[Divergence] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """entities that have a finding of it"""
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from connectors.checksum import RANGE, SHARE
 from streams.core.verify import Shapes
 from streams.operate.preparing import Say
-from streams.operate.verify import repair
+from streams.operate.verify import audit, findings, repair
 from streams.operate.verify.audit import Audit
 from streams.operate.verify.entities import Entities
 from streams.operate.verify.found import Verified
@@ -40,16 +40,19 @@ def verify_source(
     """
     by_system = chosen(settings, names)
     shapes = Shapes(shape for found in by_system.values() for shape in found)
-    with Entities(settings, shapes) as entities, Audit(settings) as audit:
+    before = audit.told(settings)
+    with Entities(settings, shapes) as entities, Audit(settings) as book:
         systems = [System(settings, name, wanted, entities, say) for name, wanted in by_system.items()]
         found = [system.verify(share, size) for system in systems]
         tables = [table for some in found for table in some]
-        audit.verified(tables)
-        if bounds is not None:
-            repair.check(tables, bounds)
-            for system, some in zip(systems, found, strict=True):
-                _mend(Repair(settings, system, audit, by, cause, say), some)
-            audit.verified(tables)
+        try:
+            if bounds is not None:
+                repair.check(tables, bounds)
+                for system, some in zip(systems, found, strict=True):
+                    _mend(Repair(settings, system, book, by, cause, say), some)
+        finally:  # what is left is said, also where a repair was refused or failed
+            findings.tell(settings, entities, tables, before)
+            book.verified(tables)
         return tables
 
 
