@@ -3,8 +3,8 @@
     each system in turn --verify, repair--> topic `verification`, /metrics      ... pause, and again
 
 One process an installation, like the one that follows the witnesses (docs/decisions/20261122-verification-runs-beside-
-the-workers.md). What it may not repair, and what it cannot look at, is an ERROR once: a person must act. Never ends by
-itself and never stops at one system's fault.
+the-workers.md). What it may not repair is an ERROR once: a person must act. Never ends by itself, and never stops at one
+system's fault.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from connectors import stop as stop_signals
 from connectors.announce import Announced
 from connectors.receipt import producer
 from streams.core.verify import DIFFERENT, EXTRA, MISSING
-from streams.errors import ConcordError, EnvironmentFault
+from streams.errors import ConcordError
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds, TooMany
 from streams.operate.verify.run import verify_source
@@ -126,7 +126,7 @@ class Follow:
         """Once an outage; what a person must look at is an error."""
         self._meter.failing(system, fault.code)
         if self._told.get(system) != fault.code:
-            person = isinstance(fault, TooMany | EnvironmentFault)
+            person = isinstance(fault, TooMany)  # that capture doesn't run, others say
             tell = log.error if person else log.warning
             tell(fault.code, system=system, message=fault.message, next_step=fault.next_step)
         self._told[system] = fault.code
