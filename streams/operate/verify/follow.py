@@ -3,8 +3,8 @@
     each system in turn --verify, repair--> topic `verification`, /metrics      ... pause, and again
 
 One process an installation, like the one that follows the witnesses (docs/decisions/20261122-verification-runs-beside-
-the-workers.md). What it may not repair is an ERROR once: a person must act. Never ends by itself, and never stops at one
-system's fault.
+the-workers.md). What it may not repair is an ERROR once: a person must act. Never ends by itself, and never stops at
+one system's fault.
 """
 
 from __future__ import annotations
