@@ -195,13 +195,15 @@ class Aggregate:
         entity, received_us = unit.entities.get(key), record.timestamp * 1000
         if entity is None:
             return UNMAPPED
+        waits = entity.dirty is not None  # for its transaction or its snapshot: it is decided then
         if isinstance(said, AssertAgain):
             outcome = assert_again(entity, said.system, received_us)
         else:
             outcome = diverge(entity, said.system, said.record, said.rows, received_us)
         if outcome == APPLIED:
             unit.touched[key] = None
-            self._pending.restore(key)
+            if not waits:
+                self._pending.restore(key)
         return outcome
 
     def _hold(self, unit: Unit, record: Any, key: bytes, holder: Holder) -> str:

@@ -265,11 +265,15 @@ class Standing:
     was the same before and after the platform was read, and which the platform holds otherwise, is no row in flight.
     """
 
-    def __init__(self, suspects: Iterable[Name]) -> None:
-        unseen: tuple[Hash | None, Hash | None] = None, None
-        self._seen = dict.fromkeys(suspects, (unseen, 0))
+    def __init__(self, suspects: Iterable[Name] = ()) -> None:
+        self._seen: dict[Name, tuple[tuple[Hash | None, Hash | None], int]] = {}
+        self.suspect(suspects)
         self.confirmed: dict[Name, str] = {}
         self.quarantined: set[Name] = set()
+
+    def suspect(self, names: Iterable[Name]) -> None:
+        """More rows to look at."""
+        self._seen.update(dict.fromkeys(names, ((None, None), 0)))
 
     @property
     def open(self) -> list[Name]:

@@ -35,6 +35,8 @@ from streams.settings import Settings
 
 ROUNDS = 12
 """A row that has not stood still by then is left to the next verification."""
+AT_ONCE = 200_000
+"""Rows of both sides that are compared one by one at a time."""
 STATE = "state"
 
 
@@ -68,7 +70,7 @@ class Look:
     def __init__(self, shape: Shape, checks: Checksums) -> None:
         self.shape, self.checks = shape, checks
         self.ranges: list[Range] = []
-        self.standing = core.Standing([])
+        self.standing = core.Standing()
         self.rechecked = 0
         self.seconds = 0.0
         self.held: list[Sum] = []
@@ -101,8 +103,8 @@ class Look:
             theirs |= self.checks.within(self.ranges[number])
         names = core.difference(ours, theirs)
         kept = names if self.shape.forgets else {name for name in names if name in theirs}
-        self.rechecked = len(kept)
-        self.standing = core.Standing(kept)
+        self.rechecked += len(kept)
+        self.standing.suspect(kept)
 
     def theirs(self) -> dict[Name, Hash]:
         """The open rows as the source has them now."""
@@ -159,14 +161,15 @@ class System:
         for number, (_, row_id), hash_ in self.entities.rows():
             if (look := by_number.get(number)) is not None:
                 look.held[look.place(row_id)].add(hash_)
-        apart = {number: found for number, look in by_number.items() if (found := look.apart())}
-        ours: dict[int, dict[Name, Hash]] = defaultdict(dict)
-        if apart:
+        for some in _some(
+            [(number, part) for number, look in by_number.items() for part in look.apart()], looks
+        ):
+            ours: dict[int, dict[Name, Hash]] = defaultdict(dict)
             for number, name, hash_ in self.entities.rows():
-                if number in apart and by_number[number].place(name[1]) in apart[number]:
+                if number in by_number and (number, by_number[number].place(name[1])) in some:
                     ours[number][name] = hash_
-        for number, ranges in apart.items():
-            by_number[number].suspect(ranges, ours[number])
+            for number, look in by_number.items():
+                look.suspect({part for of, part in some if of == number}, ours[number])
 
     def _rounds(
         self,
@@ -204,6 +207,20 @@ class System:
             len(standing.open),
             [each for each in found if each.state != DIFFERENT or each.columns],
         )
+
+
+def _some(apart: list[tuple[int, int]], looks: Sequence[Look]) -> Iterator[set[tuple[int, int]]]:
+    """Ranges that differ, so many at a time that their rows fit into memory."""
+    sizes = {look.shape.number: look.ranges for look in looks}
+    some, rows = set[tuple[int, int]](), 0
+    for number, part in apart:
+        some.add((number, part))
+        rows += sizes[number][part].sum.count
+        if rows > AT_ONCE:
+            yield some
+            some, rows = set(), 0
+    if some:
+        yield some
 
 
 def _ready(settings: Settings, source: Source) -> None:

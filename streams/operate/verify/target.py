@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import structlog
@@ -31,6 +32,7 @@ from streams.core.unheld import unheld
 from streams.core.verify import EXTRA
 from streams.errors import InvalidInput
 from streams.operate import reading
+from streams.operate.find import Finder
 from streams.operate.preparing import Say
 from streams.operate.quarantine.send import Outgoing, Sender
 from streams.operate.verify.audit import Audit
@@ -134,60 +136,63 @@ class Views:
 
     def repair(self, target: Target, by: str, cause: str, say: Say = lambda text: None) -> None:
         """Send the views once more and wait until the system holds them."""
-        lost = self._of_lost_rows(target.tables)
-        wanted = {each.entity.encode() for each in target.unheld} | lost
-        if not wanted:
+        named = {each.entity for each in target.unheld} | self._of_lost_rows(target.tables)
+        before = self._revisions(named)
+        if not before:
             return
         number = f"concord-repair-{uuid.uuid4().hex[:12]}"
         with Audit(self._settings) as audit:
-            audit.asserted(number, self._system, sorted(k.decode() for k in wanted), by, cause)
-        self._send(wanted, number)
-        say(f"{self._system}: {len(wanted):,} views are asserted again")
-        left = self._until_held(wanted)
+            audit.asserted(number, self._system, sorted(before), by, cause)
+        self._send(before, number)
+        say(f"{self._system}: {len(before):,} views are asserted again")
+        left = self._until_held(before)
         for each in target.unheld:
-            each.repaired = each.entity.encode() not in left
+            each.repaired = each.entity in before and each.entity not in left
         log.info(
-            "verify.asserted", system=self._system, repair=number, views=len(wanted), left=len(left), by=by
+            "verify.asserted", system=self._system, repair=number, views=len(before), left=len(left), by=by
         )
 
-    def _send(self, keys: Iterable[bytes], number: str) -> None:
-        sender = Sender(self._kafka)
-        try:
-            sender.send(self._again(key, number) for key in sorted(keys))
-        finally:
-            sender.close()
+    def _revisions(self, names: Iterable[str]) -> dict[str, int]:
+        """The view each was sent last, of those that were sent one."""
+        with Finder(self._settings) as finder:
+            found = {each.name: each.entity.sent.get(self._system) for each in finder.get_many(names)}
+        return {name: sent.revision for name, sent in found.items() if sent is not None}
 
-    def _again(self, key: bytes, number: str) -> Outgoing:
-        kind, _, entity_id = key.decode().partition("/")
+    def _send(self, names: Iterable[str], number: str) -> None:
+        with closing(Sender(self._kafka)) as sender:
+            sender.send(self._again(name, number) for name in sorted(names))
+
+    def _again(self, name: str, number: str) -> Outgoing:
+        kind, _, entity_id = name.partition("/")
         value = encode(AssertAgain(self._system, kind, entity_id, number))
         place = self._settings.topic("clock"), partition_of(entity_id.encode(), self._settings.partitions)
         return Outgoing(*place, b"assert-again", value, [])
 
-    def _until_held(self, keys: set[bytes]) -> set[bytes]:
+    def _until_held(self, before: Mapping[str, int]) -> set[str]:
         """Those whose view the system doesn't hold in time."""
-        deadline, left = time.monotonic() + PATIENCE, keys
-        while left and time.monotonic() < deadline:
-            time.sleep(POLL)
-            entities = {key: entity for key, entity, _ in self._entities(left)}
-            left = {key for key in left if key not in entities or not self._holds(entities[key])}
-        return left | set(self._unheld(keys))
+        deadline, left = time.monotonic() + PATIENCE, set(before)
+        with Finder(self._settings) as finder:
+            while left and time.monotonic() < deadline:
+                time.sleep(POLL)
+                found = finder.get_many(left)
+                left -= {each.name for each in found if self._holds(each.entity, before[each.name])}
+        return left | {key.decode() for key in self._unheld(name.encode() for name in before)}
 
-    def _holds(self, entity: Entity) -> bool:
+    def _holds(self, entity: Entity, before: int) -> bool:
+        """A later view than that, confirmed."""
         sent, confirmed = entity.sent.get(self._system), entity.confirmed.get(self._system)
-        if entity.dirty is not None or self._system in entity.again or sent is None or confirmed is None:
+        if entity.dirty is not None or sent is None or confirmed is None:
             return False
-        return confirmed.revision >= sent.revision
+        return confirmed.revision >= sent.revision > before
 
-    def _of_lost_rows(self, tables: Iterable[Verified]) -> set[bytes]:
+    def _of_lost_rows(self, tables: Iterable[Verified]) -> set[str]:
         """Whose rows the system has lost: as entities of the master."""
         lost = {each.key for table in tables for each in table.divergences if each.state == EXTRA}
-        found = set()
-        for key, local, _ in self._entities(lost) if lost else ():
-            if local.link is not None and local.link.entity_id:
-                found.add(
-                    f"{key.decode().partition('/')[0].partition('.')[2]}/{local.link.entity_id}".encode()
-                )
-        return found
+        return {
+            f"{key.decode().partition('/')[0].partition('.')[2]}/{local.link.entity_id}"
+            for key, local, _ in (self._entities(lost) if lost else ())
+            if local.link is not None and local.link.entity_id
+        }
 
     def _unheld(self, keys: Iterable[bytes]) -> Mapping[bytes, list[str]]:
         return {
