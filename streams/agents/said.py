@@ -56,9 +56,7 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
 
 def _beside_capture(topic: str, record: Any) -> tuple[bytes | None, Any]:
     if topic == CLOCK_TOPIC:
-        said = control.decode(record.value, record.timestamp)
-        named = isinstance(said, control.OF_AN_ENTITY)
-        return (f"{said.kind}/{said.entity}".encode() if named else None), said
+        return _told(control.decode(record.value, record.timestamp))
     if topic == NPI_TOPIC:
         return _holder(record.value)
     if topic == WITNESS_TOPIC:
@@ -84,6 +82,13 @@ def _named(said: Decoded) -> tuple[bytes | None, Decoded]:
     if isinstance(said, Control) or not said.entity_id or not said.kind:
         return None, said
     return f"{said.kind}/{said.entity_id}".encode(), said
+
+
+def _told(said: control.Said | Malformed) -> tuple[bytes | None, Any]:
+    """What a control record says, and of which entity, if it is about one."""
+    if isinstance(said, control.OF_AN_ENTITY):
+        return f"{said.kind}/{said.entity}".encode(), said
+    return None, said
 
 
 def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:

@@ -174,6 +174,13 @@ class Shape:
         """The row's."""
         return hashed(joined((entity_id, row_id, *self.texts(claim))))
 
+    def claim(self, value: bytes, row_id: str) -> Held | None:
+        """The live claim of one of its rows in a stored entity."""
+        entity = decode_stored(value)
+        tables = _decode_tables(entity.claims[self.system]) if self.system in entity.claims else {}
+        claim = tables.get(self.record, {}).get(row_id)
+        return claim if claim is not None and len(claim.held) > 1 else None
+
 
 class Shapes:
     """Every table that is compared, by the kinds of entity that hold its rows."""
@@ -208,13 +215,6 @@ class Shapes:
             for shapes in self._by_kind[entity.kind].values()
             if (shape := shapes.get(record)) is not None
         ]
-
-    def claim(self, value: bytes, shape: Shape, row_id: str) -> Held | None:
-        """The live claim of one row in a stored entity."""
-        entity = decode_stored(value)
-        tables = _decode_tables(entity.claims[shape.system]) if shape.system in entity.claims else {}
-        claim = tables.get(shape.record, {}).get(row_id)
-        return claim if claim is not None and len(claim.held) > 1 else None
 
 
 def _rows(

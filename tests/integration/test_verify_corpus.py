@@ -28,7 +28,7 @@ from streams.core.verify import Hash, Name, Shape, Shapes
 from tests.fixtures.databases import Database, NewDatabase
 from tests.fixtures.waiting import wait_until
 
-PERSON = "00000000-0000-4000-8000-00000000000{}"
+PERSON = "00000000-0000-4000-8000-{:012d}"
 ODD = "Zoë 😀 \"quoted\" \\back\\ 'tick'\n\ttab \x1f\x7f "
 TEXTS = ["", " ", "a", ODD, "-", "1:a", "x" * 3000]
 DOCUMENTS = [
@@ -93,7 +93,7 @@ def credentialing(run: Callable[..., Any], start: int) -> None:
     dates, decimals, lists = padded(DATES, count), padded(DECIMALS, count), padded(LISTS, count)
     places = padded(COORDINATES, count)
     for n in range(count):
-        person = f"00000000-0000-4000-8000-{start + n:012d}"
+        person = PERSON.format(start + n)
         run(
             "insert into provider (provider_id, first_name, last_name, dob, sex, languages, row_version, updated_at)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -133,7 +133,7 @@ def directory(run: Callable[..., Any], start: int) -> None:
         run(
             "insert into dir_provider (display_name, last_name, gender, langs, cred_provider_ref)"
             " values (%s, %s, %s, %s, %s)",
-            names[n], ODD, None, lists[n] or "{}", PERSON.format(n) if n % 2 else None,
+            names[n], ODD, None, lists[n] or "{}", PERSON.format(start + n) if n % 2 else None,
         )  # fmt: skip
         run(
             "insert into dir_network (payer_name, plan_name, network_name) values (%s, %s, %s)",
@@ -226,7 +226,7 @@ def differing(captured: Source, shape: Shape, apart: set[Name]) -> Any:
     told = []
     for name in sorted(apart):
         value = next((core_entity.encode(e) for e in KEPT.values() if e.id == name[0]), None)
-        claim = Shapes([shape]).claim(value, shape, name[1]) if value else None
+        claim = shape.claim(value, name[1]) if value else None
         ours = shape.texts(claim) if claim else []
         told.append([(c.name, a, b) for c, a, b in zip(shape.table.columns, ours, theirs.get(name, []), strict=False) if a != b])  # fmt: skip
     return told

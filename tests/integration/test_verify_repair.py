@@ -263,7 +263,7 @@ def test_forged_and_lost_records_of_the_state_are_found_and_written_anew(loaded:
     image = canonical.DECODE["license"](claim.held)
     forger.rows(changed)[row_id] = replace(
         claim, held=Raw(canonical.encode(replace(image, status="revoked")))
-    )  # type: ignore[call-arg]
+    )
     expected.add(("license", row_id, DIFFERENT))
     forger.write(changed)
     expected |= {("license", i, MISSING) for i, c in forger.rows(lost).items() if not c.is_deleted}

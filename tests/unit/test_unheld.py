@@ -13,6 +13,9 @@ from streams.core.unheld import unheld
 from streams.core.view import DirectoryProvider, Listing, encode
 from tests.world import AUTHORITY, TODAY
 
+LISTING = Listing(
+    "loc", "payer", None, None, None, None, None, "2026-01-01", None, None, None, None, None, None, None
+)
 VIEW = DirectoryProvider(
     status="active",
     reason=None,
@@ -21,7 +24,7 @@ VIEW = DirectoryProvider(
     display_name="Ann Example",
     last_name="Example",
     first_name="Ann",
-    listings=[Listing("loc", "payer", *[None] * 5, "2026-01-01", *[None] * 7)],  # type: ignore[list-item]
+    listings=[LISTING],
 )
 
 
