@@ -203,7 +203,7 @@ _FORMS = {
     "date": _AS_TEXT,
     "timestamp": SQL(
         "case when {0} >= '0001-01-01' and {0} < '10000-01-01' then (extract(epoch from {0}) * 1000000)::bigint::text"
-        f" when {{0}} is not null then '{UNREADABLE}' end"  # type: ignore[arg-type]
+        f" when {{0}} is not null then '{UNREADABLE}' end"
     ),
     "decimal": SQL("trim_scale({0}::numeric)::text"),
     "json": _DOCUMENT,

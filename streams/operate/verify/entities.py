@@ -26,7 +26,7 @@ from streams.settings import Settings, need
 
 PARTITION = b"partition/"
 BATCH = 2_000
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds without progress before we say that nobody decides."""
 
 
