@@ -240,57 +240,6 @@ def test_a_divergence_is_a_finding_of_its_provider_until_it_is_repaired(loaded: 
     wait_until(lambda: not told(), 60, what="the finding to close")
 
 
-def test_everything_that_was_meddled_with_in_every_system_is_found_and_repaired(loaded: Platform) -> None:
-    """Master and targets, every table: rows deleted, changed and added while nothing was published."""
-    quiet(loaded)
-    meddler = Meddler(seed=7)
-    for system in SYSTEMS:
-        meddler.meddle(loaded, system, each=12)
-    assert Counter(state for *_, state in meddler.done).keys() == {MISSING, EXTRA, DIFFERENT}
-    tables = found(loaded, bounds=EVERYTHING)
-    assert apart(tables) == meddler.done
-    assert [d for table in tables for d in table.standing] == []
-    wait_until(lambda: loaded.ask("status")["quiet"], 180, what="what follows to be delivered")
-    assert apart(found(loaded)) == set()
-
-
-def test_forged_and_lost_records_of_the_state_are_found_and_written_anew(loaded: Platform) -> None:
-    """The worker's own store knows better: what is read again makes it write the entity once more."""
-    forger = Forger(loaded, "credentialing", "license")
-    changed, lost, swollen = forger.entities()[:3]
-    expected = set()
-    row_id, claim = next((i, c) for i, c in forger.rows(changed).items() if not c.is_deleted)
-    image = canonical.DECODE["license"](claim.held)
-    forger.rows(changed)[row_id] = replace(
-        claim, held=Raw(canonical.encode(replace(image, status="revoked")))
-    )
-    expected.add(("license", row_id, DIFFERENT))
-    forger.write(changed)
-    expected |= {("license", i, MISSING) for i, c in forger.rows(lost).items() if not c.is_deleted}
-    forger.write(lost, gone=True)
-    row_id, claim = next((i, c) for i, c in forger.rows(swollen).items() if not c.is_deleted)
-    forger.rows(swollen)["00000000-0000-4000-8000-0000000000ff"] = claim
-    expected.add(("license", "00000000-0000-4000-8000-0000000000ff", EXTRA))
-    forger.write(swollen)
-    tables = found(loaded, ["credentialing.license"], bounds=EVERYTHING)
-    assert apart(tables) == expected
-    assert all(d.repaired for table in tables for d in table.divergences)
-    assert apart(found(loaded, ["credentialing"])) == set(), (
-        "the rest of a lost record came back with its one row"
-    )
-
-
-def test_more_than_its_bounds_allow_is_not_repaired(loaded: Platform) -> None:
-    with unpublished(loaded, "credentialing") as connection:
-        connection.execute("update taxonomy set effective_to = coalesce(effective_to, current_date) + 1")
-    with pytest.raises(TooMany) as caught:
-        found(loaded, ["credentialing.taxonomy"], bounds=Bounds(rows=1_000, share=0.05, few=5))
-    assert "credentialing.taxonomy" in caught.value.message
-    assert len(apart(found(loaded, ["credentialing.taxonomy"]))) > 5, "nothing was touched"
-    found(loaded, ["credentialing.taxonomy"], bounds=EVERYTHING)
-    assert apart(found(loaded, ["credentialing.taxonomy"])) == set()
-
-
 def test_a_target_that_lost_its_rows_gets_its_views_again(loaded: Platform) -> None:
     wait_until(lambda: loaded.ask("status")["quiet"], 180, what="nothing to be pending")
     query = """
@@ -355,3 +304,54 @@ def test_rows_in_flight_are_no_divergences_under_load(loaded: Platform) -> None:
     wait_until(lambda: loaded.ask("status")["quiet"], 240, what="what was written to be decided")
     tables = found(loaded, ["credentialing"])
     assert (apart(tables), sum(table.unsettled for table in tables)) == (set(), 0)
+
+
+def test_everything_that_was_meddled_with_in_every_system_is_found_and_repaired(loaded: Platform) -> None:
+    """Master and targets, every table: rows deleted, changed and added while nothing was published."""
+    quiet(loaded)
+    meddler = Meddler(seed=7)
+    for system in SYSTEMS:
+        meddler.meddle(loaded, system, each=12)
+    assert Counter(state for *_, state in meddler.done).keys() == {MISSING, EXTRA, DIFFERENT}
+    tables = found(loaded, bounds=EVERYTHING)
+    assert apart(tables) == meddler.done
+    assert [d for table in tables for d in table.standing] == []
+    wait_until(lambda: loaded.ask("status")["quiet"], 180, what="what follows to be delivered")
+    assert apart(found(loaded)) == set()
+
+
+def test_forged_and_lost_records_of_the_state_are_found_and_written_anew(loaded: Platform) -> None:
+    """The worker's own store knows better: what is read again makes it write the entity once more."""
+    forger = Forger(loaded, "credentialing", "license")
+    changed, lost, swollen = forger.entities()[:3]
+    expected = set()
+    row_id, claim = next((i, c) for i, c in forger.rows(changed).items() if not c.is_deleted)
+    image = canonical.DECODE["license"](claim.held)
+    forger.rows(changed)[row_id] = replace(
+        claim, held=Raw(canonical.encode(replace(image, status="revoked")))
+    )
+    expected.add(("license", row_id, DIFFERENT))
+    forger.write(changed)
+    expected |= {("license", i, MISSING) for i, c in forger.rows(lost).items() if not c.is_deleted}
+    forger.write(lost, gone=True)
+    row_id, claim = next((i, c) for i, c in forger.rows(swollen).items() if not c.is_deleted)
+    forger.rows(swollen)["00000000-0000-4000-8000-0000000000ff"] = claim
+    expected.add(("license", "00000000-0000-4000-8000-0000000000ff", EXTRA))
+    forger.write(swollen)
+    tables = found(loaded, ["credentialing.license"], bounds=EVERYTHING)
+    assert apart(tables) == expected
+    assert all(d.repaired for table in tables for d in table.divergences)
+    assert apart(found(loaded, ["credentialing"])) == set(), (
+        "the rest of a lost record came back with its one row"
+    )
+
+
+def test_more_than_its_bounds_allow_is_not_repaired(loaded: Platform) -> None:
+    with unpublished(loaded, "credentialing") as connection:
+        connection.execute("update taxonomy set effective_to = coalesce(effective_to, current_date) + 1")
+    with pytest.raises(TooMany) as caught:
+        found(loaded, ["credentialing.taxonomy"], bounds=Bounds(rows=1_000, share=0.05, few=5))
+    assert "credentialing.taxonomy" in caught.value.message
+    assert len(apart(found(loaded, ["credentialing.taxonomy"]))) > 5, "nothing was touched"
+    found(loaded, ["credentialing.taxonomy"], bounds=EVERYTHING)
+    assert apart(found(loaded, ["credentialing.taxonomy"])) == set()

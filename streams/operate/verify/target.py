@@ -4,8 +4,8 @@
     held = the view it confirmed   every entity, field by field, by authority and what counts as equal (`core.unheld`)
 
 So a write behind the platform's back is found whether or not capture saw it, and one the adapter never did, too. Repair
-reads the rows again first: what somebody changed there is judged as an edit, never just overwritten. What the system
-has lost, or does not hold of its view after that, is sent to it once more under a new revision.
+sends again, under a new revision, what the system has lost; reads the rows that differ, so that what somebody changed
+there is judged as an edit and never just overwritten; and sends again what the system still doesn't hold of its view.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from streams.operate import reading
 from streams.operate.find import Finder
 from streams.operate.preparing import Say
 from streams.operate.quarantine.send import Outgoing, Sender
+from streams.operate.verify import repair
 from streams.operate.verify.audit import Audit
 from streams.operate.verify.entities import PARTITION, PATIENCE
 from streams.operate.verify.found import Verified
@@ -98,13 +99,27 @@ def _verify(
         raise InvalidInput("verify.unknown", f"no target {system!r} whose tables can be read", step)
     written = DESCRIBED[system].written()
     names = [f"{system}.{table}" for table in load_mapping(system).tables if table in written]
-    tables = verify_source(settings, names, bounds=bounds, by=by, cause=cause, share=share, say=say)
+    tables = verify_source(settings, names, share=share, say=say)
     views = Views(settings, system)
+    if bounds is not None and any(table.standing for table in tables):
+        repair.check(tables, bounds)
+        # What it lost first, while the platform still takes it for held: a deletion that is known is somebody's word.
+        views.assert_again(views.of_lost_rows(tables), by, cause, say)
+        left = verify_source(settings, names, bounds=bounds, by=by, cause=cause, share=share, say=say)
+        _settle(tables, left)
     target = views.target(tables)
     say(f"{system}: {target.entities:,} entities, {target.equal:,} of them equal to their view")
     if bounds is not None:
         views.repair(target, by, cause, say)
     return target
+
+
+def _settle(tables: Iterable[Verified], left: Iterable[Verified]) -> None:
+    """What diverged at first and doesn't any more is repaired."""
+    standing = {(each.table, each.name) for table in left for each in table.standing}
+    for table in tables:
+        for each in table.divergences:
+            each.repaired = (each.table, each.name) not in standing
 
 
 class Views:
@@ -135,22 +150,29 @@ class Views:
         return found
 
     def repair(self, target: Target, by: str, cause: str, say: Say = lambda text: None) -> None:
-        """Send the views once more and wait until the system holds them."""
-        named = {each.entity for each in target.unheld} | self._of_lost_rows(target.tables)
-        before = self._revisions(named)
+        """Send the views that are not held once more, and note which of them are by now."""
+        left = self.assert_again({each.entity for each in target.unheld}, by, cause, say)
+        for each in target.unheld:
+            each.repaired = each.entity not in left
+
+    def assert_again(
+        self, names: Iterable[str], by: str, cause: str, say: Say = lambda text: None
+    ) -> set[str]:
+        """Send these entities' views once more; those that the system does not hold in time, or that it never had."""
+        wanted = set(names)
+        before = self._revisions(wanted)
         if not before:
-            return
+            return wanted
         number = f"concord-repair-{uuid.uuid4().hex[:12]}"
         with Audit(self._settings) as audit:
             audit.asserted(number, self._system, sorted(before), by, cause)
         self._send(before, number)
         say(f"{self._system}: {len(before):,} views are asserted again")
-        left = self._until_held(before)
-        for each in target.unheld:
-            each.repaired = each.entity in before and each.entity not in left
+        left = self._until_held(before) | wanted - before.keys()
         log.info(
             "verify.asserted", system=self._system, repair=number, views=len(before), left=len(left), by=by
         )
+        return left
 
     def _revisions(self, names: Iterable[str]) -> dict[str, int]:
         """The view each was sent last, of those that were sent one."""
@@ -185,7 +207,7 @@ class Views:
             return False
         return confirmed.revision >= sent.revision > before
 
-    def _of_lost_rows(self, tables: Iterable[Verified]) -> set[str]:
+    def of_lost_rows(self, tables: Iterable[Verified]) -> set[str]:
         """Whose rows the system has lost: as entities of the master."""
         lost = {each.key for table in tables for each in table.divergences if each.state == EXTRA}
         return {
