@@ -32,13 +32,15 @@ NAMED = 1_000
 SHARE = 0.25
 """The part of the time that the source may work for a verification."""
 INTEGERS = frozenset({"smallint", "integer", "bigint"})
+CASTS = INTEGERS | {"text", "character varying", "uuid", "citext"}
+"""Types whose cast to text is the text they are printed as, and cheaper."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
-_TYPE = """
-select format_type(atttypid, null) from pg_attribute
-where attrelid = to_regclass(%s) and attname = %s and not attisdropped
+_TYPES = """
+select attname, format_type(atttypid, null) from pg_attribute
+where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
 """
 _SETTINGS = """
 set default_transaction_read_only = on; set timezone = 'UTC'; set datestyle = 'ISO'; set jit = off;
@@ -86,8 +88,8 @@ class Checksums:
     def __init__(self, connection: Connection, table: Table, share: float = SHARE) -> None:
         self._connection, self._table, self._share = connection, table, share
         self.qualified = table.name if "." in table.name else f"public.{table.name}"
-        row = connection.execute(_TYPE, [self.qualified, table.row]).fetchone()
-        self.key = Key(table.row, str(row[0]) if row else "text")
+        self._types: dict[str, str] = dict(connection.execute(_TYPES, [self.qualified]).fetchall())
+        self.key = Key(table.row, self._types.get(table.row, "text"))
 
     def ranges(self, size: int = RANGE) -> Iterator[Range]:
         """The whole table, in ranges of so many rows; the last one has no upper bound."""
@@ -160,8 +162,14 @@ class Checksums:
         ).format(joined, texts, self._source, where)
 
     def _texts(self) -> list[Composed]:
-        key = [_text(self._table.entity, "text"), _text(self._table.row, "text")]
-        return [*key, *(_text(column.name, column.type) for column in self._table.columns)]
+        key = [(self._table.entity, "text"), (self._table.row, "text")]
+        columns = [(column.name, column.type) for column in self._table.columns]
+        return [self._text(*column) for column in (*key, *columns)]
+
+    def _text(self, column: str, type_name: str) -> Composed:
+        """The expression of a column's text; null where it is null."""
+        plain = _AS_TEXT if self._types.get(column) in CASTS else _PLAIN
+        return _FORMS.get(type_name, plain).format(Identifier(column))
 
     @property
     def _source(self) -> Identifier:
@@ -186,11 +194,6 @@ def _bounded(key: Key, after: str | None, until: str | None) -> Composed:
         if bound is not None
     ]
     return Composed([SQL(" where "), SQL(" and ").join(bounds)]) if bounds else Composed([])
-
-
-def _text(column: str, type_name: str) -> Composed:
-    """The expression of a column's text; null where it is null."""
-    return _FORMS.get(type_name, _PLAIN).format(Identifier(column))
 
 
 # `concat` prints a char(n) with its blanks, as Debezium does; a cast to text would take them away.

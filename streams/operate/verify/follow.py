@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -25,7 +25,8 @@ from streams.errors import ConcordError
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds, TooMany
 from streams.operate.verify.run import verify_source
-from streams.operate.verify.target import Views
+from streams.operate.verify.source import kept
+from streams.operate.verify.target import verify_target, written
 from streams.settings import Settings, need
 from streams.systems import ADAPTED
 
@@ -106,21 +107,22 @@ class Follow:
             self._meter.failing(system, "")
 
     def _look(self, system: str) -> None:
-        repairs = self._settings.verify_repair
-        bounds = self._bounds if repairs else None
-        found = self._verify(self._settings, [system], bounds=bounds, by=WHO, cause=WHY, share=GENTLE)
-        self._meter.verified(found)
+        bounds = self._bounds if self._settings.verify_repair else None
+        options = {"bounds": bounds, "by": WHO, "cause": WHY, "share": GENTLE}
         if system in ADAPTED and system not in self._settings.apis:
-            self._look_at_views(system, found, repairs=repairs)
+            self._meter.verified(self._target(system, options))
+            names = [f"{system}.{table}" for table in kept(system) if table not in written(system)]
+        else:
+            names = [system]
+        if names:
+            self._meter.verified(self._verify(self._settings, names, **options))
 
-    def _look_at_views(self, system: str, tables: list[Verified], *, repairs: bool) -> None:
-        views = Views(self._settings, system)
-        target = views.target(tables)
-        if repairs and len(target.unheld) <= self._bounds.rows:
-            views.repair(target, WHO, WHY)
+    def _target(self, system: str, options: Mapping[str, Any]) -> list[Verified]:
+        [target] = verify_target(self._settings, [system], **options)
         left = [each.entity for each in target.unheld if not each.repaired]
         if left:
             log.error("verify.unheld", system=system, entities=left[:20], count=len(left))
+        return target.tables
 
     def _tell(self, system: str, fault: ConcordError) -> None:
         """Once an outage; what a person must look at is an error."""

@@ -23,6 +23,7 @@ from connectors.sources import Source
 from schemas.tables import mapped_tables
 from streams.agents.rekey import REKEYED_KINDS, REKEYED_SYSTEMS
 from streams.core import verify as core
+from streams.core.columns import Table
 from streams.core.verify import DIFFERENT, EXTRA, Hash, Name, Shape, Sum
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.operate import preparing
@@ -59,9 +60,13 @@ def _shapes(settings: Settings, system: str, numbers: Iterator[int]) -> list[Sha
         raise InvalidInput("verify.unknown", f"no system {system!r} is captured here", step)
     return [
         Shape(next(numbers), system, table, local=system in REKEYED_SYSTEMS and table.kind in REKEYED_KINDS)
-        for table in mapped_tables(system)
-        if table.mode == STATE
+        for table in kept(system).values()
     ]
+
+
+def kept(system: str) -> dict[str, Table]:
+    """The tables of a system whose rows the platform holds; of a log it holds none."""
+    return {table.name: table for table in mapped_tables(system) if table.mode == STATE}
 
 
 class Look:

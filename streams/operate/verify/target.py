@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -22,7 +22,6 @@ from confluent_kafka import Message
 from connectors.checksum import SHARE
 from connectors.described import DESCRIBED
 from schemas.authority import load_authority
-from schemas.catalog import load_mapping
 from streams.agents.control import AssertAgain, encode
 from streams.agents.state import decode as decode_state
 from streams.core import entity as core_entity
@@ -41,6 +40,7 @@ from streams.operate.verify.entities import PARTITION, PATIENCE
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds
 from streams.operate.verify.run import verify_source
+from streams.operate.verify.source import kept
 from streams.placing import partition_of
 from streams.settings import Settings, need
 from streams.systems import ADAPTED, TAKEN
@@ -91,14 +91,18 @@ def verify_target(
     return [_verify(settings, system, bounds, by, cause, share, say) for system in wanted]
 
 
+def written(system: str) -> Collection[str]:
+    """The tables of a target that the platform writes."""
+    return DESCRIBED[system].written().keys()
+
+
 def _verify(
     settings: Settings, system: str, bounds: Bounds | None, by: str, cause: str, share: float, say: Say
 ) -> Target:
     if system not in DESCRIBED or system in settings.apis:
         step = f"one of: {', '.join(s for s in DESCRIBED if s not in settings.apis)}"
         raise InvalidInput("verify.unknown", f"no target {system!r} whose tables can be read", step)
-    written = DESCRIBED[system].written()
-    names = [f"{system}.{table}" for table in load_mapping(system).tables if table in written]
+    names = [f"{system}.{table}" for table in kept(system) if table in written(system)]
     tables = verify_source(settings, names, share=share, say=say)
     views = Views(settings, system)
     if bounds is not None and any(table.standing for table in tables):
