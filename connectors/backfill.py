@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +63,8 @@ def apply(
     """Signal it, and wait until the table is read. Whoever stops waiting doesn't stop the reading."""
     planned = plan(connect, kafka, source, name)
     signal = f"concord-backfill-{uuid.uuid4().hex[:12]}"
-    with closing(_heard(kafka, f"{source.names.connector}.notification")) as notices:
-        _signal(source.dsn, signal, planned.table)
+    with closing(heard(kafka, f"{source.names.connector}.notification")) as notices:
+        signal_reading(source.dsn, signal, {planned.table: ""})
         # The audit: who had which table read, and when. The row in concord_signal says the same in the source.
         log.info("sources.backfill", system=planned.system, table=planned.table, signal=signal, by=by)
         say(f"{planned.table}: signal {signal} is written; Debezium reads beside its stream")
@@ -103,8 +103,11 @@ def _estimate(dsn: str, table: Table) -> int | None:
     return int(row[0]) if row and row[0] >= 0 else None
 
 
-def _signal(dsn: str, signal: str, table: str) -> None:
-    data = json.dumps({"data-collections": [table], "type": "incremental"})
+def signal_reading(dsn: str, signal: str, tables: Mapping[str, str]) -> None:
+    """Have Debezium read these tables beside its stream: of each the rows that its condition names, if it has one."""
+    conditions = [{"data-collection": table, "filter": where} for table, where in tables.items() if where]
+    said = {"data-collections": list(tables), "type": "incremental"}
+    data = json.dumps({**said, "additional-conditions": conditions} if conditions else said)
     insert = sql.SQL("insert into {} (id, type, data) values (%s, 'execute-snapshot', %s)")
     with origin.connected(dsn) as connection:
         try:
@@ -117,7 +120,7 @@ def _signal(dsn: str, signal: str, table: str) -> None:
 # ---- until it is read ----
 
 
-def _heard(kafka: str, topic: str) -> Consumer:
+def heard(kafka: str, topic: str) -> Consumer:
     """A reader of Debezium's notifications from now on."""
     consumer = Consumer(
         {"bootstrap.servers": kafka, "group.id": "concord-backfill", "enable.auto.commit": False}
@@ -137,17 +140,17 @@ def _await(
     """Rows read. A failed connector ends the waiting; a connector that was only restarted goes on reading."""
     asked = time.monotonic()
     while True:
-        for kind, told in _notices(notices):
+        for kind, told in notices(notices):
             if kind == SCANNED and told.get("scanned_collection") == table:
                 return int(told.get("total_rows_scanned", 0))
             if told.get("current_collection_in_progress") == table:
                 say(f"{table}: read up to {told.get('last_processed_key', '?')}")
         if time.monotonic() - asked > 5:
             asked = time.monotonic()
-            _still_running(connect, source)
+            still_running(connect, source)
 
 
-def _notices(notices: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
+def notices(notices: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
     """Debezium's notifications of incremental snapshots."""
     for message in notices.consume(100, POLL):
         if message.error() is None and message.value():
@@ -156,7 +159,7 @@ def _notices(notices: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield str(told["type"]), dict(told.get("additional_data") or {})
 
 
-def _still_running(connect: Connect, source: Source) -> None:
+def still_running(connect: Connect, source: Source) -> None:
     [found] = sources.status(connect, [source])
     failed = [task for task in found.tasks if task.state == "FAILED"]
     if failed or found.state in ("MISSING", "STOPPED", "PAUSED"):

@@ -101,6 +101,14 @@ class Settings(BaseSettings):
     accept: bool = Field(
         default=False, description="decide under this worker's files whatever a partition was decided under"
     )
+    verify_every_s: float = Field(
+        default=300.0, ge=1.0, description="from one continuous verification to the next"
+    )
+    verify_repair: bool = Field(default=True, description="repair what a continuous verification finds")
+    verify_repair_rows: int = Field(default=1_000, ge=0, description="of a table, at most, unasked")
+    verify_repair_share: float = Field(
+        default=0.05, ge=0, le=1, description="of a table's rows, at most, unasked; a few are always repaired"
+    )
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(

@@ -99,6 +99,12 @@ CATALOGUE: tuple[Topic, ...] = (
         for system in REKEYED
     ),
     Topic(
+        "verification",
+        _table(lag=HOUR, tombstones=7 * DAY),
+        one=True,
+        why="how each table stood when it was last verified; every repair",
+    ),
+    Topic(
         "receipt",
         _REPLAY,
         why="what became of views: refused, confirmed by an API, exported; keyed by entity",

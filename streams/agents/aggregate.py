@@ -13,14 +13,14 @@ from streams.agents import rekey
 from streams.agents.address import Address
 from streams.agents.calendar import Calendar
 from streams.agents.context import Context
-from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
+from streams.agents.control import AssertAgain, Diverges, SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
 from streams.agents.state import PartitionState
 from streams.core import canonical, receipt
-from streams.core.advance import advance, hold, mark, miss
+from streams.core.advance import advance, assert_again, diverge, hold, mark, miss
 from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
-from streams.core.entity import SUPERSEDED, Entity, Touch, is_answer, newest
+from streams.core.entity import APPLIED, SUPERSEDED, Entity, Touch, is_answer, newest
 from streams.core.receipt import Receipt
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
@@ -68,6 +68,9 @@ class Aggregate:
                 return self._snapshots.complete(said)
             case Tick() | TickProposed() | TickCounted():
                 return self._calendar.hear(said, unit.outputs)
+            case AssertAgain() | Diverges():
+                assert key is not None
+                return self._verified(unit, record, key, said)
             case Holder():
                 assert key is not None
                 return self._hold(unit, record, key, said)
@@ -193,6 +196,22 @@ class Aggregate:
     def _quarantine(self, unit: Unit, record: Any, malformed: Malformed) -> str:
         unit.outputs.append(self._address.quarantined(record, malformed))
         return QUARANTINED
+
+    def _verified(self, unit: Unit, record: Any, key: bytes, said: AssertAgain | Diverges) -> str:
+        """A verification's word: kept with the entity, so that it outlives a restart."""
+        entity, received_us = unit.entities.get(key), record.timestamp * 1000
+        if entity is None:
+            return UNMAPPED
+        waits = entity.dirty is not None  # for its transaction or its snapshot: it is decided then
+        if isinstance(said, AssertAgain):
+            outcome = assert_again(entity, said.system, received_us)
+        else:
+            outcome = diverge(entity, said.system, said.record, said.rows, received_us)
+        if outcome == APPLIED:
+            unit.touched[key] = None
+            if not waits:
+                self._pending.restore(key)
+        return outcome
 
     def _hold(self, unit: Unit, record: Any, key: bytes, holder: Holder) -> str:
         entity = unit.entities.get(key)

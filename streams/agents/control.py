@@ -1,6 +1,8 @@
-"""Control records: what topic `clock` tells every partition, one record each.
+"""Control records: what topic `clock` tells every partition, one record each; or one of them, of one entity.
 
     ClockHolder --snapshot-complete--> every partition
+    `concord verify target --repair` --assert-again--> the entity's partition
+    a verification --diverges--> the entity's partition
     ClockHolder, `concord clock tick` --tick-proposed--> every partition --tick-counted--> 0 --tick--> every partition
 
 Read by the decide hop only. A record that is none of them is a value (`Malformed`), never an exception.
@@ -56,7 +58,30 @@ class TickCounted(msgspec.Struct, frozen=True, tag="tick-counted"):
     providers: int
 
 
-Said = SnapshotComplete | Tick | TickProposed | TickCounted
+class AssertAgain(msgspec.Struct, frozen=True, tag="assert-again"):
+    """A system holds something else than the view it confirmed of an entity: it goes out once more. `id` names the
+    repair that found it."""
+
+    system: str
+    kind: str
+    entity: str
+    id: str
+
+
+class Diverges(msgspec.Struct, frozen=True, tag="diverges"):
+    """Rows of an entity that a verification found not to be as their system has them: row -> code. In place of what
+    was said of this record and system before; empty: nothing diverges any more."""
+
+    system: str
+    record: str
+    kind: str
+    entity: str
+    rows: dict[str, str]
+
+
+Said = SnapshotComplete | Tick | TickProposed | TickCounted | AssertAgain | Diverges
+OF_AN_ENTITY = AssertAgain | Diverges
+"""Said to one entity, which `kind` and `entity` name."""
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Said).decode
@@ -66,7 +91,7 @@ def decode(value: bytes | None, broker_ms: int) -> Said | Malformed:
     """What a record says that the broker took at this time."""
     try:
         control: Said = _decode(value or b"")
-        return control if isinstance(control, SnapshotComplete) else _dated(control, broker_ms)
+        return control if isinstance(control, SnapshotComplete | OF_AN_ENTITY) else _dated(control, broker_ms)
     except (msgspec.DecodeError, ValueError):
         return Malformed("clock.undecodable", "no control record of a known kind")
 

@@ -60,7 +60,7 @@ def read(context: Context, record: Any) -> tuple[bytes | None, Any]:
 
 def _beside_capture(context: Context, topic: str, record: Any) -> tuple[bytes | None, Any]:
     if topic == CLOCK_TOPIC:
-        return None, control.decode(record.value, record.timestamp)
+        return _told(control.decode(record.value, record.timestamp))
     if topic == NPI_TOPIC:
         return _holder(record.value)
     if topic == WITNESS_TOPIC:
@@ -109,6 +109,13 @@ def _heeded(context: Context, said: Receipt) -> bool:
         return False
     confirms = said.outcome == receipt.CONFIRMED and said.system not in context.decoders
     return confirms or said.outcome == receipt.REFUSED
+
+
+def _told(said: control.Said | Malformed) -> tuple[bytes | None, Any]:
+    """What a control record says, and of which entity, if it is about one."""
+    if isinstance(said, control.OF_AN_ENTITY):
+        return f"{said.kind}/{said.entity}".encode(), said
+    return None, said
 
 
 def _holder(value: bytes | None) -> tuple[bytes | None, Holder | Malformed]:

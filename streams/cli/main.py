@@ -20,6 +20,7 @@ from streams.cli import (
     rules,
     run,
     schema,
+    verify,
 )
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
-    schema, rights, consume,
+    schema, rights, consume, verify,
 ):  # fmt: skip
     app.add_typer(part.app)
 

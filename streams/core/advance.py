@@ -9,7 +9,7 @@ Both work on the Entity they are given, deterministically, and return what follo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Raw, Struct
 
@@ -36,14 +36,16 @@ from streams.core.entity import (
 from streams.core.today import today
 
 __all__ = [
-    "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "decide", "hold",
-    "mark", "miss",
+    "APPLIED", "SUPERSEDED", "UNCHANGED", "Decision", "Emission", "World", "advance", "assert_again", "decide",
+    "diverge", "hold", "mark", "miss",
 ]  # fmt: skip
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network", "nucc"})
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
 
 REFERENCE = "reference"
+REPAIR = "repair"
+"""In place of the system that a revision follows from: a view that was asserted again."""
 
 
 class World(Struct, frozen=True):
@@ -106,6 +108,39 @@ def miss(entity: Entity, malformed: Malformed, received_us: int) -> bool:
     return True
 
 
+def assert_again(entity: Entity, system: str, received_us: int) -> str:
+    """Have a system's last view sent once more: what it holds was found to be something else. Returns the outcome."""
+    if system not in entity.sent or system not in view.VIEWS.get(entity.kind, {}):
+        return UNCHANGED
+    entity.again = sorted({*entity.again, system})
+    _repaired(entity, received_us)
+    return APPLIED
+
+
+def diverge(entity: Entity, system: str, record: str, rows: Mapping[str, str], received_us: int) -> str:
+    """What a verification found of a record's rows of one system (row -> code), in place of what the one before did.
+    Returns the outcome."""
+    others = {
+        subject: code
+        for subject, code in entity.diverging.items()
+        if not (subject.startswith(f"{record}/") and subject.endswith(f"/{system}"))
+    }
+    now = others | {f"{record}/{row_id}/{system}": code for row_id, code in sorted(rows.items())}
+    if now == entity.diverging:
+        return UNCHANGED
+    entity.diverging = now
+    _repaired(entity, received_us)
+    return APPLIED
+
+
+def _repaired(entity: Entity, received_us: int) -> None:
+    """Dirty by a repair's word: it stands where the entity's own row does, so that it beats what was said before."""
+    if entity.dirty is None:
+        roots = (claim for tables in entity.claims.values() for claim in tables.get(entity.kind, {}).values())
+        position = max((claim.position[:3] for claim in roots), default=(0, 0, 0))
+        entity.dirty = Touch(REPAIR, position, 0, received_us, received_us, received_us)
+
+
 def mark(entity: Entity, change: Change | Confirmation | Malformed, received_us: int) -> None:
     """Dirty: to be decided once this change's transaction is over."""
     initial = not isinstance(change, Confirmation) and change.initial
@@ -163,7 +198,10 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
     events = finding.settle(entity, found, position, world.as_of, facts)
-    emissions = _emit(entity, wanted, anew)
+    emissions = _emit(entity, wanted, anew.union(entity.again))
+    if entity.again:
+        emitted = {emission.sink for emission in emissions}
+        entity.again = [sink for sink in entity.again if sink in sinks and sink not in emitted]
     emissions += _to_people(entity, record, world.authority, emissions)
     parity.note(entity, sinks, edits, decided_us)
     reference = _broadcast(entity, record)

@@ -271,6 +271,10 @@ class Entity(Struct, array_like=True, gc=False):
     """proposal that is no longer open -> what became of it"""
     refused: dict[str, Refusal] = {}
     """system -> the newest view it refused, until it holds that one or a newer one"""
+    again: list[str] = []
+    """sink systems whose view goes out with the next decision though it says nothing new: a repair"""
+    diverging: dict[str, str] = {}
+    """'record/row/system' -> code of what a verification found wrong with the row and nobody has repaired"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -582,6 +586,7 @@ class Standing(Struct, frozen=True, gc=False):
     passing: dict[str, Raw]
     parity: dict[str, Parity]
     closed: dict[str, str]
+    again: list[str]
 
 
 def standing(entity: Entity) -> Standing:
@@ -600,6 +605,7 @@ def standing(entity: Entity) -> Standing:
         dict(entity.passing),
         entity.parity,
         entity.closed,
+        entity.again,
     )
 
 

@@ -57,6 +57,8 @@ def of_values(entity: Entity) -> Iterator[Found]:
         yield Found("capture.quarantined", subject)
     for system in entity.refused:
         yield Found(PAUSED if entity.kind == SYSTEM else REFUSED, f"{system}/{entity.kind}")
+    for subject, code in entity.diverging.items():
+        yield Found(code, subject)
     size, troubled = _walk(entity)
     if size > LARGE_BYTES:
         yield Found("entity.too_large", entity.kind)

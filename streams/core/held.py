@@ -208,11 +208,7 @@ class _Rows:
 
     def images(self, claims: Mapping[str, Claim]) -> dict[str, Row]:
         """The rows that are there today, by row id; the oldest first."""
-        rows = {i: claims[i].image(self.record) for i in sorted(claims, key=lambda i: (len(i), i))}
-        return {i: row for i, row in rows.items() if row is not None and self._is_current(row)}
-
-    def _is_current(self, row: Row) -> bool:
-        return is_current(None, getattr(row, END, None), self.as_of)
+        return current(self.record, claims, self.as_of)
 
     def fields(self, row_id: str, row: Row, part: Any) -> list[Difference]:
         """Where a row differs from a part of the view."""
@@ -233,6 +229,12 @@ class _Rows:
         aside = record != self.record
         theirs = claim.beside.get(path) if aside else getattr(row, field, None)
         return Difference(record, row_id, field, self.rules[path], claim.position, ours, theirs)
+
+
+def current(record: str, claims: Mapping[str, Claim], as_of: str) -> dict[str, Row]:
+    """The rows that are there on a day, by row id; the oldest first."""
+    rows = {i: claims[i].image(record) for i in sorted(claims, key=lambda i: (len(i), i))}
+    return {i: r for i, r in rows.items() if r is not None and is_current(None, getattr(r, END, None), as_of)}
 
 
 def _of(part: Any, name: str) -> Any:

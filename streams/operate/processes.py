@@ -70,13 +70,18 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker, the adapters and who tells what the witnesses say. On a stack of its own the worker is the only
-    one, so nothing can alternate, and files edited while developing are simply taken."""
+    """The worker, the adapters, who tells what the witnesses say and who verifies. On a stack of its own the worker
+    is the only one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in running(configuration.load())]
     worker = Part("worker", ("worker", "--data-dir", str(data), *alone))
-    return [worker, *adapters, Part("reference", ("reference", "follow"))]
+    return [
+        worker,
+        *adapters,
+        Part("reference", ("reference", "follow")),
+        Part("verify", ("verify", "follow")),
+    ]
 
 
 def running(known: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from connectors.envelope import UNAVAILABLE, Source
 from streams.core import finding
-from streams.core.advance import advance, decide, hold, miss
+from streams.core.advance import advance, decide, diverge, hold, miss
 from streams.core.canonical import Approval, Enrollment, Holder, Provider, Request, Ruling
 from streams.core.canonical import Proposal as ProposalRow
 from streams.core.change import Change, Confirmation, Malformed, position_text
@@ -203,6 +203,12 @@ def local() -> Entity:
     return entity
 
 
+def verified(state: str) -> Entity:
+    entity = of("license")
+    diverge(entity, "credentialing", "license", {"l": f"verify.{state}"}, 0)
+    return entity
+
+
 def shared() -> Entity:
     entity = Entity("npi", "1234567893")
     for holder in ("a", "b"):
@@ -232,6 +238,7 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "reference.unknown": elsewhere,
     "capture.gap": lambda: of("provider", languages=UNAVAILABLE),
     "capture.quarantined": quarantined,
+    **{f"verify.{state}": partial(verified, state) for state in ("missing", "extra", "different")},
     "edit.reverted": group_edited,
     "edit.proposed": lambda: edited("propose"),
     **{

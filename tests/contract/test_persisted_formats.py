@@ -18,7 +18,7 @@ import pytest
 from msgspec import Raw
 
 from streams.agents import state
-from streams.agents.control import SnapshotComplete, Tick, TickCounted, TickProposed
+from streams.agents.control import AssertAgain, Diverges, SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import (
@@ -77,6 +77,9 @@ ENTITY = Entity(
     passing={"directory": Raw(b"\x91\xa6active")},
     parity={"directory": PARITY},
     refused={"directory": REFUSAL},
+    closed={"7": "voided"},
+    again=["directory"],
+    diverging={"license/l/credentialing": "verify.missing"},
 )
 TOLD = Told(
     "directory",
@@ -166,6 +169,8 @@ SHAPES: dict[str, Shape] = {
     "tick": text(Tick("2026-11-22", "operator")),
     "tick_proposed": text(TickProposed("2026-11-22", "operator 1")),
     "tick_counted": text(TickCounted("2026-11-22", "operator 1", 3, 5, 2, 7)),
+    "assert_again": text(AssertAgain("directory", "provider", "p", "concord-repair-1")),
+    "diverges": text(Diverges("directory", "listing", "provider", "p", {"7": "verify.missing"})),
     "count": packed(state.Count("2026-11-22", "operator 1", 5, 2, 7)),
 }
 

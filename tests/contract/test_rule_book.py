@@ -32,6 +32,10 @@ ELSEWHERE = {
     "entity.too_large": "a megabyte of text",
     "edit.by_hand": "no system that is written holds what another than the master owns and it may propose",
     "authority.review_overdue": "the shipped file's own date",
+    **dict.fromkeys(
+        ("verify.missing", "verify.extra", "verify.different"),
+        "found beside the flow: tests/unit/test_decide_verified.py has it open and close",
+    ),
 }
 """Codes without a scenario, and why: tests/contract/test_authority_is_total.py reaches them."""
 

@@ -67,6 +67,9 @@ RULES: tuple[Rule, ...] = (
     Rule("G03", "reference.unknown", "medium", _STOP, "a referenced organization or location is not known yet", "check that its row exists and is captured", "G03", "operator"),
     Rule("P03", "capture.gap", "medium", _STOP, "a large value was never delivered by capture", "re-read the row (incremental snapshot)", "P03", "operator"),
     Rule("P01", "capture.quarantined", "medium", _SAY, "a change of this row was quarantined, so its newest values are missing", "look at the quarantine topic, correct the row at its source", "P01", "operator"),
+    Rule("P01", "verify.missing", "high", _SAY, "a verification found a row in its system that the platform doesn't have", "concord verify source TABLE --repair; if it comes again, look for what loses it", "design section 8", "operator"),
+    Rule("P01", "verify.extra", "high", _SAY, "a verification found that the platform has a row which its system doesn't", "concord verify source TABLE --repair; if it comes again, look for what loses the delete", "design section 8", "operator"),
+    Rule("P01", "verify.different", "high", _SAY, "a verification found that the platform has other values of a row than its system", "concord verify source TABLE --repair; if it comes again, look for what loses the change", "design section 8", "operator"),
     Rule("P01", "entity.too_large", "medium", _SAY, "what the systems say of this entity is more than 1 MiB: each change of it costs that much", "find the table that grows; map it as a log, or correct its source", "design: entity size", "operator"),
     Rule("P08", "internal.decide_failed", "high", _STOP, "a defect of ours stopped the decision; every sink keeps what it has", "report it with the worker's log; the subject names the rule, if one raised", "invariant 12", "operator"),
     # ---- what systems hold against their view (core/edit.py) ----
