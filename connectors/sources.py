@@ -118,12 +118,12 @@ def snapshot(connect: Connect, connector: str) -> Snapshot | None:
     if not config:
         return None
     offset = connect.offset(connector)
-    return Snapshot(int(config[EPOCH]), _finished(offset), _streamed_us(offset))
+    return Snapshot(int(config[EPOCH]), finished(offset), _streamed_us(offset))
 
 
 def snapshot_finished(connect: Connect, connector: str) -> bool:
     """Whether the initial snapshot is wholly in Kafka."""
-    return _finished(connect.offset(connector))
+    return finished(connect.offset(connector))
 
 
 def wanted(source: Source, epoch: int, identity: str) -> dict[str, str]:
@@ -139,7 +139,7 @@ def wanted(source: Source, epoch: int, identity: str) -> dict[str, str]:
     )
 
 
-def _finished(offset: Mapping[str, Any] | None) -> bool:
+def finished(offset: Mapping[str, Any] | None) -> bool:
     """Seen on Debezium 3.7: `snapshot` stands in the offset while one runs, with `snapshot_completed` true
     on its last record; the first streamed record or heartbeat drops both. No offset: nothing captured."""
     if not offset:
@@ -286,7 +286,7 @@ def _status(connect: Connect, source: Source) -> Status:
         tuple(Task(task["id"], task["state"], task.get("trace", "")) for task in found["tasks"]),
         int(config[EPOCH]),
         config.get(IDENTITY, ""),
-        _finished(offset),
+        finished(offset),
         offset.get("lsn") if offset else None,
         slot,
     )

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from stack import layout, state
-from stack.settings import ADAPTER_ROLES, CAPTURE_PASSWORD_REF, CAPTURE_ROLE
+from stack.settings import ADAPTER_ROLES, CANARY_ROLE, CAPTURE_PASSWORD_REF, CAPTURE_ROLE
 from streams.systems import SYSTEMS
 
 HOST = "127.0.0.1"
@@ -45,6 +45,9 @@ class Environment:
     state: str = ""
     capture_password_ref: str = CAPTURE_PASSWORD_REF  # what a connector's configuration says for the password
     capture_address: str = ""  # host:port at which Connect reaches PostgreSQL
+    canaries: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # DSN of role concord_canary a system
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -61,6 +64,7 @@ class Environment:
             ("DATABASE", self.databases),
             ("CAPTURE", self.capture),
             ("ADAPTER", self.adapters),
+            ("CANARY", self.canaries),
         ):
             simple |= {f"CONCORD_{kind}_{system.upper()}": dsn for system, dsn in dsns.items()}
         return simple
@@ -96,6 +100,7 @@ def of_state(known: state.State, folder: Path) -> Environment:
         },
         state=str(folder),
         capture_address=address,
+        canaries={system: dsn(CANARY_ROLE, system) for system in SYSTEMS if CANARY_ROLE in known.passwords},
     )
 
 
@@ -113,4 +118,5 @@ def from_variables(environ: Mapping[str, str] | None = None) -> Environment | No
         capture={system: environ[f"CONCORD_CAPTURE_{system.upper()}"] for system in SYSTEMS},
         adapters={system: environ[f"CONCORD_ADAPTER_{system.upper()}"] for system in SYSTEMS},
         capture_address=environ["CONCORD_CAPTURE_ADDRESS"],
+        canaries={s: environ[name] for s in SYSTEMS if environ.get(name := f"CONCORD_CANARY_{s.upper()}")},
     )

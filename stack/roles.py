@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from stack.settings import ADAPTER_ROLES, CAPTURE_ROLE, REGISTRY_DATABASE, REGISTRY_ROLE
+from stack.settings import ADAPTER_ROLES, CANARY_ROLE, CAPTURE_ROLE, REGISTRY_DATABASE, REGISTRY_ROLE
 from streams.systems import SYSTEMS
 
 
@@ -19,7 +19,7 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         _create_role(connection, CAPTURE_ROLE, passwords[CAPTURE_ROLE], "login replication")
         _create_role(connection, REGISTRY_ROLE, passwords[REGISTRY_ROLE], "login")
-        for role in ADAPTER_ROLES.values():
+        for role in (CANARY_ROLE, *ADAPTER_ROLES.values()):
             _create_role(connection, role, passwords[role], "login")
         for system in SYSTEMS:
             create_system_database(connection, system, system)
@@ -27,9 +27,9 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
 
 
 def create_system_database(connection: psycopg.Connection, name: str, system: str) -> None:
-    """An empty database that only the capture role and this system's adapter may enter."""
+    """An empty database that only capture, the canary and this system's adapter may enter."""
     _create_database(connection, name, None)
-    for role in (CAPTURE_ROLE, ADAPTER_ROLES[system]):
+    for role in (CAPTURE_ROLE, CANARY_ROLE, ADAPTER_ROLES[system]):
         grant = sql.SQL("grant connect on database {} to {}")
         connection.execute(grant.format(sql.Identifier(name), sql.Identifier(role)))
 

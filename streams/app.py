@@ -254,6 +254,7 @@ class Worker:
             if handler.state.toward
             else None,
             "read_again": handler.state.read_again,
+            "canaries": {s: beat.beat for s, beat in handler.state.canaries.items()},
             "parity": handler.parity(partition.store),
             "retries": partition.retries,
             "last_error": partition.last_error,

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     accept: bool = Field(
         default=False, description="decide under this worker's files whatever a partition was decided under"
     )
+    guard_acts: bool = Field(
+        default=True, description="the guard pauses, restarts and renews by itself, within its bounds"
+    )
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(
@@ -106,6 +109,7 @@ class Settings(BaseSettings):
     databases: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_databases")
     capture: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_capture")
     adapters: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_adapters")
+    canaries: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_canaries")
     apis: Mapping[str, Api] = Field(default_factory=dict, repr=False, validation_alias="_apis")
 
     @property
@@ -124,7 +128,12 @@ def load() -> Settings:
     known = _surroundings()
     dsns: dict[str, dict[str, Any]] = {
         kind: {s: v for s in SYSTEMS if (v := known.get(f"CONCORD_{name}_{s.upper()}"))}
-        for kind, name in (("_databases", "DATABASE"), ("_capture", "CAPTURE"), ("_adapters", "ADAPTER"))
+        for kind, name in (
+            ("_databases", "DATABASE"),
+            ("_capture", "CAPTURE"),
+            ("_adapters", "ADAPTER"),
+            ("_canaries", "CANARY"),
+        )
     }
     dsns["_apis"] = {
         s: _api(known, s) for s, address in dsns["_adapters"].items() if address.startswith("http")

@@ -10,6 +10,7 @@ from streams.cli import (
     clock,
     export,
     findings,
+    guard,
     parity,
     prepare,
     proposals,
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for part in (
-    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
+    run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export, guard,
 ):  # fmt: skip
     app.add_typer(part.app)
 

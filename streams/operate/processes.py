@@ -70,13 +70,13 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker, the adapters and who tells what the witnesses say. On a stack of its own the worker is the only
-    one, so nothing can alternate, and files edited while developing are simply taken."""
+    """The worker, the adapters, who tells what the witnesses say, and the guard. On a stack of its own the worker is
+    the only one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in ADAPTERS]
     worker = Part("worker", ("worker", "--data-dir", str(data), *alone))
-    return [worker, *adapters, Part("reference", ("reference", "follow"))]
+    return [worker, *adapters, Part("reference", ("reference", "follow")), Part("guard", ("guard",))]
 
 
 def up(say: Say) -> Settings:
@@ -202,6 +202,7 @@ def await_ready(known: Settings, say: Say, within: float = READY_WITHIN) -> None
         ("adapters  placed", adapters_ready),
         ("reference follows", reference_ready),
         ("capture   runs, the snapshot is finished", capture_ready),
+        ("guard     watches", guard_ready),
     )
     for what, condition in conditions:
         _until(lambda condition=condition: condition(known), what, within)  # type: ignore[misc]
@@ -229,6 +230,11 @@ def reference_ready(known: Settings) -> bool:
     """Who tells what the witnesses say has its partitions."""
     answers = announced.answering(known, "witness")
     return any(a.status["partitions"] and a.status["circuit"]["state"] == "closed" for a in answers)
+
+
+def guard_ready(known: Settings) -> bool:
+    """Who watches capture answers."""
+    return bool(announced.answering(known, "guard"))
 
 
 def capture_ready(known: Settings) -> bool:

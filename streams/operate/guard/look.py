@@ -1,0 +1,82 @@
+"""One look at a source: everything its conditions need to know, each part asked for by itself.
+
+    database, Connect, mapping, Pulse, Listener, Around --Look--> Facts
+
+A part that can't be looked at leaves its reason in the facts and never hides the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from connectors.connect import Connect
+from connectors.mapping_check import Problem, check
+from connectors.sighting import Connector, Origin, Server, connector
+from connectors.sources import Source
+from schemas.catalog import load_catalog, load_mapping
+from streams.errors import ConcordError
+from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken
+
+CONNECT_PATIENCE = 2.0
+MAPPING_EVERY = 4.0
+
+T = TypeVar("T")
+
+
+class Look:
+    """Looks at one source, again and again."""
+
+    def __init__(self, source: Source, connect: str) -> None:
+        self._source = source
+        self._origin = Origin(source.dsn, source.names.slot_name)
+        self._connect = Connect(connect, timeout=CONNECT_PATIENCE, deadline=CONNECT_PATIENCE)
+        self._before: Server | None = None
+        self._problems: tuple[Problem, ...] | None = None
+        self._checked = float("-inf")
+
+    def facts(
+        self, now: float, beats: Beats, heard: Heard, overtaken: tuple[Overtaken, ...] | None = None
+    ) -> Facts:
+        """What is so now. Connect is asked after the slot: its offset only moves on."""
+        server, unreachable = _tried(self._origin.server)
+        asked, unanswered = _tried(self._connector)
+        if server is not None and now - self._checked >= MAPPING_EVERY:
+            self._checked = now
+            self._problems, _ = _tried(self._mapping)
+        before, self._before = self._before, server or self._before
+        return Facts(
+            self._source.names.system,
+            self._source.names.slot_name,
+            server,
+            unreachable,
+            before,
+            asked,
+            unanswered,
+            self._problems if server is not None else None,
+            beats,
+            heard,
+            overtaken,
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._origin.close()
+        self._connect.__exit__()
+
+    def _connector(self) -> Connector:
+        return connector(self._connect, self._source.names.connector)
+
+    def _mapping(self) -> tuple[Problem, ...]:
+        names = self._source.names
+        found = check(
+            load_mapping(names.system), load_catalog(), self._source.dsn, publication=names.publication
+        )
+        return tuple(found)
+
+
+def _tried(ask: Callable[[], T]) -> tuple[T | None, str]:
+    try:
+        return ask(), ""
+    except ConcordError as fault:
+        return None, fault.message

@@ -1,0 +1,245 @@
+"""`concord guard`: the process that watches capture, until it is told to stop; and one look on demand.
+
+    beaters (a thread a source) --+
+    Listener, Around -------------+--> every two seconds: look at every source --Book--> findings, remedies, /metrics
+
+Nothing depends on it: it can be killed and started again at any moment. It remembers in Kafka only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from connectors import stop as stop_signals
+from connectors.announce import Announced
+from connectors.canary import Canary
+from connectors.sources import Source
+from streams.errors import ConcordError
+from streams.operate import preparing
+from streams.operate.guard import telemetry
+from streams.operate.guard.around import Around
+from streams.operate.guard.book import Book, Event, Finding
+from streams.operate.guard.conditions import judge
+from streams.operate.guard.facts import Beats, Facts
+from streams.operate.guard.listen import Listener
+from streams.operate.guard.look import Look
+from streams.operate.guard.publish import Publisher, known
+from streams.operate.guard.pulse import Pulse
+from streams.operate.guard.remedies import Remedies
+from streams.settings import Settings, need
+
+log = structlog.get_logger("concord.guard")
+
+BEAT_EVERY = 1.0
+LOOK_EVERY = 2.0
+
+
+class Guard:
+    """The watch over all sources of an installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        connect = need(settings.connect, "CONCORD_CONNECT")
+        self._settings = settings
+        self._sources = preparing.chosen_sources(settings)
+        systems = [source.names.system for source in self._sources]
+        self._pulses = {system: Pulse() for system in systems}
+        self._looks = {s.names.system: Look(s, connect) for s in self._sources}
+        self._remedies = {s.names.system: Remedies(s, connect) for s in self._sources if settings.guard_acts}
+        self._epochs = dict.fromkeys(systems, 0)
+        self._around = Around(settings, self._pulses)
+        self._listener = Listener(settings.kafka, settings.topic_prefix, settings.partitions, self._pulses)
+        self._publisher = Publisher(settings)
+        self._book = Book(known(settings))
+        self._facts: dict[str, Facts] = {}
+        self._acts: dict[str, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until told to stop."""
+        announced = Announced("guard", self, self._publisher.producer, self._settings.topic("workers"))
+        threads = [threading.Thread(target=t, args=a, daemon=True) for t, a in self._threads(stop)]
+        for thread in threads:
+            thread.start()
+        log.info("guard.watches", sources=list(self._pulses), canaries=sorted(self._settings.canaries))
+        try:
+            with ThreadPoolExecutor(max_workers=len(self._sources)) as pool:
+                while not stop.wait(LOOK_EVERY):
+                    self._turn(pool)
+        finally:
+            for thread in threads:
+                thread.join(5.0)
+            announced.close()
+
+    def _threads(self, stop: threading.Event) -> Iterable[tuple[Any, tuple[Any, ...]]]:
+        yield self._listener.run, (stop,)
+        yield self._around.run, (stop, LOOK_EVERY)
+        for system, pulse in self._pulses.items():
+            if dsn := self._settings.canaries.get(system):
+                yield _beat, (Canary(system, dsn), pulse, stop)
+
+    # ---- one turn ----
+
+    def _turn(self, pool: ThreadPoolExecutor) -> None:
+        for identity in self._listener.closed():
+            self._book.forget(identity)
+        found = list(pool.map(self._look, self._looks))
+        events = [event for facts in found for event in self._judged(facts)]
+        self._publisher.tell(events)
+        for event in events:
+            _say(event)
+        for facts in found:
+            self._act(facts)
+
+    def _look(self, system: str) -> Facts:
+        now = time.monotonic()
+        beats, heard = self._pulses[system].beats(now), self._listener.heard(system, now)
+        facts = self._looks[system].facts(now, beats, heard, self._overtaken(system))
+        self._facts[system] = facts
+        return facts
+
+    def _overtaken(self, system: str) -> Any:
+        found, topic = self._around.overtaken, self._settings.topic(f"cdc.{system}")
+        return None if found is None else tuple(one for one in found if one.topic == topic)
+
+    def _judged(self, facts: Facts) -> list[Event]:
+        system, now = facts.system, time.monotonic()
+        raised = facts.epoch > self._epochs[system] > 0
+        self._epochs[system] = epoch = max(self._epochs[system], facts.epoch)
+        if not epoch:
+            return []
+        events = self._book.look(system, judge(facts), epoch, facts.lsn, now)
+        if facts.connector is not None and facts.connector.snapshot_finished:
+            # A new initial snapshot has read every row anew: what was missed before it is not missing any more.
+            events += self._book.settle(system, epoch - 1)
+        if raised:
+            log.info("guard.epoch", system=system, epoch=epoch)
+        return events
+
+    def _act(self, facts: Facts) -> None:
+        remedies = self._remedies.get(facts.system)
+        if remedies is None:
+            return
+        codes = [found.code for found in self.open(facts.system)]
+        if act := remedies.act(facts, codes, time.monotonic()):
+            self._acts[act] = self._acts.get(act, 0) + 1
+
+    def open(self, system: str = "") -> list[Finding]:
+        """What is open, of one source or of all."""
+        return [found for found in self._book.open.values() if system in ("", found.system)]
+
+    # ---- what it answers ----
+
+    def status(self) -> dict[str, Any]:
+        """Ages of the canaries, transactions counted, what is open."""
+        now, counts = time.monotonic(), self._listener.counts()
+        return {
+            "sources": {
+                system: {**_ages(pulse.beats(now)), "transactions": counts[system]}
+                for system, pulse in self._pulses.items()
+            },
+            "adapters": dict(self._around.adapters),
+            "open": [_told(found) for found in self.open()],
+            "acts": dict(self._acts),
+        }
+
+    def metrics(self) -> bytes:
+        """As Prometheus text."""
+        return telemetry.render(self.status(), self._facts)
+
+
+def _beat(canary: Canary, pulse: Pulse, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_EVERY):
+        try:
+            pulse.wrote(canary.beat(), time.monotonic())
+        except ConcordError as fault:
+            pulse.failed(fault.message)
+    canary.close()
+
+
+def _ages(beats: Beats) -> dict[str, Any]:
+    def rounded(found: Any) -> dict[str, float]:
+        return {hop: round(seconds, 3) for hop, seconds in found.items()}
+
+    return {"age": rounded(beats.age), "late": rounded(beats.late), "fault": beats.fault}
+
+
+def _told(found: Finding) -> dict[str, Any]:
+    return {
+        name: getattr(found, name) for name in ("system", "code", "subject", "severity", "message", "action")
+    }
+
+
+def _say(event: Event) -> None:
+    found = event.finding
+    tell = log.info if event.state == "closed" else log.error if found.severity == "high" else log.warning
+    tell(
+        f"guard.{event.state}",
+        code=found.code,
+        subject=found.subject,
+        message=found.message,
+        next_step=found.action,
+    )
+
+
+def run(settings: Settings) -> int:
+    """Watch until SIGTERM or SIGINT; the exit code."""
+    Guard(settings).run(stop_signals.on_signals())
+    return 0
+
+
+# ---- on demand ----
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found. `canaries`: as the running guard tells them; `why`: why nobody does."""
+
+    healthy: bool
+    findings: list[Finding]
+    unknown: list[str] = field(default_factory=list)
+    canaries: Any = None
+    why: str = ""
+
+
+def once(settings: Settings) -> Looked:
+    """Two looks a little apart, so that what passes by itself is not told; nothing is published and nothing done."""
+    from streams.operate import announced
+
+    running = next((a.status for a in announced.answering(settings, "guard")), None)
+    sources = preparing.chosen_sources(settings)
+    connect = need(settings.connect, "CONCORD_CONNECT")
+    with ThreadPoolExecutor(max_workers=len(sources)) as pool:
+        looked = list(pool.map(lambda source: _once(source, connect), sources))
+    found = {f.identity: f for findings, _ in looked for f in findings}
+    found |= {f.identity: f for f in known(settings)}
+    return Looked(
+        not found and not any(unknown for _, unknown in looked),
+        sorted(found.values(), key=lambda f: (f.severity, f.identity)),
+        [code for _, unknown in looked for code in unknown],
+        running and running["sources"],
+        "" if running else "no guard answers: concord up, or concord guard",
+    )
+
+
+def _once(source: Source, connect: str) -> tuple[list[Finding], list[str]]:
+    from streams.operate.guard.facts import Heard
+
+    look, book, system = Look(source, connect), Book(), source.names.system
+    try:
+        for at in (0.0, 60.0):
+            facts = look.facts(at, Beats(), Heard())
+            judged = judge(facts)
+            book.look(system, judged, facts.epoch, facts.lsn, at)
+            if at == 0.0:
+                time.sleep(LOOK_EVERY)
+    finally:
+        look.close()
+    unseen = {"capture.stalled", "capture.behind", "decide.stalled", "reader.overtaken", "reader.late"}
+    unknown = [f"{system} {code}" for code, found in judged.items() if found is None and code not in unseen]
+    return list(book.open.values()), unknown
