@@ -1,4 +1,4 @@
-"""docs/codes.md, written from the tables that give the codes: findings of entities and sources, and reasons a record is quarantined.
+"""docs/codes.md, written from the tables that give the codes: findings, and reasons a record is quarantined.
 
     python -m streams.operate.codes        # writes the page; a contract test fails when it is out of date
 

@@ -115,6 +115,7 @@ STATE = state.PartitionState(
     stopped="2026-06-02",
     parity={"directory": {"equal": 7, "differing": 1}},
     apart={"directory": {"provider.degree": 1}},
+    canaries={"directory": state.Beat(5, 6, 7)},
 )
 
 
@@ -162,6 +163,7 @@ SHAPES: dict[str, Shape] = {
     "tick": text(Tick("2026-11-22", "operator")),
     "tick_proposed": text(TickProposed("2026-11-22", "operator 1")),
     "tick_counted": text(TickCounted("2026-11-22", "operator 1", 3, 5, 2, 7)),
+    "beat": packed(state.Beat(5, 6, 7)),
     "count": packed(state.Count("2026-11-22", "operator 1", 5, 2, 7)),
 }
 

@@ -35,7 +35,7 @@ LOGS = {
     "bil_denial",
     "malpractice_claim",
 }
-CONCORDS_OWN = ["concord_applied", "concord_signal", "concord_heartbeat"]
+CONCORDS_OWN = ["concord_applied", "concord_canary", "concord_signal", "concord_heartbeat"]
 
 each_system = pytest.mark.parametrize("system", list(SYSTEMS))
 each_table = pytest.mark.parametrize(
