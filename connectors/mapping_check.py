@@ -55,9 +55,13 @@ def check(
     mapping: Mapping, catalog: Catalog, dsn: str, *, role: str = CAPTURE_ROLE, publication: str = PUBLICATION
 ) -> list[Problem]:
     """Problems of the live database; raises Unavailable when it could not look."""
-    names = [table.qualified for table in captured(mapping)] + [SIGNAL, HEARTBEAT]
-    seen = survey(dsn, names, role=role, publication=publication)
+    seen = survey(dsn, looked_at(mapping), role=role, publication=publication)
     return judge(mapping, catalog, seen, role=role, publication=publication)
+
+
+def looked_at(mapping: Mapping) -> list[str]:
+    """The tables that a check must have seen."""
+    return [*(table.qualified for table in captured(mapping)), SIGNAL, HEARTBEAT]
 
 
 def judge(

@@ -8,6 +8,8 @@ Two short questions each, so that they can be asked every second or two. Judges 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +18,11 @@ from psycopg.conninfo import make_conninfo
 
 from connectors import sources
 from connectors.connect import Connect
+from connectors.mapping_check import CAPTURE_ROLE, Problem, judge, looked_at
 from connectors.postgres import SOCKET
 from connectors.source import EPOCH, IDENTITY
+from connectors.survey import look
+from schemas.catalog import Mapping, load_catalog
 from streams.errors import EnvironmentFault, Unavailable
 
 _SERVER = """
@@ -113,18 +118,29 @@ class Origin:
 
     def server(self) -> Server:
         """The server now; raises Unavailable when it could not look."""
+        with self._connected() as connection:
+            row = connection.execute(_SERVER, {"slot": self._slot}).fetchone()
+        assert row is not None
+        return _server(row)
+
+    def problems(self, mapping: Mapping, publication: str) -> tuple[Problem, ...]:
+        """What the database lacks of what the mapping names; raises Unavailable when it could not look."""
+        with self._connected() as connection:
+            seen = look(connection, looked_at(mapping), role=CAPTURE_ROLE, publication=publication)
+        return tuple(judge(mapping, load_catalog(), seen, publication=publication))
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._dsn, autocommit=True, prepare_threshold=None)
-            row = self._connection.execute(_SERVER, {"slot": self._slot}).fetchone()
+            yield self._connection
         except psycopg.errors.InsufficientPrivilege as fault:
             step = "give the capture role the rights of connectors/<system>/capture.sql"
             raise EnvironmentFault("source.refused", _reason(fault), step) from None
         except psycopg.Error as fault:
             self.close()
             raise Unavailable("source.unreachable", _reason(fault), "check that the database runs") from None
-        assert row is not None
-        return _server(row)
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from streams.operate.guard.conditions import CONDITIONS, LATE, UNVERIFIED, judge
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken, Skipped
 from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import HOUR, Bounded
+from streams.operate.guard.verification import Verification
 
 PAGE = Path(__file__).parents[2] / "docs" / "capture-guard.md"
 SLOT = Slot(True, 1_000, 2_000, 8_000_000, "reserved", "", 40, None)
@@ -33,11 +35,11 @@ HEALTHY = Facts(
 )
 
 
-def slot(**how: object) -> Facts:
+def slot(**how: Any) -> Facts:
     return replace(HEALTHY, server=replace(SERVER, slot=replace(SLOT, **how)))
 
 
-def connector(**how: object) -> Facts:
+def connector(**how: Any) -> Facts:
     return replace(HEALTHY, connector=replace(CONNECTOR, **how))
 
 
@@ -254,3 +256,48 @@ def test_an_act_is_done_so_many_times_an_hour_and_never_at_once_again() -> None:
         False,
     ]
     assert bounded.admits(HOUR + 1)
+
+
+class Verifying:
+    """A process that verifies, as the guard sees it."""
+
+    def __init__(self) -> None:
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+
+def test_what_may_be_missing_is_verified_once_capture_is_in_order_and_settled_when_it_is_whole() -> None:
+    book, begun, process = Book(), [], Verifying()
+
+    def begin(target: str, cause: str) -> Any:
+        begun.append((target, cause))
+        return process
+
+    verification = Verification(begin)
+    look(book, WRONG["capture.skipped"][0], 0.0)
+    look(book, connector(tasks=(Task("FAILED"),)), 2.0)
+    for at in (2.0, 20.0, 40.0):  # the connector has failed: what is missing may be on its way
+        verification.consider(book.open.values(), at)
+    assert begun == []
+    look(book, HEALTHY, 41.0)
+    look(book, HEALTHY, 45.0)
+    assert verification.consider(book.open.values(), 45.0) == ""
+    assert verification.consider(book.open.values(), 60.0) == "directory"
+    assert verification.consider(book.open.values(), 62.0) == ""
+    assert (begun, list(verification.ended())) == ([("directory", "capture.skipped")], [])
+    process.returncode = 0
+    [event] = book.close(found.identity for found in verification.ended())
+    assert (event.state, event.finding.code) == ("closed", "capture.skipped")
+
+
+def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> None:
+    book, process = Book(), Verifying()
+    verification = Verification(lambda target, cause: cast(Any, process))
+    look(book, WRONG["capture.incomplete"][0], 0.0)
+    verification.consider(book.open.values(), 0.0)
+    assert verification.consider(book.open.values(), 20.0) == "directory.dir_listing"
+    process.returncode = 1
+    assert list(verification.ended()) == []
+    assert len(book.open) == 1

@@ -1,6 +1,6 @@
 """What the workers and adapters say of themselves, asked every look: how far canaries have come behind the topic.
 
-    GET /status of each party --Around--> decided and applied canaries, readers that retention overtakes
+    workers, adapters --Around--> decided and applied canaries, readers that retention overtakes
 
 Whoever does not answer says nothing: its canaries stay where they were, and grow old.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -58,13 +58,11 @@ class Around:
         if now - self._listed >= PARTIES_EVERY:
             self._listed = now
             self._parties = announced.announced(self._settings)
-        answers = announced.answers(
-            p for p in self._parties if p.role == "worker" or p.role.startswith("adapter/")
-        )
-        workers = [answer for answer in answers if answer.party.role == "worker"]
+        workers = announced.answers([p for p in self._parties if p.role == "worker"], "/reached")
+        adapters = announced.answers([p for p in self._parties if p.role.startswith("adapter/")])
         self._decided(workers)
         # What was decided at the last look was sent before these adapters were asked: a watermark.
-        self.adapters = {system: _applied(system, answers) for system in ADAPTED}
+        self.adapters = {system: _applied(system, adapters) for system in ADAPTED}
         if all(self.adapters.values()):
             for system, beat in decided.items():
                 self._pulses[system].reached("applied", beat)
@@ -73,27 +71,28 @@ class Around:
             self.overtaken = tuple(self._overtaken(workers))
 
     def _decided(self, workers: Iterable[Answer]) -> None:
-        for answer in workers:
-            for partition in answer.status["partitions"]:
-                for system, beat in partition.get("canaries", {}).items():  # an older worker says none
-                    if system in self._pulses:
-                        self._pulses[system].reached("decided", beat)
+        for _, partition in _partitions(workers):
+            for system, beat in partition["canaries"].items():
+                if system in self._pulses:
+                    self._pulses[system].reached("decided", beat)
 
     def _overtaken(self, workers: Iterable[Answer]) -> Iterable[Overtaken]:
+        captured = f"{self._settings.topic_prefix}cdc."
         positions: dict[Place, int] = {}
-        for answer in workers:
-            for entry in answer.status["inputs"]:
-                if entry["topic"].removeprefix(self._settings.topic_prefix).startswith("cdc."):
-                    positions[entry["topic"], entry["partition"]] = _position(entry)
+        for number, partition in _partitions(workers):
+            for topic, at in partition["inputs"].items():
+                if topic.startswith(captured):
+                    positions[topic, number] = at
         for place, (first, end) in reading.ends(self._settings.kafka, positions).items():
             at = positions[place]
             if at < first or (first > 0 and at < end and at - first < NEARLY * (end - first)):
                 yield Overtaken(*place, at, first, gone=at < first)
 
 
-def _position(entry: Mapping[str, Any]) -> int:
-    at = entry["committed"] if entry["committed"] is not None else entry["end"] - entry["lag"]
-    return int(at)
+def _partitions(workers: Iterable[Answer]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for answer in workers:
+        for number, partition in answer.status["partitions"].items():
+            yield int(number), partition
 
 
 def _applied(system: str, answers: Iterable[Answer]) -> bool:

@@ -75,6 +75,10 @@ class Book:
         done = [f for f in open_now if f.system == system and stays(f.code) and f.epoch <= last_epoch]
         return [self._close(found) for found in done]
 
+    def close(self, identities: Iterable[tuple[str, str, str]]) -> list[Event]:
+        """These are looked into."""
+        return [self._close(self.open[identity]) for identity in identities if identity in self.open]
+
     def forget(self, identity: tuple[str, str, str]) -> None:
         """Somebody else has closed it: a person, or verification."""
         found = self.open.get(identity)

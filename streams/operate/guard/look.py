@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from connectors.connect import Connect
-from connectors.mapping_check import Problem, check
+from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Origin, Server, connector
 from connectors.sources import Source
-from schemas.catalog import load_catalog, load_mapping
+from schemas.catalog import load_mapping
 from streams.errors import ConcordError
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken
 
@@ -69,10 +69,7 @@ class Look:
 
     def _mapping(self) -> tuple[Problem, ...]:
         names = self._source.names
-        found = check(
-            load_mapping(names.system), load_catalog(), self._source.dsn, publication=names.publication
-        )
-        return tuple(found)
+        return self._origin.problems(load_mapping(names.system), names.publication)
 
 
 def _tried(ask: Callable[[], T]) -> tuple[T | None, str]:

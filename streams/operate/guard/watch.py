@@ -8,6 +8,7 @@ Nothing depends on it: it can be killed and started again at any moment. It reme
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 import time
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ from streams.operate.guard.look import Look
 from streams.operate.guard.publish import Publisher, known
 from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import Remedies
+from streams.operate.guard.verification import Verification
 from streams.settings import Settings, need
 
 log = structlog.get_logger("concord.guard")
@@ -59,6 +61,7 @@ class Guard:
         self._book = Book(known(settings))
         self._facts: dict[str, Facts] = {}
         self._acts: dict[str, int] = {}
+        self._verification = Verification() if settings.guard_acts and _can_verify() else None
 
     def run(self, stop: threading.Event) -> None:
         """Watch until told to stop."""
@@ -72,6 +75,8 @@ class Guard:
                 while not stop.wait(LOOK_EVERY):
                     self._turn(pool)
         finally:
+            if self._verification is not None:
+                self._verification.stop()
             for thread in threads:
                 thread.join(5.0)
             announced.close()
@@ -90,6 +95,7 @@ class Guard:
             self._book.forget(identity)
         found = list(pool.map(self._look, self._looks))
         events = [event for facts in found for event in self._judged(facts)]
+        events += self._verified()
         self._publisher.tell(events)
         for event in events:
             _say(event)
@@ -129,6 +135,15 @@ class Guard:
         if act := remedies.act(facts, codes, time.monotonic()):
             self._acts[act] = self._acts.get(act, 0) + 1
 
+    def _verified(self) -> list[Event]:
+        """What verification has settled is closed; what may be missing is verified next."""
+        if self._verification is None:
+            return []
+        events = self._book.close(found.identity for found in self._verification.ended())
+        if self._verification.consider(self.open(), time.monotonic()):
+            self._acts["verify"] = self._acts.get("verify", 0) + 1
+        return events
+
     def open(self, system: str = "") -> list[Finding]:
         """What is open, of one source or of all."""
         return [found for found in self._book.open.values() if system in ("", found.system)]
@@ -151,6 +166,10 @@ class Guard:
     def metrics(self) -> bytes:
         """As Prometheus text."""
         return telemetry.render(self.status(), self._facts)
+
+
+def _can_verify() -> bool:
+    return importlib.util.find_spec("streams.operate.verify") is not None
 
 
 def _beat(canary: Canary, pulse: Pulse, stop: threading.Event) -> None:
