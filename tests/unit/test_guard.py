@@ -68,7 +68,7 @@ WRONG: dict[str, list[Facts]] = {
     "capture.incomplete": [
         replace(HEALTHY, heard=Heard(0.1, incomplete=(Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),)))
     ],
-    "decide.stalled": [beats(0.2, LATE + 1)],
+    "decide.stalled": [beats(0.2, LATE + 1), replace(beats(0.2, LATE + 1), idle=60.0)],
     "reader.overtaken": [replace(HEALTHY, overtaken=(Overtaken("cdc.directory", 1, 5, 9, True),))],
     "reader.late": [replace(HEALTHY, overtaken=(Overtaken("cdc.directory", 1, 10, 9, False),))],
     "publication.differs": [
@@ -109,6 +109,10 @@ def test_a_quiet_system_is_not_taken_for_a_dead_one() -> None:
 def test_a_bulk_load_is_no_standstill() -> None:
     """The canary waits behind a million rows that do arrive."""
     assert holding(beats(40.0, 40.0, quiet=0.0)) == set()
+
+
+def test_a_worker_that_is_behind_and_moves_is_no_standstill() -> None:
+    assert holding(replace(beats(0.2, 300.0), idle=0.5)) == set()
 
 
 def test_a_source_that_can_not_be_asked_says_nothing_about_its_slot() -> None:

@@ -40,6 +40,8 @@ class Around:
         self._pulses = pulses
         self._parties: list[Party] = []
         self._listed = self._compared = float("-inf")
+        self._positions: dict[Place, int] = {}
+        self._moved: dict[str, float] = {}
         self.overtaken: tuple[Overtaken, ...] | None = None
         self.adapters: dict[str, bool] = {}
         """system -> whether an adapter has applied all it was sent"""
@@ -61,6 +63,7 @@ class Around:
         workers = announced.answers([p for p in self._parties if p.role == "worker"], "/reached")
         adapters = announced.answers([p for p in self._parties if p.role.startswith("adapter/")])
         self._decided(workers)
+        self._note(workers, now)
         # What was decided at the last look was sent before these adapters were asked: a watermark.
         self.adapters = {system: _applied(system, adapters) for system in ADAPTED}
         if all(self.adapters.values()):
@@ -68,7 +71,26 @@ class Around:
                 self._pulses[system].reached("applied", beat)
         if workers and now - self._compared >= RETENTION_EVERY:
             self._compared = now
-            self.overtaken = tuple(self._overtaken(workers))
+            self.overtaken = tuple(self._overtaken())
+
+    def idle(self, system: str, now: float) -> float | None:
+        """Seconds since a worker took anything of the system; None while none answers."""
+        return now - self._moved[system] if system in self._moved else None
+
+    def _note(self, workers: Iterable[Answer], now: float) -> None:
+        captured = f"{self._settings.topic_prefix}cdc."
+        before, self._positions = self._positions, {}
+        for number, partition in _partitions(workers):
+            for topic, at in partition["inputs"].items():
+                if topic.startswith(captured):
+                    self._positions[topic, number] = at
+        moved = {
+            topic for (topic, number), at in self._positions.items() if before.get((topic, number)) != at
+        }
+        known = {topic.removeprefix(captured) for topic, _ in self._positions}
+        self._moved = {
+            system: now if captured + system in moved else self._moved.get(system, now) for system in known
+        }
 
     def _decided(self, workers: Iterable[Answer]) -> None:
         for _, partition in _partitions(workers):
@@ -76,15 +98,9 @@ class Around:
                 if system in self._pulses:
                     self._pulses[system].reached("decided", beat)
 
-    def _overtaken(self, workers: Iterable[Answer]) -> Iterable[Overtaken]:
-        captured = f"{self._settings.topic_prefix}cdc."
-        positions: dict[Place, int] = {}
-        for number, partition in _partitions(workers):
-            for topic, at in partition["inputs"].items():
-                if topic.startswith(captured):
-                    positions[topic, number] = at
-        for place, (first, end) in reading.ends(self._settings.kafka, positions).items():
-            at = positions[place]
+    def _overtaken(self) -> Iterator[Overtaken]:
+        for place, (first, end) in reading.ends(self._settings.kafka, self._positions).items():
+            at = self._positions[place]
             if at < first or (first > 0 and at < end and at - first < NEARLY * (end - first)):
                 yield Overtaken(*place, at, first, gone=at < first)
 

@@ -16,6 +16,8 @@ from streams.operate.guard.facts import Facts
 
 LATE = 5.0
 """Seconds: a canary takes well under one."""
+IDLE = 3.0
+"""Seconds without any step of a worker, before it is known for how long it takes none."""
 BEHIND = 60.0
 SNAPSHOT_QUIET = 120.0
 """Seconds without a record while an initial snapshot runs: a large table's first rows may take that long."""
@@ -216,7 +218,8 @@ def decide_stalled(facts: Facts) -> list[Seen] | None:
     captured, decided = facts.beats.late.get("captured"), facts.beats.late.get("decided")
     if captured is None or decided is None:
         return None
-    return _is(captured <= LATE < decided, "no worker has taken what was captured since")
+    stands = facts.idle is None or facts.idle > IDLE  # behind, and moving: a backlog passes by itself
+    return _is(captured <= LATE and decided > IDLE and stands, "no worker has taken what was captured since")
 
 
 def skipped(facts: Facts) -> list[Seen]:
@@ -333,7 +336,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "connector.missing", "high", "there is no connector",
-        "concord sources apply {system}", connector_missing, after=2,
+        "concord sources apply {system}", connector_missing, after=15,
     ),
     Condition("connector.failed", "high", "the connector's task has failed", _STATUS, connector_failed),
     Condition(
@@ -350,7 +353,7 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("capture.incomplete", "high", "a transaction lacks rows", _VERIFY, incomplete, stays=True),
     Condition(
         "decide.stalled", "high", "no worker takes what is captured",
-        "concord status; then concord up, or concord worker", decide_stalled,
+        "concord status; then concord up, or concord worker", decide_stalled, after=3,
     ),
     Condition(
         "reader.overtaken", "high", "retention deleted records before a worker read them",

@@ -31,12 +31,17 @@ class Look:
         self._source = source
         self._origin = Origin(source.dsn, source.names.slot_name)
         self._connect = Connect(connect, timeout=CONNECT_PATIENCE, deadline=CONNECT_PATIENCE)
-        self._before: Server | None = None
+        self._before: tuple[Server | None, int] = (None, 0)
         self._problems: tuple[Problem, ...] | None = None
         self._checked = float("-inf")
 
     def facts(
-        self, now: float, beats: Beats, heard: Heard, overtaken: tuple[Overtaken, ...] | None = None
+        self,
+        now: float,
+        beats: Beats,
+        heard: Heard,
+        overtaken: tuple[Overtaken, ...] | None = None,
+        idle: float | None = None,
     ) -> Facts:
         """What is so now. Connect is asked after the slot: its offset only moves on."""
         server, unreachable = _tried(self._origin.server)
@@ -44,7 +49,7 @@ class Look:
         if server is not None and now - self._checked >= MAPPING_EVERY:
             self._checked = now
             self._problems, _ = _tried(self._mapping)
-        before, self._before = self._before, server or self._before
+        before = self._seen(server, asked)
         return Facts(
             self._source.names.system,
             self._source.names.slot_name,
@@ -57,12 +62,21 @@ class Look:
             beats,
             heard,
             overtaken,
+            idle,
         )
 
     def close(self) -> None:
         """Let go of the connections."""
         self._origin.close()
         self._connect.__exit__()
+
+    def _seen(self, server: Server | None, asked: Connector | None) -> Server | None:
+        """The server at the last look, under the same epoch: a new snapshot makes a new slot."""
+        before, epoch = self._before
+        if asked is not None and asked.epoch != epoch:
+            before, epoch = None, asked.epoch
+        self._before = (server or before, epoch)
+        return before
 
     def _connector(self) -> Connector:
         return connector(self._connect, self._source.names.connector)

@@ -105,7 +105,9 @@ class Guard:
     def _look(self, system: str) -> Facts:
         now = time.monotonic()
         beats, heard = self._pulses[system].beats(now), self._listener.heard(system, now)
-        facts = self._looks[system].facts(now, beats, heard, self._overtaken(system))
+        facts = self._looks[system].facts(
+            now, beats, heard, self._overtaken(system), self._around.idle(system, now)
+        )
         self._facts[system] = facts
         return facts
 
