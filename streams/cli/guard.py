@@ -35,7 +35,7 @@ def guard(
     if settle is not None:
         _settle(settle, by, as_json)
     elif once:
-        _once(as_json)
+        _look_look_once(as_json)
     else:
         _watch(supervised)
 
@@ -55,11 +55,11 @@ def _watch(supervised: bool) -> None:
     raise typer.Exit(code)
 
 
-def _once(as_json: bool) -> None:
+def _look_once(as_json: bool) -> None:
     def work() -> Any:
-        from streams.operate.guard import watch
+        from streams.operate.guard.once import once
 
-        return watch.once(configuration.load())
+        return once(configuration.load())
 
     output.answer("guard", as_json, work, _text, lambda found: not found.healthy)
 

@@ -12,8 +12,9 @@ from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server, Slot, Task, _classes
 from streams.operate.guard.book import CALM, Book
 from streams.operate.guard.completeness import Incomplete
-from streams.operate.guard.conditions import CONDITIONS, LATE, UNVERIFIED, judge
+from streams.operate.guard.conditions import CONDITIONS, UNVERIFIED, judge
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken, Skipped
+from streams.operate.guard.judging import LATE
 from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import HOUR, Bounded
 from streams.operate.guard.verification import Verification

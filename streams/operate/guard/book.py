@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from streams.operate.guard.conditions import CODES, UNVERIFIED, Condition, Seen, cure
+from streams.operate.guard.conditions import CODES, UNVERIFIED, Condition, cure
+from streams.operate.guard.judging import Seen
 
 CALM = 3.0
 """Seconds a condition must be gone before it is closed."""

@@ -1,9 +1,8 @@
-"""What can be wrong with a source's capture: one small pure function a condition, and one table of them all.
+"""What can be wrong with a source's capture, in one table: code, words, cure, and the function that sees it.
 
-    Facts --judge--> [Seen] (it holds), [] (it doesn't), None (nobody can say: neither opened nor closed)
+    Facts --judge--> code -> [Seen] | None --book.py--> findings
 
-Words for people are here too; docs/capture-guard.md has a section a code, and a test compares the two. Messages name
-tables, slots and positions, never values (Invariant 11).
+docs/capture-guard.md has a section a code; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,34 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from connectors.sighting import Slot
+from streams.operate.guard import judging
 from streams.operate.guard.facts import Facts
-
-LATE = 5.0
-"""Seconds: a canary takes well under one."""
-IDLE = 3.0
-"""Seconds without any step of a worker, before it is known for how long it takes none."""
-BEHIND = 60.0
-SNAPSHOT_QUIET = 120.0
-"""Seconds without a record while an initial snapshot runs: a large table's first rows may take that long."""
-NEARLY = 0.75
-"""Share of max_slot_wal_keep_size at which a slot is close to being lost."""
-GROWN = 4 * 1024**3
-"""Bytes a slot may keep where the source sets no limit."""
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A condition that holds: `where` after the source's name, what was seen, and the cure if a better one is known
-    than the condition's. `first`, `last`: the LSNs between which changes may be missing."""
-
-    where: str
-    message: str
-    action: str = ""
-    first: int = 0
-    last: int = 0
-
+from streams.operate.guard.judging import Seen
 
 Judge = Callable[[Facts], list[Seen] | None]
 
@@ -58,243 +32,6 @@ class Condition:
     stays: bool = False
 
 
-def _is(holds: bool, message: str, **more: int) -> list[Seen]:
-    return [Seen("", message, **more)] if holds else []  # type: ignore[arg-type]
-
-
-# ---- the source ----
-
-
-def unreachable(facts: Facts) -> list[Seen]:
-    """Its database can't be asked."""
-    return _is(bool(facts.unreachable), facts.unreachable)
-
-
-def replaced(facts: Facts) -> list[Seen] | None:
-    """Another server, or the same on another timeline, than the epoch's positions are of."""
-    if facts.server is None or facts.connector is None:
-        return None
-    known, now = facts.connector.identity, facts.server.identity
-    return _is(bool(known) and known != now, f"the source was server/timeline {known}, now it is {now}")
-
-
-def canary_unwritten(facts: Facts) -> list[Seen] | None:
-    """The source is up and takes no canary."""
-    if facts.server is None:
-        return None
-    return _is(bool(facts.beats.fault), facts.beats.fault)
-
-
-# ---- the slot ----
-
-
-def slot_missing(facts: Facts) -> list[Seen] | None:
-    """A connector that has captured has no slot."""
-    if facts.server is None or facts.connector is None:
-        return None
-    gone = facts.server.slot is None and facts.connector.captured
-    lsn = facts.connector.lsn or 0
-    return _is(gone, f"replication slot {facts.slot} is gone", first=lsn, last=facts.lsn)
-
-
-def slot_lost(facts: Facts) -> list[Seen] | None:
-    """The slot is there and can't be read any more."""
-    slot = _slot(facts)
-    if slot is None:
-        return None if facts.server is None else []
-    why = slot.invalidation or "the source removed WAL it still needed"
-    lsn = (facts.connector.lsn if facts.connector else None) or slot.confirmed or 0
-    return _is(slot.lost, f"replication slot {facts.slot} is lost: {why}", first=lsn, last=facts.lsn)
-
-
-def slot_replaced(facts: Facts) -> list[Seen] | None:
-    """Its count of transactions went back: it was dropped and made anew since the last look."""
-    now, before = _slot(facts), facts.before.slot if facts.before else None
-    if now is None or before is None or facts.server is None or facts.before is None:
-        return []
-    if None in (now.decoded, before.decoded) or facts.server.started != facts.before.started:
-        return []  # a crash sets the count back too
-    back = now.decoded_since == before.decoded_since and (now.decoded or 0) < (before.decoded or 0)
-    message = f"replication slot {facts.slot} was dropped and made anew"
-    return _is(back, message, first=before.confirmed or 0, last=now.confirmed or facts.lsn)
-
-
-def slot_ahead(facts: Facts) -> list[Seen] | None:
-    """The slot has confirmed more than Connect has noted, while nothing runs that could be about to note it."""
-    slot, connector = _slot(facts), facts.connector
-    if slot is None or connector is None or connector.lsn is None or slot.confirmed is None:
-        return None if facts.server is None or connector is None else []
-    ahead = not slot.active and slot.confirmed > connector.lsn and connector.snapshot_finished
-    message = f"replication slot {facts.slot} stands {slot.confirmed - connector.lsn:,} bytes after Connect's offset"
-    return _is(ahead, message, first=connector.lsn, last=slot.confirmed)
-
-
-def slot_unread(facts: Facts) -> list[Seen] | None:
-    """Connect says RUNNING, and nobody reads the slot."""
-    slot = _slot(facts)
-    if facts.connector is None or slot is None:
-        return None if facts.server is None or facts.connector is None else []
-    unread = facts.connector.runs and facts.connector.snapshot_finished and not slot.active and not slot.lost
-    return _is(unread, f"the connector is RUNNING and nobody reads replication slot {facts.slot}")
-
-
-def slot_grown(facts: Facts) -> list[Seen] | None:
-    """The source keeps much WAL for it, and may take it away."""
-    slot = _slot(facts)
-    if slot is None or facts.server is None:
-        return None if facts.server is None else []
-    limit = int(facts.server.keep * NEARLY) if facts.server.keep else GROWN
-    grown = not slot.lost and ((slot.retained or 0) > limit or slot.wal_status == "unreserved")
-    kept = (slot.retained or 0) // MIB
-    return _is(grown, f"the source keeps {kept:,} MiB of WAL for replication slot {facts.slot}")
-
-
-def _slot(facts: Facts) -> Slot | None:
-    return facts.server.slot if facts.server else None
-
-
-# ---- the connector ----
-
-
-def connect_unanswered(facts: Facts) -> list[Seen]:
-    """Kafka Connect can't be asked."""
-    return _is(bool(facts.unanswered), facts.unanswered)
-
-
-def connector_missing(facts: Facts) -> list[Seen] | None:
-    """Connect has no such connector."""
-    if facts.connector is None:
-        return None
-    return _is(facts.connector.state == "MISSING", "Connect has none of this name")
-
-
-def connector_failed(facts: Facts) -> list[Seen] | None:
-    """It, or its task, has failed."""
-    if facts.connector is None:
-        return None
-    failed = [task for task in facts.connector.tasks if task.state == "FAILED"]
-    fault = next((task.fault for task in failed if task.fault), "no reason given")
-    return _is(bool(failed) or facts.connector.state == "FAILED", f"the connector's task has failed: {fault}")
-
-
-def connector_stopped(facts: Facts) -> list[Seen] | None:
-    """Somebody has paused or stopped it, or it has no task."""
-    if facts.connector is None:
-        return None
-    state = facts.connector.state
-    idle = state in ("PAUSED", "STOPPED") or (state == "RUNNING" and not facts.connector.tasks)
-    return _is(idle, f"the connector is {state}" + ("" if facts.connector.tasks else " and has no task"))
-
-
-# ---- what arrives ----
-
-
-def capture_stalled(facts: Facts) -> list[Seen] | None:
-    """Canaries are committed, and neither they nor anything else arrives."""
-    late = facts.beats.late.get("captured")
-    if late is None or facts.heard.fault:
-        return None
-    connector = facts.connector
-    if connector is not None and not connector.runs:
-        return []  # said by the connector's own conditions
-    reading = connector is not None and not connector.snapshot_finished
-    limit = SNAPSHOT_QUIET if reading else LATE
-    state = "Connect does not answer" if connector is None else "the connector is RUNNING"
-    message = f"{state}, and nothing that was committed in the last {late:.0f} s has arrived"
-    return _is(late > limit and (facts.heard.quiet is None or facts.heard.quiet > limit), message)
-
-
-def capture_behind(facts: Facts) -> list[Seen] | None:
-    """Changes arrive, and late."""
-    late = facts.beats.late.get("captured")
-    if late is None or facts.connector is None:
-        return None
-    behind = facts.connector.runs and facts.connector.snapshot_finished and late > BEHIND
-    return _is(behind, f"what arrives was committed more than {BEHIND:.0f} s ago")
-
-
-def decide_stalled(facts: Facts) -> list[Seen] | None:
-    """The canary is in the topic, and no worker has taken it."""
-    captured, decided = facts.beats.late.get("captured"), facts.beats.late.get("decided")
-    if captured is None or decided is None:
-        return None
-    stands = facts.idle is None or facts.idle > IDLE  # behind, and moving: a backlog passes by itself
-    return _is(captured <= LATE and decided > IDLE and stands, "no worker has taken what was captured since")
-
-
-def skipped(facts: Facts) -> list[Seen]:
-    """Canaries are missing between two that arrived."""
-    return [
-        Seen(
-            f"lsn/{gap.first_lsn}-{gap.last_lsn}",
-            f"{gap.last_beat - gap.first_beat - 1} canaries never arrived: what was committed between LSN "
-            f"{gap.first_lsn} and {gap.last_lsn} may be missing",
-            first=gap.first_lsn,
-            last=gap.last_lsn,
-        )
-        for gap in facts.heard.skipped
-    ]
-
-
-def incomplete(facts: Facts) -> list[Seen]:
-    """END counts more rows than have arrived."""
-    return [
-        Seen(
-            f"lsn/{found.first_lsn}-{found.last_lsn}",
-            f"transaction {found.txid} lacks {', '.join(f'{n} of {t}' for t, n in sorted(found.missing.items()))}",
-            f"concord verify source {facts.system}.{min(found.missing)} --repair",
-            found.first_lsn,
-            found.last_lsn,
-        )
-        for found in facts.heard.incomplete
-    ]
-
-
-def overtaken(facts: Facts) -> list[Seen] | None:
-    """A worker's next record has been deleted by retention."""
-    return _overtaken(facts, gone=True)
-
-
-def nearly_overtaken(facts: Facts) -> list[Seen] | None:
-    """A worker is so far behind that retention is about to delete what it has not read."""
-    return _overtaken(facts, gone=False)
-
-
-def _overtaken(facts: Facts, *, gone: bool) -> list[Seen] | None:
-    if facts.overtaken is None:
-        return None
-    return [
-        Seen(f"topic/{o.topic}/{o.partition}", f"reads at {o.position}, the topic begins at {o.first}")
-        for o in facts.overtaken
-        if o.gone is gone
-    ]
-
-
-# ---- the mapping ----
-
-_GAPS = ("mapping.unpublished", "mapping.partly_published", "mapping.publication", "mapping.replica_identity")
-
-
-def unpublished(facts: Facts) -> list[Seen] | None:
-    """The publication lacks a table, column, row or event that the mapping names."""
-    return _mapping(facts, gap=True)
-
-
-def differs(facts: Facts) -> list[Seen] | None:
-    """A table or column that the mapping names is gone, of another type, or not readable."""
-    return _mapping(facts, gap=False)
-
-
-def _mapping(facts: Facts, *, gap: bool) -> list[Seen] | None:
-    if facts.problems is None:
-        return None
-    return [
-        Seen(f"{p.where.removeprefix(f'{facts.system}.')} {p.code}", f"{p.where}: {p.message}", p.fix)
-        for p in facts.problems
-        if (p.code in _GAPS) is gap
-    ]
-
-
 _VERIFY = "concord verify source {system} --repair"
 _RESNAPSHOT = "concord sources apply {system} --resnapshot"
 _STATUS = "concord sources status {system} says why; then concord sources apply {system}"
@@ -303,74 +40,74 @@ CONDITIONS: tuple[Condition, ...] = (
     # ---- the source ----
     Condition(
         "source.unreachable", "high", "the source's database does not answer",
-        "check that it runs and lets the capture role in", unreachable, after=2,
+        "check that it runs and lets the capture role in", judging.unreachable, after=2,
     ),
     Condition(
         "source.replaced", "high", "the source was restored from a backup or failed over",
-        _RESNAPSHOT, replaced,
+        _RESNAPSHOT, judging.replaced,
     ),
     Condition(
         "canary.unwritten", "medium", "the canary can't be written",
-        "concord systems apply; check CONCORD_CANARY_<SYSTEM>", canary_unwritten, after=2,
+        "concord systems apply; check CONCORD_CANARY_<SYSTEM>", judging.canary_unwritten, after=2,
     ),
     # ---- the slot ----
-    Condition("slot.missing", "high", "the replication slot is gone", _RESNAPSHOT, slot_missing, 1, gap=True),
-    Condition("slot.lost", "high", "the replication slot is invalidated", _RESNAPSHOT, slot_lost, gap=True),
+    Condition("slot.missing", "high", "the replication slot is gone", _RESNAPSHOT, judging.slot_missing, 1, gap=True),
+    Condition("slot.lost", "high", "the replication slot is invalidated", _RESNAPSHOT, judging.slot_lost, gap=True),
     Condition(
         "slot.replaced", "high", "the replication slot was dropped and made anew",
-        _VERIFY, slot_replaced, stays=True,
+        _VERIFY, judging.slot_replaced, stays=True,
     ),
     Condition(
         "slot.ahead", "high", "the replication slot stands after Connect's offset",
-        _VERIFY, slot_ahead, after=3, gap=True,
+        _VERIFY, judging.slot_ahead, after=3, gap=True,
     ),
-    Condition("slot.unread", "high", "nobody reads the replication slot", _STATUS, slot_unread, after=4),
+    Condition("slot.unread", "high", "nobody reads the replication slot", _STATUS, judging.slot_unread, after=4),
     Condition(
         "slot.grown", "medium", "the source keeps much WAL for the replication slot",
-        "see why capture is behind; beyond max_slot_wal_keep_size the slot is lost", slot_grown, after=2,
+        "see why capture is behind; beyond max_slot_wal_keep_size the slot is lost", judging.slot_grown, after=2,
     ),
     # ---- the connector ----
     Condition(
         "connect.unanswered", "high", "Kafka Connect does not answer",
-        "check that its worker runs; capture goes on where it stopped", connect_unanswered, after=2,
+        "check that its worker runs; capture goes on where it stopped", judging.connect_unanswered, after=2,
     ),
     Condition(
         "connector.missing", "high", "there is no connector",
-        "concord sources apply {system}", connector_missing, after=15,
+        "concord sources apply {system}", judging.connector_missing, after=15,
     ),
-    Condition("connector.failed", "high", "the connector's task has failed", _STATUS, connector_failed),
+    Condition("connector.failed", "high", "the connector's task has failed", _STATUS, judging.connector_failed),
     Condition(
         "connector.stopped", "medium", "the connector is paused or stopped",
-        "PUT /connectors/<name>/resume in Connect", connector_stopped, after=2,
+        "PUT /connectors/<name>/resume in Connect", judging.connector_stopped, after=2,
     ),
     # ---- what arrives ----
-    Condition("capture.stalled", "high", "nothing that is committed arrives", _STATUS, capture_stalled),
+    Condition("capture.stalled", "high", "nothing that is committed arrives", _STATUS, judging.capture_stalled),
     Condition(
         "capture.behind", "medium", "what is committed arrives late",
-        "a bulk load passes by itself; else look at Connect and the source", capture_behind, after=5,
+        "a bulk load passes by itself; else look at Connect and the source", judging.capture_behind, after=5,
     ),
-    Condition("capture.skipped", "high", "committed changes never arrived", _VERIFY, skipped, stays=True),
-    Condition("capture.incomplete", "high", "a transaction lacks rows", _VERIFY, incomplete, stays=True),
+    Condition("capture.skipped", "high", "committed changes never arrived", _VERIFY, judging.skipped, stays=True),
+    Condition("capture.incomplete", "high", "a transaction lacks rows", _VERIFY, judging.incomplete, stays=True),
     Condition(
         "decide.stalled", "high", "no worker takes what is captured",
-        "concord status; then concord up, or concord worker", decide_stalled, after=3,
+        "concord status; then concord up, or concord worker", judging.decide_stalled, after=3,
     ),
     Condition(
         "reader.overtaken", "high", "retention deleted records before a worker read them",
-        _RESNAPSHOT, overtaken,
+        _RESNAPSHOT, judging.overtaken,
     ),
     Condition(
         "reader.late", "medium", "retention is about to delete records that no worker has read",
-        "start more workers, or raise retention.ms of the topic", nearly_overtaken, after=5,
+        "start more workers, or raise retention.ms of the topic", judging.nearly_overtaken, after=5,
     ),
     # ---- the mapping ----
     Condition(
         "publication.differs", "high", "the publication lacks what the mapping names",
-        "concord mapping check {system}", unpublished, gap=True,
+        "concord mapping check {system}", judging.unpublished, gap=True,
     ),
     Condition(
         "mapping.differs", "high", "a mapped table or column is gone, of another type or not readable",
-        "concord mapping check {system}", differs,
+        "concord mapping check {system}", judging.differs,
     ),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`concord guard`: the process that watches capture, until it is told to stop; and one look on demand.
+"""`concord guard`: the process that watches capture, until it is told to stop.
 
     beaters (a thread a source) --+
     Listener, Around -------------+--> every two seconds: look at every source --Book--> findings, remedies, /metrics
@@ -12,8 +12,7 @@ import importlib.util
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import structlog
@@ -21,7 +20,6 @@ import structlog
 from connectors import stop as stop_signals
 from connectors.announce import Announced
 from connectors.canary import Canary
-from connectors.sources import Source
 from streams.errors import ConcordError
 from streams.operate import preparing
 from streams.operate.guard import telemetry
@@ -41,6 +39,7 @@ log = structlog.get_logger("concord.guard")
 
 BEAT_EVERY = 1.0
 LOOK_EVERY = 2.0
+LOOK_PATIENCE = 5.0
 
 
 class Guard:
@@ -60,6 +59,7 @@ class Guard:
         self._publisher = Publisher(settings)
         self._book = Book(known(settings))
         self._facts: dict[str, Facts] = {}
+        self._asked: dict[str, Future[Facts]] = {}
         self._acts: dict[str, int] = {}
         self._verification = Verification() if settings.guard_acts and _can_verify() else None
 
@@ -93,7 +93,7 @@ class Guard:
     def _turn(self, pool: ThreadPoolExecutor) -> None:
         for identity in self._listener.closed():
             self._book.forget(identity)
-        found = list(pool.map(self._look, self._looks))
+        found = self._looked(pool)
         events = [event for facts in found for event in self._judged(facts)]
         events += self._verified()
         self._publisher.tell(events)
@@ -101,6 +101,20 @@ class Guard:
             _say(event)
         for facts in found:
             self._act(facts)
+
+    def _looked(self, pool: ThreadPoolExecutor) -> list[Facts]:
+        """A look at every source; one that hangs doesn't hide the others."""
+        for system in self._looks:
+            if system not in self._asked:
+                self._asked[system] = pool.submit(self._look, system)
+        wait(self._asked.values(), LOOK_PATIENCE)
+        return [self._answer(system, asked) for system, asked in list(self._asked.items())]
+
+    def _answer(self, system: str, asked: Future[Facts]) -> Facts:
+        if asked.done():
+            del self._asked[system]
+            return asked.result()
+        return Facts(system, unreachable=f"no answer within {LOOK_PATIENCE:.0f} s")
 
     def _look(self, system: str) -> Facts:
         now = time.monotonic()
@@ -212,55 +226,3 @@ def run(settings: Settings) -> int:
     """Watch until SIGTERM or SIGINT; the exit code."""
     Guard(settings).run(stop_signals.on_signals())
     return 0
-
-
-# ---- on demand ----
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What one look found. `canaries`: as the running guard tells them; `why`: why nobody does."""
-
-    healthy: bool
-    findings: list[Finding]
-    unknown: list[str] = field(default_factory=list)
-    canaries: Any = None
-    why: str = ""
-
-
-def once(settings: Settings) -> Looked:
-    """Two looks a little apart, so that what passes by itself is not told; nothing is published and nothing done."""
-    from streams.operate import announced
-
-    running = next((a.status for a in announced.answering(settings, "guard")), None)
-    sources = preparing.chosen_sources(settings)
-    connect = need(settings.connect, "CONCORD_CONNECT")
-    with ThreadPoolExecutor(max_workers=len(sources)) as pool:
-        looked = list(pool.map(lambda source: _once(source, connect), sources))
-    found = {f.identity: f for findings, _ in looked for f in findings}
-    found |= {f.identity: f for f in known(settings)}
-    return Looked(
-        not found and not any(unknown for _, unknown in looked),
-        sorted(found.values(), key=lambda f: (f.severity, f.identity)),
-        [code for _, unknown in looked for code in unknown],
-        running and running["sources"],
-        "" if running else "no guard answers: concord up, or concord guard",
-    )
-
-
-def _once(source: Source, connect: str) -> tuple[list[Finding], list[str]]:
-    from streams.operate.guard.facts import Heard
-
-    look, book, system = Look(source, connect), Book(), source.names.system
-    try:
-        for at in (0.0, 60.0):
-            facts = look.facts(at, Beats(), Heard())
-            judged = judge(facts)
-            book.look(system, judged, facts.epoch, facts.lsn, at)
-            if at == 0.0:
-                time.sleep(LOOK_EVERY)
-    finally:
-        look.close()
-    unseen = {"capture.stalled", "capture.behind", "decide.stalled", "reader.overtaken", "reader.late"}
-    unknown = [f"{system} {code}" for code, found in judged.items() if found is None and code not in unseen]
-    return list(book.open.values()), unknown
