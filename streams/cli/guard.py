@@ -35,7 +35,7 @@ def guard(
     if settle is not None:
         _settle(settle, by, as_json)
     elif once:
-        _look_look_once(as_json)
+        _look_once(as_json)
     else:
         _watch(supervised)
 
