@@ -76,6 +76,12 @@ class Connect:
         """Start a connector's failed tasks again; those that run are left alone."""
         self._call("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
 
+    def place_offset(self, name: str, offset: Mapping[str, Any]) -> None:
+        """Have a stopped connector go on from here."""
+        found = self._call("GET", f"/connectors/{name}/offsets")["offsets"]
+        body = {"offsets": [{"partition": found[0]["partition"], "offset": dict(offset)}]}
+        self._call("PATCH", f"/connectors/{name}/offsets", body)
+
     def forget_offset(self, name: str) -> None:
         """Delete a stopped connector's offset: when it starts again it takes an initial snapshot."""
         self._call("DELETE", f"/connectors/{name}/offsets")

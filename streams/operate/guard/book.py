@@ -143,10 +143,9 @@ def stays(code: str) -> bool:
 
 
 def _finding(system: str, condition: Condition, one: Seen, subject: str, epoch: int) -> Finding:
-    message = f"{condition.title}: {one.message}" if one.message else condition.title
     action = cure(condition, system, one)
     return Finding(
-        system, condition.code, subject, condition.severity, message, action, epoch, one.first, one.last
+        system, condition.code, subject, condition.severity, one.message, action, epoch, one.first, one.last
     )
 
 

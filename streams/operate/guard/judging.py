@@ -47,7 +47,7 @@ def _is(holds: bool, message: str, **more: int) -> list[Seen]:
 
 def unreachable(facts: Facts) -> list[Seen]:
     """Its database can't be asked."""
-    return _is(bool(facts.unreachable), facts.unreachable)
+    return _is(bool(facts.unreachable), f"the source's database does not answer: {facts.unreachable}")
 
 
 def replaced(facts: Facts) -> list[Seen] | None:
@@ -62,7 +62,7 @@ def canary_unwritten(facts: Facts) -> list[Seen] | None:
     """The source is up and takes no canary."""
     if facts.server is None:
         return None
-    return _is(bool(facts.beats.fault), facts.beats.fault)
+    return _is(bool(facts.beats.fault), f"the canary can't be written: {facts.beats.fault}")
 
 
 # ---- the slot ----

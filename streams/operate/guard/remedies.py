@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from connectors import origin
+from connectors import sources
 from connectors.connect import Connect
 from connectors.sources import Source
 from streams.errors import ConcordError
@@ -95,8 +95,5 @@ class Remedies:
     def _renew(self, connect: Connect) -> None:
         """A new slot under the same epoch: what is committed from now on is captured. What was committed in between
         is not; the finding that stays says so."""
-        names = self._source.names
-        connect.stop(names.connector)
-        origin.wait_released(self._source.dsn)
-        origin.drop_slot(self._source.dsn, names.slot_name)
-        connect.resume(names.connector)
+        begins = sources.renew_slot(connect, self._source)
+        log.warning("guard.renewed", system=self._source.names.system, begins=begins)
