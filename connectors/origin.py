@@ -169,7 +169,7 @@ def make_slot(dsn: str, name: str) -> int:
         make = f"select pg_create_logical_replication_slot(%s, 'pgoutput'{kept_on_standbys})"
         connection.execute("set statement_timeout = '20s'")
         try:
-            connection.execute(make, [name])  # type: ignore[arg-type]
+            connection.execute(make, [name])
         except psycopg.errors.QueryCanceled:
             raise blocked(writers(dsn)) from None
         row = connection.execute(_CONFIRMED, [name]).fetchone()

@@ -60,8 +60,6 @@ def test_a_dropped_slot_is_made_anew_and_leaves_a_range_to_verify(source: Guarde
     source.wait(source.captures, "canaries to arrive again")
     who = source.provide("After the gap")
     source.wait(lambda: source.captured(who), "what is written now")
-    settled = source.guard  # still the same process
-    assert settled.alive()
 
 
 def test_an_invalidated_slot_is_told_and_made_anew_once_the_connector_may_run(source: Guarded) -> None:
@@ -70,12 +68,12 @@ def test_an_invalidated_slot_is_told_and_made_anew_once_the_connector_may_run(so
         connect.stop(source.name)
     source.wait_open("connector.stopped")
     try:
-        source.run("alter system set max_slot_wal_keep_size = '1MB'")
+        source.run("alter system set idle_replication_slot_timeout = '1s'")
         source.run("select pg_reload_conf()")
         source.wait(lambda: _invalidated(source), "PostgreSQL to invalidate the slot")
         source.wait_open("slot.lost")
     finally:
-        source.run("alter system reset max_slot_wal_keep_size")
+        source.run("alter system reset idle_replication_slot_timeout")
         source.run("select pg_reload_conf()")
     with Connect(source.stack.connect) as connect, suppress(Exception):
         connect.resume(source.name)
@@ -85,14 +83,12 @@ def test_an_invalidated_slot_is_told_and_made_anew_once_the_connector_may_run(so
 
 
 def _invalidated(source: Guarded) -> bool:
-    source.run("create table if not exists ballast (at text)")
-    source.run("insert into ballast select repeat(md5(n::text), 50) from generate_series(1, 5000) n")
-    source.run("select pg_switch_wal()")
+    """PostgreSQL looks at idle slots when it makes a checkpoint."""
     source.run("checkpoint")
-    found = source.rows(
-        f"select wal_status from pg_replication_slots where slot_name = '{source.source.names.slot_name}'"
-    )
-    return found == [("lost",)]
+    slot = source.source.names.slot_name
+    return source.rows(f"select wal_status from pg_replication_slots where slot_name = '{slot}'") == [
+        ("lost",)
+    ]
 
 
 def test_a_failed_task_is_started_again_when_its_cause_is_gone(source: Guarded) -> None:

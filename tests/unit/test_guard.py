@@ -19,6 +19,8 @@ from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import HOUR, Bounded
 from streams.operate.guard.verification import Verification
 
+pytestmark = pytest.mark.usefixtures("logs")
+
 PAGE = Path(__file__).parents[2] / "docs" / "capture-guard.md"
 SLOT = Slot(True, 1_000, 2_000, 8_000_000, "reserved", "", 40, None)
 SERVER = Server("711/1", 5_000, 100.0, SLOT, 8 * 1024**3)

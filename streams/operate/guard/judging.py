@@ -196,10 +196,10 @@ def capture_behind(facts: Facts) -> list[Seen] | None:
 def decide_stalled(facts: Facts) -> list[Seen] | None:
     """The canary is in the topic, and no worker has taken it."""
     captured, decided = facts.beats.late.get("captured"), facts.beats.late.get("decided")
-    if captured is None or decided is None:
-        return None
+    if captured is None or decided is None or captured > LATE:
+        return None  # what does not arrive can't be taken
     stands = facts.idle is None or facts.idle > IDLE  # behind, and moving: a backlog passes by itself
-    return _is(captured <= LATE and decided > IDLE and stands, "no worker has taken what was captured since")
+    return _is(decided > IDLE and stands, "no worker has taken what was captured since")
 
 
 def skipped(facts: Facts) -> list[Seen]:
