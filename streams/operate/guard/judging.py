@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.sighting import Slot
 from streams.operate.guard.facts import Facts
 
-LATE = 5.0
+LATE = 4.0
 """Seconds: a canary takes well under one."""
 IDLE = 3.0
 """Seconds without any step of a worker, before it is known for how long it takes none."""
@@ -189,7 +189,8 @@ def capture_behind(facts: Facts) -> list[Seen] | None:
     late = facts.beats.late.get("captured")
     if late is None or facts.connector is None:
         return None
-    behind = facts.connector.runs and facts.connector.snapshot_finished and late > BEHIND
+    arrives = facts.heard.quiet is not None and facts.heard.quiet <= LATE
+    behind = arrives and facts.connector.runs and facts.connector.snapshot_finished and late > BEHIND
     return _is(behind, f"what arrives was committed more than {BEHIND:.0f} s ago")
 
 
@@ -256,8 +257,10 @@ _GAPS = ("mapping.unpublished", "mapping.partly_published", "mapping.publication
 
 
 def unpublished(facts: Facts) -> list[Seen] | None:
-    """The publication lacks a table, column, row or event that the mapping names."""
-    return _mapping(facts, gap=True)
+    """The publication lacks a table, column, row or event that the mapping names; or there is none at all."""
+    found = _mapping(facts, gap=True)
+    whole = [one for one in found or () if one.where.endswith("mapping.publication")]
+    return whole or found
 
 
 def differs(facts: Facts) -> list[Seen] | None:

@@ -18,7 +18,7 @@ from schemas.catalog import load_mapping
 from streams.errors import ConcordError
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken
 
-CONNECT_PATIENCE = 2.0
+CONNECT_PATIENCE = 1.5
 MAPPING_EVERY = 4.0
 
 T = TypeVar("T")
