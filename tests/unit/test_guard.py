@@ -186,10 +186,12 @@ def test_a_closed_gap_leaves_a_range_to_verify_until_a_new_epoch_has_read_it() -
 
 def test_a_table_that_was_unpublished_is_to_be_verified_by_itself() -> None:
     book, facts = Book(), WRONG["publication.differs"][0]
-    look(book, facts, 0.0)
-    look(book, HEALTHY, 2.0)
+    look(book, replace(HEALTHY, server=replace(SERVER, lsn=4_000)), 0.0)
+    look(book, facts, 2.0)
+    look(book, HEALTHY, 4.0)
     look(book, HEALTHY, 8.0)
     [left] = book.open.values()
+    assert (left.first, left.last) == (4_000, 5_000)
     assert left.action == "concord verify source directory.dir_listing --repair"
 
 

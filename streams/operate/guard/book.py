@@ -8,7 +8,7 @@ Knows what was open before a restart (from topic `finding`). Pure bookkeeping: t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.operate.guard.conditions import CODES, UNVERIFIED, Condition, cure
 from streams.operate.guard.judging import Seen
@@ -61,11 +61,15 @@ class Book:
     def __init__(self, known: Iterable[Finding] = ()) -> None:
         self.open: dict[tuple[str, str, str], Finding] = {found.identity: found for found in known}
         self._held: dict[tuple[str, str, str], _Held] = {}
+        self._clear: dict[tuple[str, str], int] = {}
+        """(system, code) -> where the log ended when it was last seen not to hold"""
 
     def look(self, system: str, judged: Judged, epoch: int, lsn: int, now: float) -> list[Event]:
         """What follows from one look at one source."""
         events: list[Event] = []
         for code, found in judged.items():
+            if found == []:
+                self._clear[system, code] = lsn
             if found is not None:
                 events += self._condition(system, CODES[code], found, epoch, lsn, now)
         return events
@@ -101,7 +105,8 @@ class Book:
         held = self._held.setdefault(key, _Held(one, now))
         held.gone = None
         if key not in self.open and now - held.since >= condition.after:
-            yield self._open(_finding(key[0], condition, one, key[2], epoch))
+            first = one.first or self._clear.get(key[:2], 0)
+            yield self._open(_finding(key[0], condition, replace(one, first=first), key[2], epoch))
         if condition.stays:
             del self._held[key]
 
