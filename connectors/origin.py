@@ -162,8 +162,8 @@ def drop_slot(dsn: str, name: str) -> None:
         _until(dropped, f"replication slot {name} is still read")
 
 
-def make_slot(dsn: str, name: str) -> int:
-    """A new slot; the LSN from which on it sends what is committed. Waits for transactions that are open now."""
+def make_slot(dsn: str, name: str) -> None:
+    """A new slot, which sends what is committed from now on. Waits for transactions that are open now."""
     with connected(dsn) as connection:
         kept_on_standbys = ", false, false, true" if connection.info.server_version >= 170_000 else ""
         make = f"select pg_create_logical_replication_slot(%s, 'pgoutput'{kept_on_standbys})"
@@ -172,8 +172,14 @@ def make_slot(dsn: str, name: str) -> int:
             connection.execute(make, [name])
         except psycopg.errors.QueryCanceled:
             raise blocked(writers(dsn)) from None
+
+
+def begins(dsn: str, name: str) -> int:
+    """The LSN from which on a slot sends what is committed."""
+    with connected(dsn) as connection:
         row = connection.execute(_CONFIRMED, [name]).fetchone()
-    assert row is not None
+    if row is None:
+        raise Unavailable("source.no_slot", f"replication slot {name} is gone", "repeat")
     return int(row[0])
 
 

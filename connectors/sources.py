@@ -265,16 +265,19 @@ def _start_over(connect: Connect, source: Source) -> None:
 
 
 def renew_slot(connect: Connect, source: Source) -> int:
-    """A new slot under the same epoch, and capture from there on: what was committed since the last captured change is
-    left out, for verification to find. The LSN at which it begins.
+    """Capture goes on under the same epoch from where its slot can: a new one where there is none, or it is lost. What
+    was committed between the last captured change and there is left out, for verification to find. The LSN of there.
 
     Debezium (3.7) refuses to start where its slot can't give what its offset asks for: the offset is moved.
     """
-    name = source.names.connector
+    name, slot_name = source.names.connector, source.names.slot_name
     connect.stop(name)
     origin.wait_released(source.dsn)
-    origin.drop_slot(source.dsn, source.names.slot_name)
-    begins = origin.make_slot(source.dsn, source.names.slot_name)
+    slot = origin.slot(source.dsn, slot_name)
+    if slot is None or slot.lost:
+        origin.drop_slot(source.dsn, slot_name)
+        origin.make_slot(source.dsn, slot_name)
+    begins = origin.begins(source.dsn, slot_name)
     offset = connect.offset(name)
     if offset is not None:
         kept = {key: value for key, value in offset.items() if not key.startswith("transaction")}

@@ -24,7 +24,7 @@ log = structlog.get_logger("concord.guard")
 
 HOUR = 3_600.0
 RESTARTS = 3
-RENEWALS = 1
+RENEWALS = 2
 PAUSES = 6
 
 
@@ -67,7 +67,7 @@ class Remedies:
             return self._do("pause", codes, now, self._pause) if facts.connector.state == "RUNNING" else ""
         if facts.connector.state not in ("RUNNING", "FAILED"):
             return ""  # somebody has stopped it: theirs to go on
-        if {"slot.missing", "slot.lost"} & set(codes):
+        if {"slot.missing", "slot.lost"} & set(codes) or {"slot.ahead", "connector.failed"} <= set(codes):
             return self._do("renew", codes, now, self._renew)
         if "connector.failed" in codes:
             return self._do("restart", codes, now, self._restart)
@@ -93,7 +93,6 @@ class Remedies:
         connect.restart_failed(self._source.names.connector)
 
     def _renew(self, connect: Connect) -> None:
-        """A new slot under the same epoch: what is committed from now on is captured. What was committed in between
-        is not; the finding that stays says so."""
+        """Capture goes on under the same epoch from where a slot can; a finding that stays names what is left out."""
         begins = sources.renew_slot(connect, self._source)
         log.warning("guard.renewed", system=self._source.names.system, begins=begins)
