@@ -37,7 +37,7 @@ from tests.fixtures.waiting import wait_until
 
 SYSTEM = "credentialing"
 PARTITIONS = 2
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Deadline of a wait; nothing is asserted about time, the machine may be busy."""
 
 
