@@ -39,6 +39,7 @@ log = structlog.get_logger("concord.guard")
 
 BEAT_EVERY = 1.0
 LOOK_EVERY = 2.0
+EXIT_CRASHED = 71
 LOOK_PATIENCE = 5.0
 
 
@@ -63,8 +64,8 @@ class Guard:
         self._acts: dict[str, int] = {}
         self._verification = Verification() if settings.guard_acts and _can_verify() else None
 
-    def run(self, stop: threading.Event) -> None:
-        """Watch until told to stop."""
+    def run(self, stop: threading.Event) -> int:
+        """Watch until told to stop; the exit code. A part that has died ends the whole: half a guard would lie."""
         announced = Announced("guard", self, self._publisher.producer, self._settings.topic("workers"))
         threads = [threading.Thread(target=t, args=a, daemon=True) for t, a in self._threads(stop)]
         for thread in threads:
@@ -73,8 +74,15 @@ class Guard:
         try:
             with ThreadPoolExecutor(max_workers=len(self._sources)) as pool:
                 while not stop.wait(LOOK_EVERY):
+                    if not all(thread.is_alive() for thread in threads):
+                        log.critical(
+                            "guard.crashed", next_step="its supervisor starts it again; report the traceback"
+                        )
+                        return EXIT_CRASHED
                     self._turn(pool)
+            return 0
         finally:
+            stop.set()
             if self._verification is not None:
                 self._verification.stop()
             for thread in threads:
@@ -224,5 +232,4 @@ def _say(event: Event) -> None:
 
 def run(settings: Settings) -> int:
     """Watch until SIGTERM or SIGINT; the exit code."""
-    Guard(settings).run(stop_signals.on_signals())
-    return 0
+    return Guard(settings).run(stop_signals.on_signals())
