@@ -1,6 +1,6 @@
 -- Concord's own tables, the same in every system's database; applied between schema.sql and capture.sql.
--- concord_applied, concord_signal and concord_heartbeat are published, and concord_request where changes are asked for;
--- the others never leave the database.
+-- concord_applied, concord_canary, concord_signal and concord_heartbeat are published, and concord_request where changes
+-- are asked for; the others never leave the database.
 
 create table if not exists concord_applied (  -- what an adapter wrote last: its transaction's rows are no edits
     kind        text not null,
@@ -61,3 +61,15 @@ create table if not exists concord_heartbeat (
     at  timestamptz not null default now()
 );
 insert into concord_heartbeat (id) values (1) on conflict do nothing;
+
+create table if not exists concord_canary (  -- `concord guard` counts here each second: what arrives of it is alive
+    name  text primary key,
+    beat  bigint not null,
+    at    timestamptz not null default now()
+);
+
+do $$ begin create role concord_canary nologin;
+exception when duplicate_object or unique_violation then null; end $$;
+revoke all on concord_canary from concord_canary;
+grant usage on schema public to concord_canary;
+grant select (name, beat), insert (name, beat, at), update (beat, at) on concord_canary to concord_canary;

@@ -23,7 +23,8 @@ PAUSE = 0.1
 class Connect:
     """One Connect cluster, by the address of any of its workers."""
 
-    def __init__(self, url: str, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, timeout: float = 30.0, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
         self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -71,6 +72,16 @@ class Connect:
         self._call("PUT", f"/connectors/{name}/resume")
         self._until(lambda: self._started(name), f"connector {name} to start")
 
+    def restart_failed(self, name: str) -> None:
+        """Start a connector's failed tasks again; those that run are left alone."""
+        self._call("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+
+    def place_offset(self, name: str, offset: Mapping[str, Any]) -> None:
+        """Have a stopped connector go on from here."""
+        found = self._call("GET", f"/connectors/{name}/offsets")["offsets"]
+        body = {"offsets": [{"partition": found[0]["partition"], "offset": dict(offset)}]}
+        self._call("PATCH", f"/connectors/{name}/offsets", body)
+
     def forget_offset(self, name: str) -> None:
         """Delete a stopped connector's offset: when it starts again it takes an initial snapshot."""
         self._call("DELETE", f"/connectors/{name}/offsets")
@@ -97,15 +108,15 @@ class Connect:
         return bool(tasks) and all(task["state"] in ("RUNNING", "FAILED") for task in tasks)
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + self._deadline
         while not condition():
             if time.monotonic() > deadline:
                 step = "look at the Connect worker's log, then repeat"
-                raise Unavailable("connect.timeout", f"waited {DEADLINE:.0f} s for {what}", step)
+                raise Unavailable("connect.timeout", f"waited {self._deadline:.0f} s for {what}", step)
             time.sleep(PAUSE)
 
     def _call(self, method: str, path: str, body: Any = None, missing: bool = False) -> Any:
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + self._deadline
         while True:
             answer = self._send(method, path, body)
             if missing and answer.status_code == httpx.codes.NOT_FOUND:

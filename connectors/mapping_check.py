@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from psycopg import sql
 
-from connectors.source import APPLIED, HEARTBEAT, SIGNAL, captured, message_key
+from connectors.source import HEARTBEAT, OWN, SIGNAL, captured, message_key
 from connectors.survey import EVENTS, Column, Facts, Survey, survey
 from schemas.catalog import Catalog, Mapping, Table
 from schemas.catalog_check import NEVER_CAPTURED
@@ -55,9 +55,13 @@ def check(
     mapping: Mapping, catalog: Catalog, dsn: str, *, role: str = CAPTURE_ROLE, publication: str = PUBLICATION
 ) -> list[Problem]:
     """Problems of the live database; raises Unavailable when it could not look."""
-    names = [table.qualified for table in captured(mapping)] + [SIGNAL, HEARTBEAT]
-    seen = survey(dsn, names, role=role, publication=publication)
+    seen = survey(dsn, looked_at(mapping), role=role, publication=publication)
     return judge(mapping, catalog, seen, role=role, publication=publication)
+
+
+def looked_at(mapping: Mapping) -> list[str]:
+    """The tables that a check must have seen."""
+    return [*(table.qualified for table in captured(mapping)), SIGNAL, HEARTBEAT]
 
 
 def judge(
@@ -130,7 +134,7 @@ class _Judgement:
 
     def _missing_table(self, name: str) -> Problem:
         fix = f"correct the name in {self._file}, or remove [table.{name}]"
-        if name in (APPLIED.qualified, SIGNAL, HEARTBEAT):
+        if name in (*(table.qualified for table in OWN), SIGNAL, HEARTBEAT):
             fix = f"apply connectors/{self.mapping.system}/capture.sql (`concord systems apply`)"
         return Problem("mapping.missing_table", self._where(name), "the table does not exist", fix)
 
@@ -142,7 +146,7 @@ class _Judgement:
         return Problem("mapping.missing_column", where, "the column does not exist" + hint, fix)
 
     def _types(self, table: Table, facts: Facts) -> Iterator[Problem]:
-        for name in table.columns if table is not APPLIED else ():
+        for name in table.columns if table not in OWN else ():
             column, field = facts.columns.get(name), self.catalog.field(*table.target(name))
             if column and field and not fits(field.type, column):
                 path = ".".join(table.target(name))

@@ -41,6 +41,9 @@ select active, restart_lsn::text, confirmed_flush_lsn::text, wal_status,
        pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint
 from pg_replication_slots where slot_name = %s
 """
+_CONFIRMED = """
+select pg_wal_lsn_diff(confirmed_flush_lsn, '0/0')::bigint from pg_replication_slots where slot_name = %s
+"""
 _DROP = (
     "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s and not active"
 )
@@ -157,6 +160,27 @@ def drop_slot(dsn: str, name: str) -> None:
 
     with connected(dsn) as connection:
         _until(dropped, f"replication slot {name} is still read")
+
+
+def make_slot(dsn: str, name: str) -> None:
+    """A new slot, which sends what is committed from now on. Waits for transactions that are open now."""
+    with connected(dsn) as connection:
+        kept_on_standbys = ", false, false, true" if connection.info.server_version >= 170_000 else ""
+        make = f"select pg_create_logical_replication_slot(%s, 'pgoutput'{kept_on_standbys})"
+        connection.execute("set statement_timeout = '20s'")
+        try:
+            connection.execute(make, [name])
+        except psycopg.errors.QueryCanceled:
+            raise blocked(writers(dsn)) from None
+
+
+def begins(dsn: str, name: str) -> int:
+    """The LSN from which on a slot sends what is committed."""
+    with connected(dsn) as connection:
+        row = connection.execute(_CONFIRMED, [name]).fetchone()
+    if row is None:
+        raise Unavailable("source.no_slot", f"replication slot {name} is gone", "repeat")
+    return int(row[0])
 
 
 def _none(connection: psycopg.Connection[Any], counted: LiteralString, *values: str) -> bool:

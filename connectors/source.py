@@ -43,6 +43,17 @@ APPLIED = Table(
     },
 )
 """The platform's own mark in every system: the first row of each transaction it writes (Invariant 8)."""
+CANARY = Table(
+    name="concord_canary",
+    kind="canary",
+    record="canary",
+    entity="name",
+    row="name",
+    mode="state",
+    columns={"beat": "beat", "at": "at"},
+)
+"""A count that `concord guard` raises each second: what is captured of it shows that capture lives."""
+OWN = (APPLIED, CANARY)
 _APPLIED_KEY = ("local_id", "kind", "entity_id")
 
 _TRANSFORM = "org.apache.kafka.connect.transforms"
@@ -54,6 +65,7 @@ PROVEN: ReadOnly[str, str] = {
     "publication.autocreate.mode": "disabled",
     "snapshot.mode": "initial",  # never when_needed: a new snapshot is our command, with a new epoch
     "slot.drop.on.stop": "false",
+    "slot.failover": "true",  # kept on standbys too, where the source is PostgreSQL 17 or newer
     "tombstones.on.delete": "false",
     "skipped.operations": "none",  # truncates arrive: a finding and a verification, never deletes
     "provide.transaction.metadata": "true",
@@ -166,8 +178,8 @@ def _columns(tables: Iterable[Table]) -> list[str]:
 
 
 def captured(mapping: Mapping) -> tuple[Table, ...]:
-    """The mapping's tables and the platform's own mark."""
-    return (*mapping.tables.values(), APPLIED)
+    """The mapping's tables and the platform's own."""
+    return (*mapping.tables.values(), *OWN)
 
 
 def message_key(table: Table) -> tuple[str, ...]:

@@ -118,12 +118,12 @@ def snapshot(connect: Connect, connector: str) -> Snapshot | None:
     if not config:
         return None
     offset = connect.offset(connector)
-    return Snapshot(int(config[EPOCH]), _finished(offset), _streamed_us(offset))
+    return Snapshot(int(config[EPOCH]), finished(offset), _streamed_us(offset))
 
 
 def snapshot_finished(connect: Connect, connector: str) -> bool:
     """Whether the initial snapshot is wholly in Kafka."""
-    return _finished(connect.offset(connector))
+    return finished(connect.offset(connector))
 
 
 def wanted(source: Source, epoch: int, identity: str) -> dict[str, str]:
@@ -139,7 +139,7 @@ def wanted(source: Source, epoch: int, identity: str) -> dict[str, str]:
     )
 
 
-def _finished(offset: Mapping[str, Any] | None) -> bool:
+def finished(offset: Mapping[str, Any] | None) -> bool:
     """Seen on Debezium 3.7: `snapshot` stands in the offset while one runs, with `snapshot_completed` true
     on its last record; the first streamed record or heartbeat drops both. No offset: nothing captured."""
     if not offset:
@@ -264,6 +264,31 @@ def _start_over(connect: Connect, source: Source) -> None:
     origin.drop_slot(source.dsn, source.names.slot_name)
 
 
+def renew_slot(connect: Connect, source: Source) -> int:
+    """Capture goes on under the same epoch from where its slot can: a new one where there is none, or it is lost. What
+    was committed between the last captured change and there is left out, for verification to find. The LSN of there.
+
+    Debezium (3.7) refuses to start where its slot can't give what its offset asks for: the offset is moved.
+    """
+    name, slot_name = source.names.connector, source.names.slot_name
+    connect.stop(name)
+    origin.wait_released(source.dsn)
+    slot = origin.slot(source.dsn, slot_name)
+    if slot is None or slot.lost:
+        origin.drop_slot(source.dsn, slot_name)
+        origin.make_slot(source.dsn, slot_name)
+    begins = origin.begins(source.dsn, slot_name)
+    offset = connect.offset(name)
+    if offset is not None:
+        kept = {key: value for key, value in offset.items() if not key.startswith("transaction")}
+        connect.place_offset(name, kept | dict.fromkeys(_LSNS & kept.keys(), begins))
+    connect.resume(name)
+    return begins
+
+
+_LSNS = frozenset({"lsn", "lsn_proc", "lsn_commit"})
+
+
 def _refuse(connect: Connect, planned: Plan) -> None:
     """Pause what would capture wrong positions, and say what it takes."""
     connect.pause(planned.connector)
@@ -286,7 +311,7 @@ def _status(connect: Connect, source: Source) -> Status:
         tuple(Task(task["id"], task["state"], task.get("trace", "")) for task in found["tasks"]),
         int(config[EPOCH]),
         config.get(IDENTITY, ""),
-        _finished(offset),
+        finished(offset),
         offset.get("lsn") if offset else None,
         slot,
     )

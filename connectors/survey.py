@@ -92,15 +92,16 @@ where n.nspname || '.' || c.relname = any(%(tables)s) group by 1
 
 def survey(dsn: str, tables: Iterable[str], *, role: str, publication: str) -> Survey:
     """Look at these tables (`schema.table`) as `role` and `publication` see them; any login may ask."""
-    asked = {"tables": list(tables), "role": role, "publication": publication}
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
-            return _look(connection, asked)
+            return look(connection, tables, role=role, publication=publication)
     except psycopg.OperationalError as fault:
         raise _unreachable(fault) from None
 
 
-def _look(connection: psycopg.Connection, asked: Mapping[str, object]) -> Survey:
+def look(connection: psycopg.Connection, tables: Iterable[str], *, role: str, publication: str) -> Survey:
+    """The same over a connection that stays."""
+    asked = {"tables": list(tables), "role": role, "publication": publication}
     known = connection.execute("select 1 from pg_roles where rolname = %(role)s", asked).fetchone()
     events = connection.execute(_EVENTS, asked).fetchone()
     if not known:

@@ -15,6 +15,7 @@ from pathlib import Path
 from stack import layout, state
 from stack.settings import (
     ADAPTER_ROLES,
+    CANARY_ROLE,
     CAPTURE_PASSWORD_REF,
     CAPTURE_ROLE,
     STEWARD_DATABASE,
@@ -52,6 +53,9 @@ class Environment:
     state: str = ""
     capture_password_ref: str = CAPTURE_PASSWORD_REF  # what a connector's configuration says for the password
     capture_address: str = ""  # host:port at which Connect reaches PostgreSQL
+    canaries: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # DSN of role concord_canary a system
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -68,6 +72,7 @@ class Environment:
             ("DATABASE", self.databases),
             ("CAPTURE", self.capture),
             ("ADAPTER", self.adapters),
+            ("CANARY", self.canaries),
         ):
             simple |= {f"CONCORD_{kind}_{system.upper()}": dsn for system, dsn in dsns.items()}
         return {**simple, "CONCORD_STEWARD": self.steward} if self.steward else simple
@@ -104,6 +109,7 @@ def of_state(known: state.State, folder: Path) -> Environment:
         steward=dsn(STEWARD_ROLE, STEWARD_DATABASE) if STEWARD_ROLE in known.passwords else "",
         state=str(folder),
         capture_address=address,
+        canaries={system: dsn(CANARY_ROLE, system) for system in SYSTEMS if CANARY_ROLE in known.passwords},
     )
 
 
@@ -122,4 +128,5 @@ def from_variables(environ: Mapping[str, str] | None = None) -> Environment | No
         adapters={system: environ[f"CONCORD_ADAPTER_{system.upper()}"] for system in SYSTEMS},
         steward=environ.get("CONCORD_STEWARD", ""),
         capture_address=environ["CONCORD_CAPTURE_ADDRESS"],
+        canaries={s: environ[name] for s in SYSTEMS if environ.get(name := f"CONCORD_CANARY_{s.upper()}")},
     )

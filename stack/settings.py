@@ -8,6 +8,7 @@ from __future__ import annotations
 from streams.systems import SYSTEMS
 
 CAPTURE_ROLE = "concord_capture"
+CANARY_ROLE = "concord_canary"
 ADAPTER_ROLES = {system: f"concord_adapter_{system}" for system in SYSTEMS}
 STEWARD_ROLE = "concord_steward"
 STEWARD_DATABASE = "stewardship"

@@ -161,7 +161,13 @@ class Worker:
             loop.add_signal_handler(number, stopped.set)
         self.references.start()
         runner, port = await web.serve(
-            self.settings.web_port, self.stored, describe_stored, self.status, self.metrics, self.due
+            self.settings.web_port,
+            self.stored,
+            describe_stored,
+            self.status,
+            self.metrics,
+            self.due,
+            self.reached,
         )
         self._announce(port)
         await self.app.start()
@@ -216,6 +222,16 @@ class Worker:
             ],
             "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
         }
+
+    def reached(self) -> Any:
+        """How far inputs and canaries have come, by partition: asked every two seconds, so it costs nothing."""
+        found = {}
+        for number, partition in self.partitions.open.items():
+            assert isinstance(partition.handler, Decide)
+            state = partition.handler.state
+            canaries = {system: beat.beat for system, beat in state.canaries.items()}
+            found[number] = {"inputs": dict(state.inputs), "canaries": canaries}
+        return {"pid": os.getpid(), "partitions": found}
 
     def due(self, until: str) -> dict[int, int]:
         """How many entities are due by time alone up to a date, by partition."""

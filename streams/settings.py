@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     verify_repair_share: float = Field(
         default=0.05, ge=0, le=1, description="of a table's rows, at most, unasked; a few are always repaired"
     )
+    guard_acts: bool = Field(
+        default=True, description="the guard pauses, restarts and renews by itself, within its bounds"
+    )
     web_port: int = Field(default=0, description="0 picks a free port")
     running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(
@@ -117,6 +120,7 @@ class Settings(BaseSettings):
     databases: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_databases")
     capture: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_capture")
     adapters: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_adapters")
+    canaries: Mapping[str, str] = Field(default_factory=dict, repr=False, validation_alias="_canaries")
     apis: Mapping[str, Api] = Field(default_factory=dict, repr=False, validation_alias="_apis")
     files: frozenset[str] = Field(default=frozenset(), validation_alias="_files")
 
@@ -141,7 +145,12 @@ def load() -> Settings:
     known = _surroundings()
     dsns: dict[str, dict[str, Any]] = {
         kind: {s: v for s in SYSTEMS if (v := known.get(f"CONCORD_{name}_{s.upper()}"))}
-        for kind, name in (("_databases", "DATABASE"), ("_capture", "CAPTURE"), ("_adapters", "ADAPTER"))
+        for kind, name in (
+            ("_databases", "DATABASE"),
+            ("_capture", "CAPTURE"),
+            ("_adapters", "ADAPTER"),
+            ("_canaries", "CANARY"),
+        )
     }
     files = {s for s, address in dsns["_adapters"].items() if address == FILES}
     dsns["_adapters"] = {s: address for s, address in dsns["_adapters"].items() if s not in files}

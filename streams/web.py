@@ -1,4 +1,4 @@
-"""What a worker answers on loopback: `GET /entity/<kind>/<id>`, `/status`, `/metrics`, `/due/<date>`.
+"""What a worker answers on loopback: `GET /entity/<kind>/<id>`, `/status`, `/reached`, `/metrics`, `/due/<date>`.
 
 `concord explain`, `trace` and `status` ask here; an entity comes as JSON, or as it is stored when the caller accepts
 `application/msgpack`. The answer holds restricted fields, so it never listens beyond
@@ -26,6 +26,7 @@ async def serve(
     status: Callable[[], Awaitable[Any]],
     metrics: Callable[[], str],
     due: Callable[[str], Any],
+    reached: Callable[[], Any],
 ) -> tuple[web.AppRunner, int]:
     """Start the server; returns the runner (to clean up) and the port it got."""
 
@@ -40,6 +41,9 @@ async def serve(
     async def get_status(request: web.Request) -> web.Response:
         return web.Response(body=_json(await status()), content_type="application/json")
 
+    async def get_reached(request: web.Request) -> web.Response:
+        return web.Response(body=_json(reached()), content_type="application/json")
+
     async def get_metrics(request: web.Request) -> web.Response:
         return web.Response(text=metrics())
 
@@ -49,6 +53,7 @@ async def serve(
     app = web.Application()
     app.router.add_get("/entity/{kind}/{id}", get_entity)
     app.router.add_get("/status", get_status)
+    app.router.add_get("/reached", get_reached)
     app.router.add_get("/metrics", get_metrics)
     app.router.add_get(r"/due/{date:\d{4}-\d{2}-\d{2}}", get_due)
     runner = web.AppRunner(app, access_log=None)

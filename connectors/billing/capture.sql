@@ -31,6 +31,7 @@ alter publication concord set table
     bil_claim_hold,
     bil_denial,
     concord_applied,
+    concord_canary,
     concord_signal,
     concord_heartbeat;
 
@@ -54,6 +55,7 @@ grant select (denial_id, rend_id, claim_id, group_code, carc, rarc, normalized_r
     received_at) on bil_denial to concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
+grant select (name, beat, at) on concord_canary to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 

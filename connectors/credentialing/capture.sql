@@ -62,6 +62,7 @@ alter publication concord set table
     delegation_agreement,
     concord_request,
     concord_applied,
+    concord_canary,
     concord_signal,
     concord_heartbeat;
 
@@ -116,6 +117,7 @@ grant select (id, org_id, payer, standards, roster_cadence, last_audit) on deleg
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
 grant select (request_id, kind, entity_id, field, outcome, at) on concord_request to concord_capture;
+grant select (name, beat, at) on concord_canary to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 

@@ -26,6 +26,7 @@ alter publication concord set table
     dir_attestation,
     dir_publication,
     concord_applied,
+    concord_canary,
     concord_signal,
     concord_heartbeat;
 
@@ -47,6 +48,7 @@ grant select (publication_id, dir_provider_id, listing_id, resource_type, resour
     published_at, withdrawn_at, info_received_at) on dir_publication to concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
+grant select (name, beat, at) on concord_canary to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 

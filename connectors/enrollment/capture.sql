@@ -37,6 +37,7 @@ alter publication concord set table
     recon_item (recon_id, enr_provider_id, enrollment_id, class, field, internal_value, payer_value,
         opened_at, state, owner_team),
     concord_applied,
+    concord_canary,
     concord_signal,
     concord_heartbeat;
 
@@ -63,6 +64,7 @@ grant select (recon_id, enr_provider_id, enrollment_id, class, field, internal_v
     opened_at, state, owner_team) on recon_item to concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
+grant select (name, beat, at) on concord_canary to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 

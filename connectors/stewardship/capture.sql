@@ -27,6 +27,7 @@ alter publication concord set table
         evidence),
     comment (comment_id, entity_id, kind, proposal_id, author, body, written_at),
     concord_applied,
+    concord_canary,
     concord_signal,
     concord_heartbeat;
 
@@ -43,6 +44,7 @@ grant select (comment_id, entity_id, kind, proposal_id, author, body, written_at
     concord_capture;
 grant select (kind, entity_id, local_id, revision, view_hash, applied_at) on concord_applied to
     concord_capture;
+grant select (name, beat, at) on concord_canary to concord_capture;
 grant select (id, at), update (at) on concord_heartbeat to concord_capture;
 grant select (id, type, data), insert (id, type, data) on concord_signal to concord_capture;
 

@@ -16,10 +16,10 @@ from streams.agents.context import Context
 from streams.agents.control import AssertAgain, Diverges, SnapshotComplete, Tick, TickCounted, TickProposed
 from streams.agents.said import Holder
 from streams.agents.snapshots import Snapshots
-from streams.agents.state import PartitionState
+from streams.agents.state import Beat, PartitionState
 from streams.core import canonical, receipt
 from streams.core.advance import advance, assert_again, diverge, hold, mark, miss
-from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
+from streams.core.change import CAPTURED, Canary, Change, Confirmation, Control, Malformed, Position
 from streams.core.entity import APPLIED, SUPERSEDED, Entity, Touch, is_answer, newest
 from streams.core.receipt import Receipt
 from streams.engine.partition import Unit
@@ -27,6 +27,7 @@ from streams.engine.pending import Pending
 
 QUARANTINED = "quarantined"
 UNMAPPED = "unmapped"
+CANARY = "canary"
 
 
 class Aggregate:
@@ -64,6 +65,9 @@ class Aggregate:
                 return self._malformed(unit, record, key, said, now_ms)
             case Control():
                 return UNMAPPED
+            case Canary():
+                self._state.canaries[said.system] = Beat(said.beat, said.committed_us, said.captured_us)
+                return CANARY
             case SnapshotComplete():
                 return self._snapshots.complete(said)
             case Tick() | TickProposed() | TickCounted():

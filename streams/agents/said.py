@@ -17,7 +17,7 @@ from streams.agents import control
 from streams.agents.context import Context
 from streams.agents.rekey import REKEYED_KINDS, REKEYED_SYSTEMS, local_key
 from streams.core import receipt, rekeyed, witness
-from streams.core.change import Change, Control, Decoded, Malformed, Position
+from streams.core.change import Canary, Change, Control, Decoded, Malformed, Position
 from streams.core.decode import Decoder
 from streams.core.entity import SYSTEM
 from streams.core.receipt import Receipt
@@ -75,6 +75,8 @@ def _beside_capture(context: Context, topic: str, record: Any) -> tuple[bytes | 
 def _captured(decoder: Decoder, system: str, record: Any) -> tuple[bytes | None, Decoded]:
     """A row under the id its system gave it: the master's, or one of the system's own."""
     said = decoder.decode(record.key, record.value, record.headers)
+    if isinstance(said, Canary):
+        return None, said
     if system not in REKEYED_SYSTEMS or isinstance(said, Control) or said.kind not in REKEYED_KINDS:
         return _named(said)
     if isinstance(said, Malformed):
@@ -85,7 +87,7 @@ def _captured(decoder: Decoder, system: str, record: Any) -> tuple[bytes | None,
 
 def _named(said: Decoded) -> tuple[bytes | None, Decoded]:
     """What was said, and the key of the entity it is about, if any."""
-    if isinstance(said, Control) or not said.entity_id or not said.kind:
+    if isinstance(said, Control | Canary) or not said.entity_id or not said.kind:
         return None, said
     return f"{said.kind}/{said.entity_id}".encode(), said
 

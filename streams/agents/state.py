@@ -32,6 +32,14 @@ class Count(Struct, array_like=True):
     providers: int
 
 
+class Beat(Struct, array_like=True):
+    """The newest canary of a system that was worked here."""
+
+    beat: int
+    committed_us: int
+    captured_us: int
+
+
 class PartitionState(Struct, array_like=True):
     """inputs: topic -> next offset · outcomes: topic -> outcome -> records.
 
@@ -74,6 +82,9 @@ class PartitionState(Struct, array_like=True):
     """system -> how it stands (`core.parity`) -> entities"""
     apart: dict[str, dict[str, int]] = {}
     """system -> record.field -> entities of which the system holds something else"""
+
+    canaries: dict[str, Beat] = {}
+    """system -> the newest canary that this partition has worked"""
 
     def count(self, topic: str, outcome: str) -> None:
         """One input record ended in one outcome."""

@@ -11,6 +11,7 @@ from streams.cli import (
     consume,
     export,
     findings,
+    guard,
     parity,
     prepare,
     proposals,
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
-    schema, rights, consume, verify,
+    schema, rights, consume, verify, guard,
 ):  # fmt: skip
     app.add_typer(part.app)
 

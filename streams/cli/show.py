@@ -11,7 +11,7 @@ from streams.operate.counterparts import Standing
 from streams.operate.explain import Explanation, Row, Value
 from streams.operate.rollout import Rollout
 from streams.operate.ruled import Decision
-from streams.operate.standing import Hop
+from streams.operate.standing import Hop, Watch
 from streams.operate.status import Status
 from streams.operate.told import Origin, Sink, Told
 from streams.operate.trace import Moment, Revision, Trace
@@ -73,12 +73,23 @@ def _counts(found: Status) -> Iterator[str]:
         parts = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.outcomes.items()))
         verdict = "balanced" if outcomes.balanced else "NOT BALANCED"
         yield f"outcomes  {topic}: {outcomes.consumed:,} consumed = {parts} ({verdict})"
+    yield _guard(found.guard)
     codes = ", ".join(f"{code} {count}" for code, count in found.findings.by_code.items())
     yield f"findings  {_number(found.findings.total)} open{f': {codes}' if codes else ''} {found.findings.why}".rstrip()
     waiting = (
         f"{_number(found.unhandled.count)} wait to be replayed or discarded {found.unhandled.why}".rstrip()
     )
     yield f"quarantined  {_number(found.quarantined)} ever, {waiting}"
+
+
+def _guard(found: Watch) -> str:
+    """The oldest canary of each hop over all systems."""
+    if found.open is None:
+        return f"guard     {found.why}"
+    hops = dict.fromkeys(hop for ages in found.age.values() for hop in ages)
+    oldest = {hop: max(ages[hop] for ages in found.age.values() if hop in ages) for hop in hops}
+    ages = ", ".join(f"{hop} {seconds:.1f} s ago" for hop, seconds in oldest.items()) or "none written yet"
+    return f"guard     watches: {found.open} open; canaries of every system {ages}"
 
 
 def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:

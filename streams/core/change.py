@@ -108,4 +108,13 @@ class Malformed(Struct, frozen=True):
     captured_us: int = 0
 
 
-Decoded = Change | Confirmation | Control | Malformed
+class Canary(Struct, frozen=True, gc=False):
+    """A row of `concord_canary`: what was committed before it at its source has been captured."""
+
+    system: str
+    beat: int
+    committed_us: int
+    captured_us: int
+
+
+Decoded = Change | Confirmation | Control | Canary | Malformed

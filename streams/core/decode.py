@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from streams.core.change import Change, Confirmation, Control, Decoded, Malformed, Position
+from streams.core.change import Canary, Change, Confirmation, Control, Decoded, Malformed, Position
 from streams.core.columns import PLACEHOLDER, OutOfRange, Table, TableDecoder
 
 CONTROL_TABLES = frozenset({"concord_pending", "concord_request"})
@@ -21,6 +21,9 @@ CONTROL_TABLES = frozenset({"concord_pending", "concord_request"})
 
 APPLIED_TABLE = "concord_applied"
 """What an adapter wrote last, the first row of each of its transactions."""
+
+CANARY_TABLE = "concord_canary"
+"""A count raised each second: nobody's data, and proof that capture goes on."""
 
 ANY = "any"
 """The kind of a table whose rows name theirs."""
@@ -63,6 +66,13 @@ class AppliedRow(Struct, frozen=True, gc=False):
     view_hash: str = ""
 
 
+class CanaryRow(Struct, frozen=True, gc=False):
+    """A row of concord_canary."""
+
+    beat: int
+
+
+_decode_canary = msgspec.json.Decoder(CanaryRow).decode
 _decode_applied = msgspec.json.Decoder(AppliedRow).decode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -111,6 +121,8 @@ class Decoder:
         if decoder is None:
             if source.table == APPLIED_TABLE:
                 return self._applied(key, headers, envelope)
+            if source.table == CANARY_TABLE:
+                return self._canary(envelope)
             if source.table in CONTROL_TABLES:
                 return Control(self.system, source.table)
             return Malformed(
@@ -166,6 +178,15 @@ class Decoder:
             source.ts_us or 0,
             envelope.ts_us or 0,
         )
+
+    def _canary(self, envelope: Envelope) -> Decoded:
+        if envelope.op in (_DELETE, _TRUNCATE):
+            return Control(self.system, CANARY_TABLE)
+        try:
+            row = _decode_canary(envelope.after)
+        except msgspec.DecodeError:
+            return Malformed("change.type_wrong", f"{CANARY_TABLE}: a column is missing or of a wrong type")
+        return Canary(self.system, row.beat, envelope.source.ts_us or 0, envelope.ts_us or 0)
 
     def _row(
         self, decoder: TableDecoder, entity_id: str, value: bytes, envelope: Envelope, position: Position

@@ -65,9 +65,9 @@ def answering(settings: Settings, role: str = "") -> list[Answer]:
     return answers(announced(settings, role))
 
 
-def answers(parties: Iterable[Party]) -> list[Answer]:
-    """Those of the parties that live, with their status."""
-    asked = ((p, ask(p, "/status")) for p in parties)
+def answers(parties: Iterable[Party], path: str = "/status") -> list[Answer]:
+    """Those of the parties that live, with their status, or what else they answer."""
+    asked = ((p, ask(p, path)) for p in parties)
     return [Answer(p, s) for p, s in asked if isinstance(s, dict) and s.get("pid") == p.pid]
 
 

@@ -2,7 +2,7 @@
 
     python -m streams.operate.codes        # writes the page; a contract test fails when it is out of date
 
-Never invents a code: streams/core/rules/book.py and streams/core/malformed.py own them.
+Never invents a code: streams/core/rules/book.py, operate/guard/conditions.py and streams/core/malformed.py own them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from streams.core.malformed import REASONS
 from streams.core.rules.book import CODES, LATER, PARTLY, SAME
 from streams.core.rules.rule import Rule, words
+from streams.operate.guard.conditions import CONDITIONS, UNVERIFIED
 
 PAGE = Path(__file__).parents[2] / "docs" / "codes.md"
 HEAD = """# Codes
@@ -31,7 +32,7 @@ has the name.
 
 def markdown() -> str:
     """The page."""
-    return "\n".join([HEAD, *_findings(), "", *_later(), "", *_reasons(), ""])
+    return "\n".join([HEAD, *_findings(), "", *_sources(), "", *_later(), "", *_reasons(), ""])
 
 
 def _findings() -> Iterator[str]:
@@ -47,6 +48,16 @@ def _findings() -> Iterator[str]:
 
 def _effect(rule: Rule) -> str:
     return f"{rule.effect_text} ({words(rule.effect)} once {rule.until})" if rule.waits else rule.effect_text
+
+
+def _sources() -> Iterator[str]:
+    yield "## Findings about sources\n"
+    yield "Kind `system`, told by `concord guard`; causes and remedies in [Capture guard](capture-guard.md).\n"
+    yield "| Code | Severity | What is wrong | What to do |"
+    yield "| --- | --- | --- | --- |"
+    for found in sorted((*CONDITIONS, UNVERIFIED), key=lambda condition: condition.code):
+        action = found.action.replace("{system}", "SYSTEM").replace("<", "&lt;")
+        yield f"| `{found.code}` | {found.severity} | {found.title} | {action} |"
 
 
 def _later() -> Iterator[str]:

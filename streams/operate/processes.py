@@ -70,8 +70,8 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker, the adapters, who tells what the witnesses say and who verifies. On a stack of its own the worker
-    is the only one, so nothing can alternate, and files edited while developing are simply taken."""
+    """The worker, the adapters, who tells what the witnesses say, who verifies and who guards capture. On a stack of
+    its own the worker is the only one, so nothing can alternate, and files edited while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in running(configuration.load())]
@@ -81,6 +81,7 @@ def parts() -> list[Part]:
         *adapters,
         Part("reference", ("reference", "follow")),
         Part("verify", ("verify", "follow")),
+        Part("guard", ("guard",)),
     ]
 
 
@@ -212,6 +213,7 @@ def await_ready(known: Settings, say: Say, within: float = READY_WITHIN) -> None
         ("adapters  placed", adapters_ready),
         ("reference follows", reference_ready),
         ("capture   runs, the snapshot is finished", capture_ready),
+        ("guard     watches", guard_ready),
     )
     for what, condition in conditions:
         _until(lambda condition=condition: condition(known), what, within)  # type: ignore[misc]
@@ -239,6 +241,11 @@ def reference_ready(known: Settings) -> bool:
     """Who tells what the witnesses say has its partitions."""
     answers = announced.answering(known, "witness")
     return any(a.status["partitions"] and a.status["circuit"]["state"] == "closed" for a in answers)
+
+
+def guard_ready(known: Settings) -> bool:
+    """Who watches capture answers."""
+    return bool(announced.answering(known, "guard"))
 
 
 def capture_ready(known: Settings) -> bool:

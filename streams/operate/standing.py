@@ -76,6 +76,25 @@ class Capture:
     lag_seconds: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`concord guard`: whether somebody watches capture, and how old each system's newest canary is at each hop."""
+
+    state: str
+    why: str = ""
+    age: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    open: int | None = None
+
+
+def watch(answers: Sequence[Mapping[str, Any]]) -> Watch:
+    """From what a guard answers; without one nobody knows."""
+    if not answers:
+        return Watch(STOPPED, "nobody watches capture: concord up, or concord guard")
+    found = answers[0]
+    ages = {system: dict(canary["age"]) for system, canary in found["sources"].items()}
+    return Watch(CAUGHT_UP, "", ages, len(found["open"]))
+
+
 def judge_input(
     place: Place,
     position: int | None,

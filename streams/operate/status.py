@@ -22,7 +22,7 @@ from streams.operate.capture import captures
 from streams.operate.findings import OpenFindings, open_findings
 from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
 from streams.operate.quarantine.unhandled import Unhandled, unhandled
-from streams.operate.standing import Capture, Hop, hop
+from streams.operate.standing import Capture, Hop, Watch, hop, watch
 from streams.settings import Settings, need
 from streams.systems import ADAPTERS
 
@@ -48,6 +48,8 @@ class Status:
     notes: list[str] = field(default_factory=list)
     unhandled: Unhandled = field(default_factory=lambda: Unhandled(None))
     """quarantined records that are neither replayed nor discarded"""
+    guard: Watch = field(default_factory=lambda: watch([]))
+    """who watches capture, and how old the canaries are"""
 
 
 def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
@@ -68,6 +70,7 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
         findings.result(),
         reference.result(),
         waiting.result(),
+        watch([answer.status for answer in after.answers if answer.party.role == "guard"]),
         fault,
     )
 
@@ -79,6 +82,7 @@ def _status(
     findings: OpenFindings,
     reference: Hop,
     waiting: Unhandled,
+    guard: Watch,
     fault: str,
 ) -> Status:
     return Status(
@@ -93,6 +97,7 @@ def _status(
         reference,
         [*([fault] if fault else []), *_read_again(decide, capture)],
         waiting,
+        guard,
     )
 
 

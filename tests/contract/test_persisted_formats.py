@@ -121,6 +121,7 @@ STATE = state.PartitionState(
     stopped="2026-06-02",
     parity={"directory": {"equal": 7, "differing": 1}},
     apart={"directory": {"provider.degree": 1}},
+    canaries={"directory": state.Beat(5, 6, 7)},
 )
 
 
@@ -171,6 +172,7 @@ SHAPES: dict[str, Shape] = {
     "tick_counted": text(TickCounted("2026-11-22", "operator 1", 3, 5, 2, 7)),
     "assert_again": text(AssertAgain("directory", "provider", "p", "concord-repair-1")),
     "diverges": text(Diverges("directory", "listing", "provider", "p", {"7": "verify.missing"})),
+    "beat": packed(state.Beat(5, 6, 7)),
     "count": packed(state.Count("2026-11-22", "operator 1", 5, 2, 7)),
 }
 

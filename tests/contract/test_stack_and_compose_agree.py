@@ -19,7 +19,7 @@ from streams.systems import ADAPTERS, SYSTEMS
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 CONNECT_IMAGE = (PROJECT / "stack" / "connect.Dockerfile").read_text()
-PLATFORM = {"reference", "init", "worker", *(f"adapter-{system}" for system in ADAPTERS)}
+PLATFORM = {"guard", "reference", "init", "worker", *(f"adapter-{system}" for system in ADAPTERS)}
 
 
 def service(name: str) -> dict[str, Any]:

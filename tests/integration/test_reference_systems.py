@@ -223,7 +223,13 @@ def test_the_publication_sends_the_mapped_columns_and_never_a_restricted_one(
         )
     )
     mapping = load_mapping(system)
-    assert set(sent) == {*mapping.tables, "concord_applied", "concord_signal", "concord_heartbeat"}
+    assert set(sent) == {
+        *mapping.tables,
+        "concord_applied",
+        "concord_canary",
+        "concord_signal",
+        "concord_heartbeat",
+    }
     for name, table in mapping.tables.items():
         assert set(sent[name]) == set(table.captured), name
 
@@ -237,7 +243,11 @@ def test_a_delete_tells_row_and_entity(database: NewDatabase, system: str) -> No
         where c.relreplident = 'i' group by c.relname"""
     found = dict(rows(database(system).dsn, query))
     expected = {name: sorted(table.key) for name, table in load_mapping(system).tables.items()}
-    assert found == {**expected, "concord_applied": ["entity_id", "kind", "local_id"]}
+    assert found == {
+        **expected,
+        "concord_applied": ["entity_id", "kind", "local_id"],
+        "concord_canary": ["name"],
+    }
 
 
 def test_the_audit_only_grows(database: NewDatabase) -> None:

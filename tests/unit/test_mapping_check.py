@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from connectors.mapping_check import Problem, judge
-from connectors.source import APPLIED, HEARTBEAT, SIGNAL
+from connectors.source import APPLIED, CANARY, HEARTBEAT, SIGNAL
 from connectors.survey import Column, Facts, Survey
 from schemas.catalog import Catalog, Field, Mapping, Record, Table
 
@@ -45,6 +45,7 @@ def own(*columns: str, rights: tuple[str, ...] = ()) -> Facts:
 def seen(facts: Facts | None, **changes: Facts) -> Survey:
     tables = {
         APPLIED.qualified: own(*APPLIED.captured),
+        CANARY.qualified: own(*CANARY.captured),
         SIGNAL: own("id", "type", "data", rights=("select", "insert")),
         HEARTBEAT: own("id", "at", rights=("update",)),
         **changes,

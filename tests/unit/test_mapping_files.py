@@ -34,7 +34,7 @@ LOGS = {
     "bil_denial",
     "malpractice_claim",
 }
-CONCORDS_OWN = ["concord_applied", "concord_signal", "concord_heartbeat"]
+CONCORDS_OWN = ["concord_applied", "concord_canary", "concord_signal", "concord_heartbeat"]
 # Tables of concord.sql that are captured like a system's own.
 ANSWERS = {"credentialing": {"concord_request"}}
 

@@ -39,6 +39,7 @@ def test_every_role_draws_a_password_of_its_own() -> None:
         "postgres",
         settings.REGISTRY_ROLE,
         settings.CAPTURE_ROLE,
+        settings.CANARY_ROLE,
         settings.STEWARD_ROLE,
         *settings.ADAPTER_ROLES.values(),
     }

@@ -1,0 +1,93 @@
+"""One look at a source: everything its conditions need to know, each part asked for by itself.
+
+    database, Connect, mapping, Pulse, Listener, Around --Look--> Facts
+
+A part that can't be looked at leaves its reason in the facts and never hides the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from connectors.connect import Connect
+from connectors.mapping_check import Problem
+from connectors.sighting import Connector, Origin, Server, connector
+from connectors.sources import Source
+from schemas.catalog import load_mapping
+from streams.errors import ConcordError
+from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken
+
+CONNECT_PATIENCE = 1.5
+MAPPING_EVERY = 4.0
+
+T = TypeVar("T")
+
+
+class Look:
+    """Looks at one source, again and again."""
+
+    def __init__(self, source: Source, connect: str) -> None:
+        self._source = source
+        self._origin = Origin(source.dsn, source.names.slot_name)
+        self._connect = Connect(connect, timeout=CONNECT_PATIENCE, deadline=CONNECT_PATIENCE)
+        self._before: tuple[Server | None, int] = (None, 0)
+        self._problems: tuple[Problem, ...] | None = None
+        self._checked = float("-inf")
+
+    def facts(
+        self,
+        now: float,
+        beats: Beats,
+        heard: Heard,
+        overtaken: tuple[Overtaken, ...] | None = None,
+        idle: float | None = None,
+    ) -> Facts:
+        """What is so now. Connect is asked after the slot: its offset only moves on."""
+        server, unreachable = _tried(self._origin.server)
+        asked, unanswered = _tried(self._connector)
+        if server is not None and now - self._checked >= MAPPING_EVERY:
+            self._checked = now
+            self._problems, _ = _tried(self._mapping)
+        before = self._seen(server, asked)
+        return Facts(
+            self._source.names.system,
+            self._source.names.slot_name,
+            server,
+            unreachable,
+            before,
+            asked,
+            unanswered,
+            self._problems if server is not None else None,
+            beats,
+            heard,
+            overtaken,
+            idle,
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._origin.close()
+        self._connect.__exit__()
+
+    def _seen(self, server: Server | None, asked: Connector | None) -> Server | None:
+        """The server at the last look, under the same epoch: a new snapshot makes a new slot."""
+        before, epoch = self._before
+        if asked is not None and asked.epoch != epoch:
+            before, epoch = None, asked.epoch
+        self._before = (server or before, epoch)
+        return before
+
+    def _connector(self) -> Connector:
+        return connector(self._connect, self._source.names.connector)
+
+    def _mapping(self) -> tuple[Problem, ...]:
+        names = self._source.names
+        return self._origin.problems(load_mapping(names.system), names.publication)
+
+
+def _tried(ask: Callable[[], T]) -> tuple[T | None, str]:
+    try:
+        return ask(), ""
+    except ConcordError as fault:
+        return None, fault.message

@@ -1,0 +1,98 @@
+"""What the guard does by itself: the few acts that can make nothing worse, each a few times and then no more.
+
+    open findings --Remedies--> pause a connector, start failed tasks again, make a lost slot anew
+
+Never takes a snapshot, never raises an epoch, never writes a row: those are a person's command. Every act is one line
+in the log, with its cause. docs/capture-guard.md says why each is safe.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import structlog
+
+from connectors import sources
+from connectors.connect import Connect
+from connectors.sources import Source
+from streams.errors import ConcordError
+from streams.operate.guard.facts import Facts
+
+log = structlog.get_logger("concord.guard")
+
+HOUR = 3_600.0
+RESTARTS = 3
+RENEWALS = 2
+PAUSES = 6
+
+
+@dataclass(slots=True)
+class Bounded:
+    """So many times an hour, and not twice within `apart` seconds."""
+
+    most: int
+    apart: float
+    _done: deque[float] = field(default_factory=deque)
+
+    def admits(self, now: float) -> bool:
+        """Whether it may be done now; counts it as done."""
+        while self._done and now - self._done[0] > HOUR:
+            self._done.popleft()
+        if len(self._done) >= self.most or (self._done and now - self._done[-1] < self.apart):
+            return False
+        self._done.append(now)
+        return True
+
+
+class Remedies:
+    """For one source."""
+
+    def __init__(self, source: Source, connect: str) -> None:
+        self._source = source
+        self._connect = connect
+        self._bounds = {
+            "pause": Bounded(PAUSES, 10.0),
+            "restart": Bounded(RESTARTS, 20.0),
+            "renew": Bounded(RENEWALS, 60.0),
+        }
+
+    def act(self, facts: Facts, codes: Collection[str], now: float) -> str:
+        """Do what the open conditions ask for, one thing at a time; what was done."""
+        if facts.connector is None or facts.server is None:
+            return ""
+        if "source.replaced" in codes:
+            # Positions of another server under the old epoch would be compared with those before.
+            return self._do("pause", codes, now, self._pause) if facts.connector.state == "RUNNING" else ""
+        if facts.connector.state not in ("RUNNING", "FAILED"):
+            return ""  # somebody has stopped it: theirs to go on
+        if {"slot.missing", "slot.lost"} & set(codes) or {"slot.ahead", "connector.failed"} <= set(codes):
+            return self._do("renew", codes, now, self._renew)
+        if "connector.failed" in codes:
+            return self._do("restart", codes, now, self._restart)
+        return ""
+
+    def _do(self, name: str, codes: Collection[str], now: float, act: Callable[[Connect], None]) -> str:
+        if not self._bounds[name].admits(now):
+            return ""
+        system = self._source.names.system
+        log.warning("guard.acts", act=name, system=system, because=sorted(codes))
+        try:
+            with Connect(self._connect) as connect:
+                act(connect)
+        except ConcordError as fault:
+            log.warning("guard.act_failed", act=name, system=system, code=fault.code, fault=fault.message)
+            return ""
+        return name
+
+    def _pause(self, connect: Connect) -> None:
+        connect.pause(self._source.names.connector)
+
+    def _restart(self, connect: Connect) -> None:
+        connect.restart_failed(self._source.names.connector)
+
+    def _renew(self, connect: Connect) -> None:
+        """Capture goes on under the same epoch from where a slot can; a finding that stays names what is left out."""
+        begins = sources.renew_slot(connect, self._source)
+        log.warning("guard.renewed", system=self._source.names.system, begins=begins)

@@ -1,0 +1,95 @@
+"""What may be missing is verified and repaired without being asked: a process of its own, one at a time.
+
+    findings that stay --Verification--> concord verify source SYSTEM[.TABLE] --repair --> settled, or left to a person
+
+Begins once capture is in order again: before, what is missing may be on its way. Bounded like every act; how many rows
+may be repaired is verification's own bound. Never waits, and the guard's own work never waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from streams.operate.guard.book import Finding, stays
+from streams.operate.guard.remedies import Bounded
+
+log = structlog.get_logger("concord.guard")
+
+COMMAND = "concord verify source "
+CALM = 10.0
+"""Seconds that capture must have been in order."""
+TIMES = 2
+APART = 300.0
+
+Start = Callable[[str, str], "subprocess.Popen[bytes]"]
+
+
+def start(target: str, cause: str) -> subprocess.Popen[bytes]:
+    """`concord verify source` in a process of its own, after everything else on the machine."""
+    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair"]
+    return subprocess.Popen(
+        [*command, "--by", "guard", "--cause", cause],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.nice(10),
+    )
+
+
+@dataclass(slots=True)
+class Verification:
+    """Of all sources."""
+
+    begin: Start = start
+    running: subprocess.Popen[bytes] | None = None
+    target: str = ""
+    findings: tuple[Finding, ...] = ()
+    _bounds: dict[str, Bounded] = field(default_factory=lambda: defaultdict(lambda: Bounded(TIMES, APART)))
+    _calm: dict[str, float] = field(default_factory=dict)
+
+    def ended(self) -> Sequence[Finding]:
+        """What a verification that has ended has settled."""
+        if self.running is None or self.running.poll() is None:
+            return ()
+        code, done = self.running.returncode, self.findings
+        self.running, self.findings = None, ()
+        log.info("guard.verified", target=self.target, exit_code=code, settled=len(done) if code == 0 else 0)
+        return done if code == 0 else ()
+
+    def consider(self, open_now: Iterable[Finding], now: float) -> str:
+        """Begin one where it is due; what it verifies."""
+        found = list(open_now)
+        broken = {f.system for f in found if not stays(f.code)}
+        for system in broken:
+            self._calm[system] = now
+        if self.running is not None:
+            return ""
+        for one in found:
+            since = self._calm.setdefault(one.system, now)
+            if stays(one.code) and now - since >= CALM and self._bounds[_target(one)].admits(now):
+                return self._start(one, found)
+        return ""
+
+    def _start(self, one: Finding, found: Iterable[Finding]) -> str:
+        self.target = _target(one)
+        self.findings = tuple(f for f in found if stays(f.code) and _target(f) == self.target)
+        log.warning("guard.acts", act="verify", target=self.target, because=one.code)
+        self.running = self.begin(self.target, one.code)
+        return self.target
+
+    def stop(self) -> None:
+        """What runs is left undone: it is verified again another time."""
+        if self.running is not None:
+            self.running.terminate()
+
+
+def _target(found: Finding) -> str:
+    """`system` or `system.table`, as the finding says what to do."""
+    command, _, rest = found.action.partition(COMMAND)
+    return rest.partition(" ")[0] if not command and rest else found.system
