@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import structlog
 
 from streams.engine.producer import Fenced, Output, TransactionalProducer
-from streams.engine.store import Batch, Checkpoint, Store
+from streams.engine.store import Batch, Checkpoint, Lost, Store
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class Partition:
         producer: TransactionalProducer,
         handler: Handler,
         topic_id: str,
-        die: Callable[[str], Awaitable[None]],
+        die: Callable[[Fenced | Lost], Awaitable[None]],
     ) -> None:
         self.number = number
         self.store = store
@@ -147,21 +147,31 @@ class Partition:
         attempt = 0
         while (chunk is None or chunk.live) and not self._closed:
             try:
-                await self._unit(chunk)
+                await self._attempt(chunk)
                 self.last_error = ""
                 return True
-            except Fenced as error:
-                await self._die(str(error))
+            except (Fenced, Lost) as error:
+                # A store that failed after the commit is behind its topic: worked on, it would give a revision twice.
+                await self._die(error)
                 return False
             except Exception as error:
                 # A system fault (broker, disk): never dead-lettered, retried whole (invariant 2).
                 self.retries += 1
                 self.last_error = f"{type(error).__name__}: {error}"
                 log.warning("unit.retry", partition=self.number, attempt=attempt, error=self.last_error)
-                self.handler.load(self.store)
                 await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
                 attempt += 1
         return False
+
+    async def _attempt(self, chunk: Any | None) -> None:
+        """One unit; of one that failed nothing is left in memory."""
+        try:
+            await self._unit(chunk)
+        except (Fenced, Lost):
+            raise
+        except Exception:
+            self.handler.load(self.store)
+            raise
 
     async def _unit(self, chunk: Any | None) -> None:
         unit = Unit(self.store)
