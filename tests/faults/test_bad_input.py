@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
 from tests.faults.bad_input import BAD, Bad, good
 from tests.faults.conftest import StartLoad
 from tests.faults.load import MARKABLE
 from tests.faults.oracle import Oracle
 from tests.faults.platform import MASTER, PARTITIONS, PREFIX, Platform
+from tests.faults.reading import committed
 from tests.faults.scene import Scene
 
 CDC = f"{PREFIX}cdc.{MASTER}"
@@ -30,22 +29,7 @@ select jsonb_agg(jsonb_build_object('code', 'x' || n, 'proficiency', md5(n::text
 
 def quarantined(platform: Platform) -> list[Message]:
     """Everything in the quarantine, committed."""
-    settings = {"bootstrap.servers": platform.stack.kafka, "group.id": "nobody", "enable.auto.commit": False}
-    consumer = Consumer({**settings, "isolation.level": "read_committed", "enable.partition.eof": True})
-    with closing(consumer):
-        consumer.assign([TopicPartition(f"{PREFIX}quarantine", p, 0) for p in range(PARTITIONS)])
-        return list(_to_ends(consumer))
-
-
-def _to_ends(consumer: Consumer) -> Iterator[Message]:
-    ends = 0
-    while ends < PARTITIONS:
-        message = consumer.poll(30)
-        assert message is not None, "the broker stopped answering"
-        if message.error() is not None:
-            ends += 1
-        else:
-            yield message
+    return list(committed(platform.stack.kafka, "quarantine"))
 
 
 def headers(message: Message) -> dict[str, bytes]:
