@@ -140,9 +140,7 @@ class Oracle:
 
     def _fresh(self) -> tuple[str, int]:
         with psycopg.connect(self.platform.databases[MASTER].dsn, autocommit=True) as connection:
-            # Whom a rule holds back from one system, by what the load did to him, shows nothing fresh there.
-            stopped = {each.entity_id for each in expected(connection) if each.held or each.withdrawn}
-            who = next(row[0] for row in connection.execute(MARKABLE) if row[0] not in stopped)
+            who = self.shown(connection)[0]
             token = self.ledger.draw(who)
 
             def work() -> Tokens:
@@ -151,6 +149,11 @@ class Oracle:
 
             assert transact(connection, self.ledger, work)
         return who, token
+
+    def shown(self, connection: psycopg.Connection) -> list[str]:
+        """Whose marks every system is to show: nobody whom a rule holds back, by what the load did to him."""
+        stopped = {each.entity_id for each in expected(connection) if each.held or each.withdrawn}
+        return [row[0] for row in connection.execute(MARKABLE) if row[0] not in stopped]
 
     def _everywhere(self, who: str, token: int) -> bool:
         return all(self.tokens(system).get(who, 0) >= token for system in ADAPTED)

@@ -16,7 +16,7 @@ from streams.systems import ADAPTED
 from tests.adapters import records
 from tests.faults import marks
 from tests.faults.conftest import StartLoad
-from tests.faults.load import MARKABLE, Tokens, mark, transact
+from tests.faults.load import Tokens, mark, transact
 from tests.faults.oracle import Oracle
 from tests.faults.platform import PREFIX, Platform
 from tests.faults.scene import AFTER, WARM, Fault, Scene, name_of, strike
@@ -77,7 +77,7 @@ def test_a_view_that_its_system_refuses_is_receipted_and_holds_up_nobody(
 ) -> None:
     """The refused one is whole again with its next change; nothing else waits for it."""
     with platform.master.connect() as master, platform.databases["directory"].connect() as directory:
-        who = master.execute(MARKABLE).fetchall()[-1][0]
+        who = oracle.shown(master)[-1]
         token = oracle.ledger.draw(who)
         oracle.refused.add(who)
         directory.execute(REFUSE.format(who=who, name=marks.values(who, token)["name"]))
