@@ -28,7 +28,9 @@ class Kafka(Service):
     def prepare(self, site: Site) -> None:
         data = site.layout.data(self.name)
         data.mkdir(exist_ok=True)
-        _config_file(site).write_text(render(broker_settings(site.state.ports, data / "log")))
+        own = broker_settings(site.state.ports, data / "log")
+        settings = {**own, **site.overrides.get(self.name, {})}
+        _config_file(site).write_text(render(settings))
         if not (data / "log" / "meta.properties").exists():
             self._format(site)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import signal
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stack.download import Artifacts
@@ -27,6 +28,8 @@ class Site:
     state: State
     artifacts: Artifacts
     java: Path
+    overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """service -> settings laid over its own; the fault ring puts proxies between with them"""
 
 
 class Service(ABC):

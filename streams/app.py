@@ -88,7 +88,11 @@ class Worker:
         )
         shared = context(settings, self.references)
         places = Places(
-            settings.kafka, settings.topic("entity"), settings.data_dir, f"{settings.topic_prefix}concord"
+            settings.kafka,
+            settings.topic("entity"),
+            settings.data_dir,
+            f"{settings.topic_prefix}concord",
+            settings.store_buffer_mb * 1024 * 1024,
         )
         self.partitions = Partitions(places, self.references, lambda number: Decide(number, shared))
         shared.heard.listen(self.partitions.wake)

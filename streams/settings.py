@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, le=1024)
     group: str = "concord-decide"
     data_dir: Path = Path(".concord/worker")
+    store_buffer_mb: int = Field(
+        default=64, ge=1, description="what a worker's stores hold in memory before they write it to disk"
+    )
     reference_dir: Path = Path(".concord/reference")
     reference_max_drop: float = Field(default=0.05, ge=0, le=1, description="share of rows a load may drop")
     tick_withdraw_share: float = Field(

@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fixtures.kafka",
     "tests.fixtures.faust_apps",
     "tests.fixtures.platform",
+    "tests.fixtures.guarantees",
 ]
 
 HERE = Path(__file__).parent

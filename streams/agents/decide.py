@@ -37,7 +37,7 @@ from streams.core.rules.book import RuleFailed
 from streams.core.view import WITHDRAWN
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
-from streams.engine.store import Store, decode_index
+from streams.engine.store import Lost, Store, decode_index
 
 log = structlog.get_logger(__name__)
 
@@ -149,6 +149,8 @@ class Decide:
         self._moved = True
         try:
             outcome = self.aggregate.take(unit, record, key, said, now_ms)
+        except Lost:
+            raise  # no fault of the record: it is read again
         except Exception as error:  # a bug must neither lose the record nor stop the partition
             if key is not None:
                 self._recent.pop(key, None)

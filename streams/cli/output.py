@@ -9,7 +9,8 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from contextlib import suppress
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import msgspec
 import structlog
@@ -81,6 +82,18 @@ def _fallback(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
+class _Stderr:
+    """Where logs go. What can't be written (a full disk behind it) must not end the process that tells of it."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def log_to_stderr() -> None:
     """Structured logs, one JSON object a line, on stderr."""
     structlog.configure(
@@ -91,6 +104,6 @@ def log_to_stderr() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())),
         wrapper_class=structlog.make_filtering_bound_logger(20),
     )

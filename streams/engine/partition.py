@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import structlog
 
 from streams.engine.producer import Fenced, Output, TransactionalProducer
-from streams.engine.store import Batch, Checkpoint, Store
+from streams.engine.store import Batch, Checkpoint, Lost, Store
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class Partition:
         producer: TransactionalProducer,
         handler: Handler,
         topic_id: str,
-        die: Callable[[str], Awaitable[None]],
+        die: Callable[[Fenced | Lost], Awaitable[None]],
     ) -> None:
         self.number = number
         self.store = store
@@ -176,22 +176,32 @@ class Partition:
             if asked and not group:
                 return
             try:
-                await self._unit(group)
+                await self._attempt(group)
                 self.last_error = ""
                 _end(group, True)
                 return
-            except Fenced as error:
-                await self._die(str(error))
+            except (Fenced, Lost) as error:
+                # A store that failed after the commit is behind its topic: worked on, it would give a revision twice.
+                await self._die(error)
                 break
             except Exception as error:
                 # A system fault (broker, disk): never dead-lettered, retried whole (invariant 2).
                 self.retries += 1
                 self.last_error = f"{type(error).__name__}: {error}"
                 log.warning("unit.retry", partition=self.number, attempt=attempt, error=self.last_error)
-                self.handler.load(self.store)
                 await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
                 attempt += 1
         _end(group, False)
+
+    async def _attempt(self, group: list[Waiting]) -> None:
+        """One unit; of one that failed nothing is left in memory."""
+        try:
+            await self._unit(group)
+        except (Fenced, Lost):
+            raise
+        except Exception:
+            self.handler.load(self.store)
+            raise
 
     async def _unit(self, group: list[Waiting]) -> None:
         unit = Unit(self.store)

@@ -2,7 +2,8 @@
 
 Sits between a chunk's work and the topic. The topic is the truth: the write-ahead log is off, since a store
 that lost its last writes is restored from its own checkpoint onward. One WriteBatch a chunk keeps entities, dirty
-marks, the reverse index and the checkpoint of one moment together (invariants 2, 7).
+marks, the reverse index and the checkpoint of one moment together (invariants 2, 7). What the disk no longer gives
+back as it was written is never guessed at: the store is lost, and made anew from the topic.
 
 Keys: `e/<kind>/<id>` entity · `d/<kind>/<id>` dirty mark · `r/<ref kind>/<ref id>/<kind>/<id>` reverse index ·
 `t/<date>/<kind>/<id>` due by time alone · `p/<state>/<system>/<since>/<kind>/<id>` not what a system is to hold ·
@@ -13,10 +14,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import msgspec
+import structlog
 from msgspec import Raw, Struct
 from rocksdict import (
     BlockBasedOptions,
@@ -38,19 +41,26 @@ TIMED = b"t/"
 PARITY = b"p/"
 STATE = b"m/state"
 CHECKPOINT = b"m/checkpoint"
+DISTRUSTED = "distrusted"
+"""A file in the store's folder: it was found corrupt, and the next opening begins with an empty one."""
+
+log = structlog.get_logger(__name__)
 
 _BLOCK_CACHE_BYTES = 64 * 1024 * 1024
-_WRITE_BUFFER_BYTES = 64 * 1024 * 1024
+WRITE_BUFFER_BYTES = 64 * 1024 * 1024
 
 
 class Shared:
     """One block cache and one write-buffer limit for all stores of a process."""
 
-    def __init__(
-        self, cache_bytes: int = _BLOCK_CACHE_BYTES, buffer_bytes: int = _WRITE_BUFFER_BYTES
-    ) -> None:
+    def __init__(self, cache_bytes: int = _BLOCK_CACHE_BYTES, buffer_bytes: int = WRITE_BUFFER_BYTES) -> None:
         self.cache = Cache(cache_bytes)
         self.buffers = WriteBufferManager(buffer_bytes, False)
+
+
+class Lost(Exception):
+    """The store can't be read or written any more: corrupt, or on a full disk. It stands behind its topic then, so
+    nothing may be worked on it; opened again, it is restored."""
 
 
 class Checkpoint(Struct, array_like=True, frozen=True):
@@ -151,20 +161,21 @@ class Store:
 
     def __init__(self, path: Path, shared: Shared) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-        self._db = Rdict(str(path), _options(shared))
+        self._db = _opened(path, shared)
         self._write = WriteOptions()
         self._write.disable_wal = True
         self._db.set_write_options(self._write)
 
     def get(self, key: bytes) -> bytes | None:
         """The stored entity `<kind>/<id>`."""
-        value: bytes | None = self._db.get(ENTITY + key)
-        return value
+        return self._value(ENTITY + key)
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
         """The stored entities of many keys, in their order."""
-        values: list[bytes | None] = self._db.get([ENTITY + key for key in keys])
+        try:
+            values: list[bytes | None] = self._db.get([ENTITY + key for key in keys])
+        except Exception as error:
+            raise self._lost(error) from None
         return values
 
     def dirty(self) -> list[bytes]:
@@ -202,26 +213,37 @@ class Store:
 
     def state(self) -> bytes | None:
         """The partition's own state."""
-        value: bytes | None = self._db.get(STATE)
-        return value
+        return self._value(STATE)
 
     def checkpoint(self) -> Checkpoint | None:
         """How far this store has followed its topic; None for a fresh one."""
-        value = self._db.get(CHECKPOINT)
+        value = self._value(CHECKPOINT)
         return _decode_checkpoint(value) if value is not None else None
 
     def apply(self, batch: Batch) -> None:
         """Write a chunk's changes at once."""
-        self._db.write(batch.raw())
+        try:
+            self._db.write(batch.raw())
+        except Exception as error:
+            raise self._lost(error) from None
 
     def size_bytes(self) -> int:
         """Bytes of live data, estimated by RocksDB."""
         return int(self._db.property_int_value("rocksdb.estimate-live-data-size") or 0)
 
     def close(self) -> None:
-        """Flush and release the files."""
-        self._db.flush()
-        self._db.close()
+        """Flush and release the files. What can't be flushed is restored from the topic."""
+        with suppress(Exception):
+            self._db.flush()
+        with suppress(Exception):
+            self._db.close()
+
+    def _value(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._lost(error) from None
+        return value
 
     def _suffixes(self, prefix: bytes, after: bytes = b"") -> Iterator[bytes]:
         cut = len(prefix)
@@ -233,7 +255,43 @@ class Store:
         """Whole keys from `start` on, before `end`."""
         options = ReadOptions()
         options.set_iterate_upper_bound(end)
-        yield from self._db.keys(from_key=start, read_opt=options)
+        found = self._db.iter(options)
+        found.seek(start)
+        while found.valid():
+            yield found.key()
+            found.next()
+        try:
+            found.status()  # a block that can't be read ends the walk like the last key does
+        except Exception as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> Lost:
+        if _corrupt(error):
+            with suppress(OSError):
+                (self.path / DISTRUSTED).touch()
+        return Lost(f"store {self.path.name}: {error}")
+
+
+def _opened(path: Path, shared: Shared) -> Rdict:
+    """The database there, or an empty one in the place of one that can't be trusted."""
+    if (path / DISTRUSTED).exists():
+        log.warning("store.corrupt", store=path.name, error=DISTRUSTED, now="made anew from its topic")
+        destroy(path)
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        return Rdict(str(path), _options(shared))
+    except Exception as error:
+        if not _corrupt(error):
+            raise
+        log.warning("store.corrupt", store=path.name, error=str(error), now="made anew from its topic")
+    destroy(path)
+    path.mkdir(parents=True)
+    return Rdict(str(path), _options(shared))
+
+
+def _corrupt(error: Exception) -> bool:
+    """RocksDB's errors differ by their text only. A full disk or a lock that is held says nothing of the data."""
+    return str(error).startswith("Corruption") or "No such file or directory" in str(error)
 
 
 def _reverse(reference: str, key: bytes) -> bytes:

@@ -19,7 +19,7 @@ from streams.engine.partition import BACKOFF_SECONDS, Handler, Partition
 from streams.engine.producer import Fenced, TransactionalProducer
 from streams.engine.references import References
 from streams.engine.restore import Restored, Restorer
-from streams.engine.store import Shared, Store, destroy
+from streams.engine.store import WRITE_BUFFER_BYTES, Lost, Shared, Store, destroy
 from streams.engine.topic import topic_id
 from streams.engine.transport import Gap
 from streams.errors import InvalidInput
@@ -27,6 +27,7 @@ from streams.errors import InvalidInput
 log = structlog.get_logger(__name__)
 
 EXIT_FENCED = 70
+EXIT_STORE_LOST = 72
 KEEP_MS = 7 * 24 * 3600 * 1000
 """delete.retention.ms of topic `entity`: a store that slept longer may have missed a tombstone."""
 
@@ -40,6 +41,7 @@ class Places:
     data_dir: Path
     transactional_id: str
     """prefix; the partition number follows"""
+    buffer_bytes: int = WRITE_BUFFER_BYTES
 
 
 class Partitions:
@@ -49,7 +51,7 @@ class Partitions:
         self._places = places
         self._references = references
         self._handler = handler
-        self._shared = Shared()
+        self._shared = Shared(buffer_bytes=places.buffer_bytes)
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._wanted: frozenset[int] = frozenset()
         self._topic_id = ""
@@ -98,7 +100,7 @@ class Partitions:
             try:
                 partition = await asyncio.to_thread(self._build, number)
             except Fenced as error:
-                await die(str(error))
+                await die(error)
             except InvalidInput as error:
                 refuse(error)
             except Exception as error:
@@ -161,10 +163,15 @@ class Partitions:
         return self.open.get(number)
 
 
-async def die(reason: str) -> None:
+async def die(cause: Fenced | Lost) -> None:
     """Leave without committing anything; the supervisor starts the process again."""
-    log.critical("worker.fenced", reason=reason)
-    os._exit(EXIT_FENCED)
+    if isinstance(cause, Fenced):
+        log.critical("worker.fenced", reason=str(cause))
+        os._exit(EXIT_FENCED)
+    log.error(
+        "worker.store_lost", reason=str(cause), next_step="free the disk, if it is full; the rest is ours"
+    )
+    os._exit(EXIT_STORE_LOST)
 
 
 def refuse(error: InvalidInput) -> NoReturn:

@@ -26,8 +26,8 @@ from streams.operate.follow import Delivery, Follower
 from tests import edits
 from tests.edits import OWN, Editor
 from tests.faults.ledger import Ledger
-from tests.faults.platform import children
 from tests.fixtures.platform import Platform
+from tests.fixtures.stack import children
 from tests.fixtures.waiting import wait_until
 
 SECONDS = float(os.environ.get("CONCORD_SOAK_SECONDS", "60"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from random import Random
@@ -13,13 +14,27 @@ from stack.environment import Environment
 from tests.faults.ledger import Ledger
 from tests.faults.load import SEED, Load, fill
 from tests.faults.oracle import Oracle
-from tests.faults.platform import PARTITIONS, Platform, running
+from tests.faults.platform import Platform, running
 from tests.fixtures.stack import NativeServices
 
 CLAIMS = 8_000
 """Rows of a log in the master from the start, so that a snapshot takes long enough to be killed in."""
 
+ROUNDS = int(os.environ.get("CONCORD_FAULT_ROUNDS", "1"))
+"""How often the ring is played, whole, one round after the other."""
+
 StartLoad = Callable[..., AbstractContextManager[Load]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if ROUNDS > 1:
+        metafunc.parametrize("attempt", range(1, ROUNDS + 1), scope="session")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def attempt() -> int:
+    """Which round it is; a test's seed and marks come from its name, which has the round in it."""
+    return 1
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +43,7 @@ def session_platform(
 ) -> Iterator[Platform]:
     with running(stack, native_services, tmp_path_factory.mktemp("faults")) as platform:
         fill(platform.master.dsn, CLAIMS)
-        platform.wait(lambda: len(platform.open_partitions()) == PARTITIONS, "the worker's partitions")
+        platform.wait(platform.whole, "the worker's partitions")
         platform.capture()
         platform.wait(platform.snapshot_finished, "the first snapshot")
         yield platform

@@ -2,7 +2,7 @@
 
     databases -> topics, schemas -> worker, adapters -> connector
 
-Everything of it carries the prefix, so that other rings on the same services notice nothing but the outages.
+Its processes reach the services through proxies (links.py). Everything of it carries the prefix, so that other rings on the same services notice nothing but the outages.
 Never heals during a fault: what comes back must come back by itself (supervisor, Connect, the clients), except
 processes that a service manager would start again.
 """
@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -32,10 +28,12 @@ from connectors.sources import Source
 from schemas import registry
 from stack import roles
 from stack.environment import Environment
-from stack.layout import PROJECT
 from streams import topics
 from streams.systems import ADAPTED
+from tests.faults.links import Links, between, through
+from tests.faults.process import Process, Worker
 from tests.fixtures.databases import Database, drop, with_database
+from tests.fixtures.proxy import HOST, Proxy
 from tests.fixtures.stack import NativeServices
 from tests.fixtures.waiting import wait_until
 
@@ -49,63 +47,6 @@ PATIENCE = 120.0
 """Deadline of a wait; nothing is ever asserted about time, the machine may be busy."""
 
 
-class Process:
-    """One `concord` command in a session of its own; for a supervised worker, `pid` is the worker's."""
-
-    def __init__(self, name: str, arguments: tuple[str, ...], environ: Mapping[str, str], log: Path) -> None:
-        self.name, self.log = name, log
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command, env=dict(environ), cwd=PROJECT, stdout=output, stderr=output, start_new_session=True
-            )
-
-    @property
-    def pid(self) -> int:
-        return next(iter(children(self.process.pid)), self.process.pid)
-
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def stop(self) -> None:
-        """Woken when paused, asked, then killed with its children."""
-        for number in (signal.SIGCONT, signal.SIGTERM):
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
-
-    def tail(self, lines: int = 30) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-
-class Worker(Process):
-    """A supervised worker that answers on a port of its own."""
-
-    def __init__(self, name: str, environ: Mapping[str, str], folder: Path) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        arguments = ("worker", "--data-dir", str(folder / name))
-        super().__init__(name, arguments, {**environ, "CONCORD_WEB_PORT": str(port)}, folder / f"{name}.log")
-
-    def status(self) -> dict[str, Any] | None:
-        """What it says of itself; None while it does not answer."""
-        try:
-            answer: dict[str, Any] = httpx.get(f"{self.url}/status", timeout=5).json()
-        except (httpx.HTTPError, ValueError):
-            return None
-        return answer
-
-    def partitions(self) -> list[dict[str, Any]]:
-        return list((self.status() or {}).get("partitions", ()))
-
-
 @dataclass(slots=True)
 class Platform:
     """What runs, and the levers of the faults."""
@@ -113,6 +54,7 @@ class Platform:
     stack: Environment
     services: NativeServices
     databases: Mapping[str, Database]
+    links: Links
     folder: Path
     adapters: dict[str, Process] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
@@ -127,11 +69,16 @@ class Platform:
 
     @property
     def source(self) -> Source:
-        return Source(Names(MASTER, PREFIX), self.master.capture, self.stack.capture_address)
+        address = f"{HOST}:{self.links.connect_master.port}"
+        return Source(Names(MASTER, PREFIX), self.master.capture, address)
 
-    def environ(self) -> dict[str, str]:
-        own = {f"CONCORD_ADAPTER_{s.upper()}": d.adapter for s, d in self.databases.items()}
+    def environ(self, broker: Proxy) -> dict[str, str]:
+        """Of a process that reaches the broker by this link."""
+        systems = self.links.adapters_systems
+        own = {f"CONCORD_ADAPTER_{s.upper()}": through(systems, d.adapter) for s, d in self.databases.items()}
         ours = {
+            "KAFKA": f"{HOST}:{broker.port}",
+            "REGISTRY": through(self.links.all_registry, self.stack.registry),
             "TOPIC_PREFIX": PREFIX,
             "SESSION_TIMEOUT_S": SESSION_TIMEOUT,
             "TRANSACTION_LINGER_MS": LINGER_MS,
@@ -141,24 +88,52 @@ class Platform:
 
     # ---- processes ----
 
-    def start_worker(self) -> Worker:
-        self.workers.append(Worker(f"worker-{len(self.workers)}", self.environ(), self.folder))
+    def start_worker(self, within: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Worker:
+        """`within`: a command that runs it, `environ`: what is set for it besides."""
+        known = {**self.environ(self.links.worker_broker), **(environ or {})}
+        self.workers.append(Worker(f"worker-{len(self.workers)}", known, self.folder, within))
         return self.workers[-1]
 
     def stop_worker(self, worker: Worker) -> None:
         self.workers.remove(worker)
         worker.stop()
 
+    @contextmanager
+    def another_worker(
+        self, within: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    ) -> Iterator[Worker]:
+        """In the place of the usual one, which returns afterwards."""
+        self.stop_worker(self.worker)
+        try:
+            worker = self.start_worker(within, environ)
+            self.wait(self.whole, "the other worker to open every partition")
+            yield worker
+        finally:
+            self.links.open()
+            self.stop_worker(self.worker)
+            self.start_worker()
+
     def start_adapter(self, system: str) -> Process:
         """Also in the place of one that ended."""
         if system in self.adapters:
             self.adapters[system].process.wait(20)
         log = self.folder / f"adapter-{system}.log"
-        self.adapters[system] = Process(f"adapter-{system}", ("adapter", system), self.environ(), log)
+        environ = self.environ(self.links.adapters_broker)
+        self.adapters[system] = Process(f"adapter-{system}", ("adapter", system), environ, log)
         return self.adapters[system]
 
     def open_partitions(self) -> set[int]:
         return {p["partition"] for worker in self.workers for p in worker.partitions()}
+
+    def whole(self) -> bool:
+        """Every partition is open."""
+        return len(self.open_partitions()) == PARTITIONS
+
+    def members(self) -> int:
+        """Of the workers' group, as the broker counts them."""
+        group = f"{PREFIX}concord-decide"
+        admin = AdminClient({"bootstrap.servers": self.stack.kafka, "log_level": 0})
+        return len(admin.describe_consumer_groups([group])[group].result(30).members)
 
     def wait(self, condition: Callable[[], Any], what: str, deadline_s: float = PATIENCE) -> Any:
         try:
@@ -170,6 +145,7 @@ class Platform:
 
     def heal(self) -> None:
         """Whatever the test before left: everything runs, and one worker has every partition."""
+        self.links.open()
         self.services.start()
         for worker in self.workers[1:]:
             self.stop_worker(worker)
@@ -181,7 +157,7 @@ class Platform:
             self.start_worker()
         for system in [s for s, adapter in self.adapters.items() if not adapter.alive()]:
             self.start_adapter(system)
-        self.wait(lambda: len(self.open_partitions()) == PARTITIONS, "the worker to open every partition")
+        self.wait(self.whole, "the worker to open every partition")
 
     def stop(self) -> None:
         for process in (*self.workers, *self.adapters.values()):
@@ -237,23 +213,11 @@ class Platform:
             return sum(consumer.get_watermark_offsets(place, timeout=30)[1] for place in places)
 
 
-def children(pid: int) -> list[int]:
-    """The processes this one started, alive or paused."""
-    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in found.stdout.splitlines()]
-    return [int(row[0]) for row in rows if int(row[1]) == pid and not row[2].startswith("Z")]
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def running(stack: Environment, services: NativeServices, folder: Path) -> Iterator[Platform]:
     """Prepared and started, capture not yet: the first snapshot is the tests' own."""
     databases = {system: create_database(stack, system) for system in (MASTER, *ADAPTED)}
-    found = Platform(stack, services, databases, folder)
+    found = Platform(stack, services, databases, between(stack, services.doors), folder)
     try:
         admin = AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0})
         topics.apply(admin, topics.Layout(partitions=PARTITIONS, prefix=PREFIX))
@@ -267,6 +231,7 @@ def running(stack: Environment, services: NativeServices, folder: Path) -> Itera
         found.stop()
         with Connect(stack.connect) as connect:
             remove_connector(connect, found.source.names.connector)
+        found.links.close()
         delete_topics(AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0}))
         for database in databases.values():
             drop(stack, database)

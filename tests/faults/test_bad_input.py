@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
 from tests.faults.bad_input import BAD, Bad, good
+from tests.faults.conftest import StartLoad
 from tests.faults.load import MARKABLE
 from tests.faults.oracle import Oracle
 from tests.faults.platform import MASTER, PARTITIONS, PREFIX, Platform
+from tests.faults.reading import committed
+from tests.faults.scene import Scene
 
 CDC = f"{PREFIX}cdc.{MASTER}"
 MARK = "test-mark"
@@ -28,22 +29,7 @@ select jsonb_agg(jsonb_build_object('code', 'x' || n, 'proficiency', md5(n::text
 
 def quarantined(platform: Platform) -> list[Message]:
     """Everything in the quarantine, committed."""
-    settings = {"bootstrap.servers": platform.stack.kafka, "group.id": "nobody", "enable.auto.commit": False}
-    consumer = Consumer({**settings, "isolation.level": "read_committed", "enable.partition.eof": True})
-    with closing(consumer):
-        consumer.assign([TopicPartition(f"{PREFIX}quarantine", p, 0) for p in range(PARTITIONS)])
-        return list(_to_ends(consumer))
-
-
-def _to_ends(consumer: Consumer) -> Iterator[Message]:
-    ends = 0
-    while ends < PARTITIONS:
-        message = consumer.poll(30)
-        assert message is not None, "the broker stopped answering"
-        if message.error() is not None:
-            ends += 1
-        else:
-            yield message
+    return list(committed(platform.stack.kafka, "quarantine"))
 
 
 def headers(message: Message) -> dict[str, bytes]:
@@ -80,13 +66,21 @@ def write(platform: Platform, key: bytes, value: bytes | None, mark: str) -> Non
     assert producer.flush(30) == 0
 
 
+@pytest.fixture
+def mark(request: pytest.FixtureRequest) -> str:
+    """What this test's records are known by."""
+    return str(request.node.name)
+
+
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_it_ends_in_the_quarantine_as_it_came_with(bad: Bad, platform: Platform, oracle: Oracle) -> None:
+def test_it_ends_in_the_quarantine_as_it_came_with(
+    bad: Bad, platform: Platform, oracle: Oracle, mark: str
+) -> None:
     who = somebody(platform, 5)
     key, value = bad.key or who.encode(), bad.spoil(good(1, license_of(platform, who)))
-    write(platform, key, value, bad.name)
+    write(platform, key, value, mark)
 
-    [message] = platform.wait(lambda: marked(platform, bad.name), "the record in the quarantine")
+    [message] = platform.wait(lambda: marked(platform, mark), "the record in the quarantine")
     assert (message.key(), message.value()) == (key, value)
     said = headers(message)
     assert said["concord-code"].decode() == bad.code
@@ -95,11 +89,25 @@ def test_it_ends_in_the_quarantine_as_it_came_with(bad: Bad, platform: Platform,
     oracle.lives()
 
 
+def test_bad_input_among_good_under_load_stops_nobody(
+    platform: Platform, oracle: Oracle, load: StartLoad, mark: str
+) -> None:
+    with load() as writing:
+        scene = Scene(platform, oracle, writing)
+        for bad in BAD:
+            who = somebody(platform, 5)
+            value = bad.spoil(good(1, license_of(platform, who)))
+            write(platform, bad.key or who.encode(), value, mark)
+            scene.transactions(2)
+    platform.wait(lambda: len(marked(platform, mark)) == len(BAD), "all of it in the quarantine")
+    oracle.judge()
+
+
 def test_what_follows_bad_input_flows_on_and_every_outcome_is_counted(oracle: Oracle) -> None:
     oracle.judge()
 
 
-def test_a_record_in_the_wrong_partition_is_quarantined(platform: Platform) -> None:
+def test_a_record_in_the_wrong_partition_is_quarantined(platform: Platform, mark: str) -> None:
     """A producer with another partitioner would split an entity between two stores."""
     who = "00000000-0000-4000-8000-0000000000bb"
     row = {**license_of(platform, somebody(platform, 5)), "provider_id": who}
@@ -107,11 +115,11 @@ def test_a_record_in_the_wrong_partition_is_quarantined(platform: Platform) -> N
     for partition in range(PARTITIONS):
         value = json.dumps(good(1, row)).encode()
         producer.produce(
-            CDC, value, who.encode(), partition, headers=[("concord-epoch", b"1"), (MARK, b"place")]
+            CDC, value, who.encode(), partition, headers=[("concord-epoch", b"1"), (MARK, mark.encode())]
         )
     assert producer.flush(30) == 0
-    platform.wait(lambda: len(marked(platform, "place")) == PARTITIONS - 1, "three of four in the quarantine")
-    assert {headers(m)["concord-code"] for m in marked(platform, "place")} == {b"change.partition_wrong"}
+    platform.wait(lambda: len(marked(platform, mark)) == PARTITIONS - 1, "three of four in the quarantine")
+    assert {headers(m)["concord-code"] for m in marked(platform, mark)} == {b"change.partition_wrong"}
 
 
 def test_a_truncate_is_quarantined_and_deletes_nothing(platform: Platform, oracle: Oracle) -> None:

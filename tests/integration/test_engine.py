@@ -186,8 +186,8 @@ def test_a_partition_that_was_fenced_dies_without_having_worked_its_chunk(site: 
     async def story() -> tuple[bool, list[str], bytes | None]:
         deaths: list[str] = []
 
-        async def die(reason: str) -> None:
-            deaths.append(reason)
+        async def die(cause: Exception) -> None:
+            deaths.append(str(cause))
 
         partition = Partition(0, site.store("asleep"), site.ready(), site.handler(), site.topic_id, die)
         partition.start()
@@ -206,7 +206,7 @@ def test_a_partition_that_was_fenced_dies_without_having_worked_its_chunk(site: 
 
 
 def test_a_fenced_process_leaves_with_the_code_its_supervisor_knows() -> None:
-    program = "import asyncio; from streams.engine.worker import die; asyncio.run(die('fenced'))"
+    program = "import asyncio; from streams.engine.worker import Fenced, die; asyncio.run(die(Fenced()))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
     assert ended.returncode == EXIT_FENCED
 
@@ -252,8 +252,8 @@ def test_a_refused_unit_is_worked_again_by_its_partition_and_counted_once(site: 
             return super().write(outputs)
 
     async def story() -> tuple[int, Entity]:
-        async def die(reason: str) -> None:
-            raise AssertionError(reason)
+        async def die(cause: Exception) -> None:
+            raise AssertionError(cause)
 
         producer = Flaky(site.bootstrap, site.transactional_id)
         producer.init()

@@ -49,7 +49,7 @@ from streams.operate.quarantine.record import Quarantined, read
 from streams.operate.quarantine.send import Sender
 from streams.placing import partition_of
 from streams.settings import Settings
-from tests.faults.platform import free_port
+from tests.faults.process import free_port
 from tests.fixtures.waiting import wait_until
 from tests.world import row
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +99,13 @@ def test_what_was_found_to_be_wrong_leaves_with_1(capsys: pytest.CaptureFixture[
 def test_a_key_of_no_form_is_wrong_input() -> None:
     result = CliRunner().invoke(app, ["adapter", "nowhere"])
     assert result.exit_code == 2
+
+
+def test_a_log_that_cannot_be_written_ends_no_process() -> None:
+    """A supervisor whose log stands on a full disk must still start again what ended."""
+    program = "from streams.cli import output; import structlog; output.log_to_stderr(); structlog.get_logger().warning('x'); print('lives')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False, timeout=60
+        )
+    assert done.stdout == b"lives\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from streams.agents.state import PartitionState
 from streams.agents.state import decode as decode_state
 from streams.engine.memory import MemoryProducer, MemoryReferences, Record
 from streams.engine.partition import ROOM, Partition
-from streams.engine.producer import Fenced, Refused
+from streams.engine.producer import Fenced, Output, Refused
 from streams.engine.store import Store
 from streams.operate.sandbox import context
 from tests.fixtures.decider import SHARED, TOPIC, Chunk, person, views
@@ -35,8 +35,8 @@ def with_partition(folder: Path, story: Callable[[Partition, MemoryProducer, Sou
     async def play() -> Any:
         producer, deaths = MemoryProducer(), []
 
-        async def die(reason: str) -> None:
-            deaths.append(reason)
+        async def die(cause: Exception) -> None:
+            deaths.append(str(cause))
 
         handler = Decide(0, context(MemoryReferences()))
         store = Store(folder / "store", SHARED)
@@ -87,6 +87,27 @@ def test_a_fenced_partition_leaves_without_having_worked_the_chunk(tmp_path: Pat
         assert deaths == ["concord-0: fenced"]
         assert partition.store.state() is None
         assert producer.transactions == []
+
+    with_partition(tmp_path, story)
+
+
+def test_a_store_that_fails_behind_the_commit_is_worked_no_further(tmp_path: Path) -> None:
+    """It lacks what its topic has: the same chunk worked on it again would give a revision another content."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        commit = producer.write
+
+        def commit_and_fail(outputs: Sequence[Output]) -> int | None:
+            offset = commit(outputs)
+            partition.store.close()
+            return offset
+
+        producer.write = commit_and_fail  # type: ignore[method-assign]
+        assert not await partition.work(chunk_of(source, person()))
+        assert len(producer.transactions) == 1
+        assert deaths[0].startswith("store ")
 
     with_partition(tmp_path, story)
 

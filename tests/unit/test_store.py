@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from streams.core import entity as core_entity
 from streams.core.entity import Entity, Parity, Touch
 from streams.engine import store as engine_store
 from streams.engine.restore import _take, trusted_offset
-from streams.engine.store import Batch, Checkpoint, Shared, Store
+from streams.engine.store import Batch, Checkpoint, Lost, Shared, Store
 
 SHARED = Shared(1024 * 1024, 1024 * 1024)
 TOUCH = Touch("credentialing", (1, 2, 3), 4, 5, 6, 7)
@@ -203,3 +204,113 @@ def test_a_checkpoint_is_trusted_only_where_nothing_can_have_been_missed(
     checkpoint: Checkpoint | None, low: int, end: int, now_ms: int, expected: int | None
 ) -> None:
     assert trusted_offset(checkpoint, "topic", low, end, now_ms, keep_ms=500) == expected
+
+
+# ---- what the disk no longer gives back as it was written ----
+
+MANY = 2000
+
+
+def filled(folder: Path) -> Path:
+    """A store with many dirty entities, closed: its files are on disk."""
+    made, batch = Store(folder, SHARED), Batch()
+    for number in range(MANY):
+        batch.put_entity(b"provider/%d" % number, b"value %d " % number * 40, dirty=True)
+    batch.put_checkpoint(Checkpoint("topic", 4, 5))
+    made.apply(batch)
+    made.close()
+    return folder
+
+
+def flip(file: Path, at: int) -> None:
+    raw = bytearray(file.read_bytes())
+    raw[at : at + 16] = bytes(byte ^ 0xFF for byte in raw[at : at + 16])
+    file.write_bytes(raw)
+
+
+def flip_a_footer(folder: Path) -> None:
+    for file in folder.glob("*.sst"):
+        flip(file, file.stat().st_size - 40)
+
+
+def cut_a_table(folder: Path) -> None:
+    for file in folder.glob("*.sst"):
+        file.write_bytes(file.read_bytes()[:-1000])
+
+
+def delete(pattern: str) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        for file in folder.glob(pattern):
+            file.unlink()
+
+    return harm
+
+
+def empty(pattern: str) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        for file in folder.glob(pattern):
+            file.write_bytes(b"")
+
+    return harm
+
+
+UNOPENABLE = {
+    "a table's footer is another": flip_a_footer,
+    "a table is cut off": cut_a_table,
+    "its tables are gone": delete("*.sst"),
+    "its manifest is gone": delete("MANIFEST*"),
+    "its manifest is empty": empty("MANIFEST*"),
+    "its pointer is gone": delete("CURRENT"),
+    "its pointer is empty": empty("CURRENT"),
+}
+
+
+@pytest.mark.parametrize("harm", UNOPENABLE.values(), ids=UNOPENABLE)
+def test_a_store_begins_empty_when(harm: Callable[[Path], None], tmp_path: Path) -> None:
+    harm(filled(tmp_path / "store"))
+    with structlog.testing.capture_logs() as told:
+        opened = Store(tmp_path / "store", SHARED)
+    assert [said["event"] for said in told] == ["store.corrupt"]
+    assert (opened.checkpoint(), list(opened.entity_keys())) == (None, [])
+    put(opened, b"provider/a", Entity("provider", "a"))
+    opened.close()
+
+
+READS: dict[str, Callable[[Store], object]] = {
+    "one": lambda store: [store.get(b"provider/%d" % number) for number in range(MANY)],
+    "many": lambda store: store.get_many([b"provider/%d" % number for number in range(MANY)]),
+    "every key": lambda store: list(store.entity_keys()),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_corrupt_block_is_never_read_as_if_it_were_empty(
+    read: Callable[[Store], object], tmp_path: Path
+) -> None:
+    """RocksDB ends a walk over keys at such a block as it does at the last key."""
+    [table] = filled(tmp_path / "store").glob("*.sst")
+    flip(table, table.stat().st_size // 2)
+    opened = Store(tmp_path / "store", SHARED)
+    with pytest.raises(Lost, match="Corruption"):
+        read(opened)
+    opened.close()
+    again = Store(tmp_path / "store", SHARED)
+    assert (again.checkpoint(), list(again.entity_keys())) == (None, []), "made anew from the topic"
+    again.close()
+
+
+def test_no_dirty_mark_is_overlooked_behind_a_corrupt_block(tmp_path: Path) -> None:
+    [table] = filled(tmp_path / "store").glob("*.sst")
+    flip(table, 4000)
+    opened = Store(tmp_path / "store", SHARED)
+    with pytest.raises(Lost):
+        opened.dirty()
+    opened.close()
+
+
+def test_a_store_that_another_process_holds_is_left_alone(tmp_path: Path) -> None:
+    held = Store(filled(tmp_path / "store"), SHARED)
+    with pytest.raises(Exception, match="LOCK"):
+        Store(tmp_path / "store", SHARED)
+    assert held.checkpoint() == Checkpoint("topic", 4, 5)
+    held.close()
