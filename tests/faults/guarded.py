@@ -29,7 +29,8 @@ from stack.environment import Environment
 from streams import topics
 from streams.operate import announced, findings
 from streams.settings import Settings
-from tests.faults.platform import Process, remove_connector
+from tests.faults.platform import remove_connector
+from tests.faults.process import Process
 from tests.fixtures.databases import Database
 from tests.fixtures.platform import settings_of
 from tests.fixtures.stack import NativeServices
