@@ -14,7 +14,7 @@ from streams.core import finding
 from streams.core.advance import advance, decide, hold, miss
 from streams.core.canonical import Approval, Enrollment, Holder, Provider, Ruling
 from streams.core.change import Change, Confirmation, Malformed, position_text
-from streams.core.entity import Entity, aggregate
+from streams.core.entity import Entity, Refusal, aggregate
 from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
@@ -199,6 +199,8 @@ REACHED: dict[str, Callable[[], Entity]] = {
     },
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
+    "target.refused": lambda: Entity("provider", "e", refused={"directory": Refusal(1, "target.value")}),
+    "target.paused": lambda: Entity("system", "directory", refused={"directory": Refusal(1, "target.schema")}),
     "identity.unlinked": local,
     "identity.linked_twice": twice,
     "identity.npi_shared": shared,
