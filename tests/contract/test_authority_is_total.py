@@ -200,7 +200,9 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
     "target.refused": lambda: Entity("provider", "e", refused={"directory": Refusal(1, "target.value")}),
-    "target.paused": lambda: Entity("system", "directory", refused={"directory": Refusal(1, "target.schema")}),
+    "target.paused": lambda: Entity(
+        "system", "directory", refused={"directory": Refusal(1, "target.schema")}
+    ),
     "identity.unlinked": local,
     "identity.linked_twice": twice,
     "identity.npi_shared": shared,
