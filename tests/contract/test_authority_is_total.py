@@ -15,7 +15,7 @@ from streams.core.advance import advance, decide, diverge, hold, miss
 from streams.core.canonical import Approval, Enrollment, Holder, Provider, Request, Ruling
 from streams.core.canonical import Proposal as ProposalRow
 from streams.core.change import Change, Confirmation, Malformed, position_text
-from streams.core.entity import Entity, aggregate
+from streams.core.entity import Entity, Refusal, aggregate
 from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
@@ -257,6 +257,10 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "authority.review_overdue": lambda: Entity("system", "authority"),
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
+    "target.refused": lambda: Entity("provider", "e", refused={"directory": Refusal(1, "target.value")}),
+    "target.paused": lambda: Entity(
+        "system", "directory", refused={"directory": Refusal(1, "target.schema")}
+    ),
     "identity.unlinked": local,
     "identity.linked_twice": twice,
     "identity.npi_shared": shared,
