@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, TypeAlias
 
 import fastavro
@@ -21,9 +20,8 @@ from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
 from connectors.sink import Row, View, kind_of
-from schemas.registry import NOT_FOUND
+from schemas.registry import NOT_FOUND, schema_files
 from streams.errors import ConcordError, Unavailable
-from streams.systems import TAKEN
 
 UNDECODABLE = "view.undecodable"
 MAGIC = 0
@@ -108,11 +106,9 @@ def view_of(kind: str, key: str, content: Row, message: Message) -> View:
 
 @cache
 def reader_schema(system: str, kind: str) -> Any:
-    """The contract of this version of the code."""
-    text = (
-        files("schemas") / "view" / f"{TAKEN.get(system, {}).get(kind, system)}.{kind}.v1.avsc"
-    ).read_text("utf-8")
-    return fastavro.parse_schema(json.loads(text))
+    """The contract of this version of the code: the newest; what was written under an older one gets its defaults."""
+    newest = [file for file in schema_files() if file.topic == f"sink.{system}.{kind}"][-1]
+    return fastavro.parse_schema(json.loads(newest.text))
 
 
 def registry_schemas(client: SchemaRegistryClient) -> SchemaOf:
