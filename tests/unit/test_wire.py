@@ -132,7 +132,7 @@ def test_a_registry_that_does_not_answer_is_no_fault_of_the_record() -> None:
 def test_what_was_written_under_an_older_contract_is_read_with_the_defaults_of_the_newest() -> None:
     written = {file.version: json.loads(file.text) for file in schema_files() if file.topic == TASKS}
     assert max(written) > 1, "another topic with two versions shows it as well"
-    task = {
+    task: dict[str, Any] = {
         "id": "7", "system": "directory", "record": "provider", "row_id": "1", "field": "degree", "value": None,
         "current": None, "position": "1/2/3", "opened": "2026-06-01", "expires": "2026-06-15", "level": "A1",
         "approvers": [], "owner": "credentialing", "state": "approved",
