@@ -144,6 +144,11 @@ def _moot(entity: Entity, proposal: Proposal, root: Row | None, view: View | Non
     return VOIDED if replaced else ""
 
 
+def is_recorded(entity: Entity, number: str) -> bool:
+    """Whether it stands in stewardship, and so in the audit: what nobody could look up is asked of no owner."""
+    return number in entity.claims.get(STEWARDSHIP, {}).get("proposal", {})
+
+
 def has_missed(entity: Entity, number: str) -> bool:
     """Whether its owner's system was asked and held another value than the approval is bound to."""
     claim = entity.claims.get(OWNER, {}).get(REQUESTED, {}).get(number)

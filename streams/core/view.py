@@ -1,6 +1,6 @@
 """Views: what each system gets to know of an entity, one pure function per sink and kind.
 
-The last value of the flow. The contract of each view is `schemas/view/<view>.<kind>.v1.avsc`; a field that
+The last value of the flow. The contract of each view is the newest `schemas/view/<view>.<kind>.v<N>.avsc`; a field that
 a topic's contract does not clear never enters its function (invariant 11). `NAMED` is the visible registry; which
 system is sent which view stands in `streams/systems.py`, so that two systems may share one.
 A view's struct has the schema's fields in the schema's order without `revision`, so that equal content has equal

@@ -182,6 +182,7 @@ def _asked(entity: Entity, golden: Golden, authority: Authority) -> list[Request
         _request(proposal, golden, row_id, ruling.signatures(entity, proposal))
         for proposal in entity.proposals
         if proposal.state in IN_WORK
+        and ruling.is_recorded(entity, proposal.id)
         and carried.way(entity, golden, proposal, authority) == carried.ASKED
         and (row_id := carried.row_meant(entity, golden, proposal)) is not None
     ]

@@ -169,7 +169,9 @@ def test_a_telephone_number_is_accepted_by_authority_itself(platform: Platform, 
     )
     query = "select proposal_id, state from proposal where entity_id = %s and field = 'phone'"
     eventually(
-        platform, lambda: platform.rows("stewardship", query, place)[0][1] == "applied", "the proposal to end"
+        platform,
+        lambda: [state for _, state in platform.rows("stewardship", query, place)] == ["applied"],
+        "the proposal to end",
     )
     ((number, _),) = platform.rows("stewardship", query, place)
     entries = platform.ask("proposals", "audit", str(number))["entries"]

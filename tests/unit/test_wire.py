@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,9 @@ import fastavro
 import pytest
 
 from connectors.sink import View
+from connectors.stewardship.adapter import proposal_rows
 from connectors.wire import Decoder, Undecodable, reader_schema
+from schemas.registry import schema_files
 from streams.errors import Unavailable
 from tests import views
 
@@ -26,9 +29,10 @@ class Record:
     sent: bytes | None
     name: str = HERE
     said: list[tuple[str, bytes]] = field(default_factory=list)
+    topic_name: str = "t1.sink.directory.location"
 
     def topic(self) -> str:
-        return "t1.sink.directory.location"
+        return self.topic_name
 
     def partition(self) -> int:
         return 3
@@ -123,3 +127,33 @@ def test_a_registry_that_does_not_answer_is_no_fault_of_the_record() -> None:
 
     with pytest.raises(Unavailable):
         Decoder("directory", silent).decode(Record(views.wire("directory", SENT, 1)))
+
+
+def test_what_was_written_under_an_older_contract_is_read_with_the_defaults_of_the_newest() -> None:
+    written = {file.version: json.loads(file.text) for file in schema_files() if file.topic == TASKS}
+    assert max(written) > 1, "another topic with two versions shows it as well"
+    task: dict[str, Any] = {
+        "id": "7", "system": "directory", "record": "provider", "row_id": "1", "field": "degree", "value": None,
+        "current": None, "position": "1/2/3", "opened": "2026-06-01", "expires": "2026-06-15", "level": "A1",
+        "approvers": [], "owner": "credentialing", "state": "approved",
+    }  # fmt: skip
+    old = {
+        "revision": 1,
+        "status": "active",
+        "reason": None,
+        "entity_id": HERE,
+        "proposals": [task],
+        "ended": [],
+    }
+    made = io.BytesIO()
+    fastavro.schemaless_writer(made, fastavro.parse_schema(written[1]), old)
+    record = Record(b"\0\0\0\0\1" + made.getvalue(), topic_name=f"t1.{TASKS}")
+    view = Decoder("stewardship", {1: written[1]}.get).decode(record)
+    assert isinstance(view, View)
+    assert [(t["requires"], t["way"], t["edited_by"]) for t in view.content["proposals"]] == [
+        ([], "asked", None)
+    ]
+    assert next(iter(proposal_rows(view)))["requires"] == []
+
+
+TASKS = "sink.stewardship.provider"
