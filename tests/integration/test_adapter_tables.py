@@ -159,7 +159,7 @@ def test_a_withdrawal_ends_what_is_listed_under_a_row_that_a_user_made_anew(
 ) -> None:
     made = bench("directory")
     made.apply(views.location("directory", HERE), listed(1, HERE))
-    made.apply(listed(2, HERE, status="withdrawn", reason="provider.terminated"))
+    made.apply(views.view("directory", "provider", PERSON, 2, status="withdrawn", listings=[]))
     made.does("delete from dir_listing")
     made.does("delete from dir_provider")
     made.does(
@@ -169,7 +169,8 @@ def test_a_withdrawal_ends_what_is_listed_under_a_row_that_a_user_made_anew(
         from made, dir_location, (select min(network_id) as network_id from dir_network) any_network""",
         PERSON,
     )
-    assert made.apply(listed(3, HERE, status="withdrawn", reason="provider.terminated")) == [Applied()]
+    again = views.view("directory", "provider", PERSON, 3, status="withdrawn", listings=[])
+    assert made.apply(again) == [Applied()]
     assert [row[:3] for row in made.rows(LISTINGS)] == [(HERE, None, True)]
 
 
