@@ -17,7 +17,7 @@ from streams.cli import output
 from streams.cli.main import app
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 
-PROCESSES = {"worker", "adapter", "reference follow"}
+PROCESSES = {"worker", "adapter", "reference follow", "verify follow"}
 """They run until they are told to stop and answer nothing."""
 
 
