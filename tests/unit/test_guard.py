@@ -65,7 +65,10 @@ WRONG: dict[str, list[Facts]] = {
     "connector.missing": [replace(HEALTHY, connector=Connector("MISSING"))],
     "connector.failed": [connector(tasks=(Task("FAILED", "ConnectException"),)), connector(state="FAILED")],
     "connector.stopped": [connector(state="PAUSED"), connector(state="STOPPED", tasks=()), connector(tasks=())],
-    "capture.stalled": [beats(LATE + 1, LATE + 1)],
+    "capture.stalled": [
+        beats(LATE + 1, LATE + 1),
+        replace(beats(LATE + 1, LATE + 1), connector=None, known=CONNECTOR, unanswered="does not answer"),
+    ],
     "capture.behind": [beats(70, 70, quiet=0.1)],
     "capture.skipped": [replace(HEALTHY, heard=Heard(0.1, skipped=(Skipped(4, 9, 100, 200),)))],
     "capture.incomplete": [
@@ -112,6 +115,13 @@ def test_a_quiet_system_is_not_taken_for_a_dead_one() -> None:
 def test_a_bulk_load_is_no_standstill() -> None:
     """The canary waits behind a million rows that do arrive."""
     assert holding(beats(40.0, 40.0, quiet=0.0)) == set()
+
+
+def test_while_a_first_snapshot_is_made_a_connect_that_is_slow_to_answer_is_no_standstill() -> None:
+    starting = replace(CONNECTOR, state="MISSING", tasks=())
+    waits = replace(beats(LATE + 1, LATE + 1), connector=None, unanswered="timed out")
+    assert judge(replace(waits, known=starting))["capture.stalled"] == []
+    assert judge(waits)["capture.stalled"] is None
 
 
 def test_a_worker_that_is_behind_and_moves_is_no_standstill() -> None:
