@@ -73,9 +73,9 @@ class Around:
             self._compared = now
             self.overtaken = tuple(self._overtaken())
 
-    def idle(self, system: str, now: float) -> float | None:
-        """Seconds since a worker took anything of the system; None while none answers."""
-        return now - self._moved[system] if system in self._moved else None
+    def idle(self, system: str) -> float | None:
+        """For how long, at the last look, no worker had taken anything of the system; None while none answers."""
+        return self._looked - self._moved[system] if system in self._moved else None
 
     def _note(self, workers: Iterable[Answer], now: float) -> None:
         captured = f"{self._settings.topic_prefix}cdc."
