@@ -40,6 +40,7 @@ class Around:
         self._pulses = pulses
         self._parties: list[Party] = []
         self._listed = self._compared = float("-inf")
+        self._looked = 0.0
         self._positions: dict[Place, int] = {}
         self._moved: dict[str, float] = {}
         self.overtaken: tuple[Overtaken, ...] | None = None
@@ -84,6 +85,7 @@ class Around:
             for topic, at in partition["inputs"].items():
                 if topic.startswith(captured):
                     self._positions[topic, number] = at
+        self._looked = now
         moved = {
             topic for (topic, number), at in self._positions.items() if before.get((topic, number)) != at
         }
