@@ -10,6 +10,8 @@ import pytest
 
 from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server, Slot, Task, _classes
+from streams.operate.announced import Answer, Party
+from streams.operate.guard.around import Around
 from streams.operate.guard.book import CALM, Book
 from streams.operate.guard.completeness import Incomplete
 from streams.operate.guard.conditions import CONDITIONS, UNVERIFIED, judge
@@ -18,6 +20,7 @@ from streams.operate.guard.judging import LATE
 from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import HOUR, Bounded
 from streams.operate.guard.verification import Verification
+from streams.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("logs")
 
@@ -65,7 +68,10 @@ WRONG: dict[str, list[Facts]] = {
     "connector.missing": [replace(HEALTHY, connector=Connector("MISSING"))],
     "connector.failed": [connector(tasks=(Task("FAILED", "ConnectException"),)), connector(state="FAILED")],
     "connector.stopped": [connector(state="PAUSED"), connector(state="STOPPED", tasks=()), connector(tasks=())],
-    "capture.stalled": [beats(LATE + 1, LATE + 1)],
+    "capture.stalled": [
+        beats(LATE + 1, LATE + 1),
+        replace(beats(LATE + 1, LATE + 1), connector=None, known=CONNECTOR, unanswered="does not answer"),
+    ],
     "capture.behind": [beats(70, 70, quiet=0.1)],
     "capture.skipped": [replace(HEALTHY, heard=Heard(0.1, skipped=(Skipped(4, 9, 100, 200),)))],
     "capture.incomplete": [
@@ -114,8 +120,32 @@ def test_a_bulk_load_is_no_standstill() -> None:
     assert holding(beats(40.0, 40.0, quiet=0.0)) == set()
 
 
+def test_while_a_first_snapshot_is_made_a_connect_that_is_slow_to_answer_is_no_standstill() -> None:
+    starting = replace(CONNECTOR, state="MISSING", tasks=())
+    waits = replace(beats(LATE + 1, LATE + 1), connector=None, unanswered="timed out")
+    assert judge(replace(waits, known=starting))["capture.stalled"] == []
+    assert judge(waits)["capture.stalled"] is None
+
+
 def test_a_worker_that_is_behind_and_moves_is_no_standstill() -> None:
     assert holding(replace(beats(0.2, 300.0), idle=0.5)) == set()
+
+
+def test_a_worker_is_idle_from_look_to_look_however_long_a_look_takes() -> None:
+    around = Around(Settings(), {})
+
+    def answered(at: int) -> list[Answer]:
+        partitions = {"0": {"inputs": {"cdc.directory": at}, "canaries": {}}}
+        return [Answer(Party("worker/w", "http://127.0.0.1:1", 1), {"partitions": partitions})]
+
+    assert around.idle("directory") is None
+    around._note(answered(5), 10.0)
+    around._note(answered(6), 19.0)
+    assert around.idle("directory") == 0.0
+    around._note(answered(6), 28.0)
+    assert around.idle("directory") == 9.0
+    around._note([], 30.0)
+    assert around.idle("directory") is None
 
 
 def test_a_source_that_can_not_be_asked_says_nothing_about_its_slot() -> None:

@@ -40,6 +40,7 @@ class Around:
         self._pulses = pulses
         self._parties: list[Party] = []
         self._listed = self._compared = float("-inf")
+        self._looked = 0.0
         self._positions: dict[Place, int] = {}
         self._moved: dict[str, float] = {}
         self.overtaken: tuple[Overtaken, ...] | None = None
@@ -73,9 +74,9 @@ class Around:
             self._compared = now
             self.overtaken = tuple(self._overtaken())
 
-    def idle(self, system: str, now: float) -> float | None:
-        """Seconds since a worker took anything of the system; None while none answers."""
-        return now - self._moved[system] if system in self._moved else None
+    def idle(self, system: str) -> float | None:
+        """For how long, at the last look, no worker had taken anything of the system; None while none answers."""
+        return self._looked - self._moved[system] if system in self._moved else None
 
     def _note(self, workers: Iterable[Answer], now: float) -> None:
         captured = f"{self._settings.topic_prefix}cdc."
@@ -84,6 +85,7 @@ class Around:
             for topic, at in partition["inputs"].items():
                 if topic.startswith(captured):
                     self._positions[topic, number] = at
+        self._looked = now
         moved = {
             topic for (topic, number), at in self._positions.items() if before.get((topic, number)) != at
         }

@@ -69,7 +69,7 @@ CONDITIONS: tuple[Condition, ...] = (
     # ---- the connector ----
     Condition(
         "connect.unanswered", "high", "Kafka Connect does not answer",
-        "check that its worker runs; capture goes on where it stopped", judging.connect_unanswered, after=2,
+        "check that its worker runs; capture goes on where it stopped", judging.connect_unanswered, after=4,
     ),
     Condition(
         "connector.missing", "high", "there is no connector",

@@ -76,6 +76,8 @@ class Facts:
     beats: Beats = field(default_factory=Beats)
     heard: Heard = field(default_factory=Heard)
     overtaken: tuple[Overtaken, ...] | None = None
+    known: Connector | None = None
+    """the connector as Connect last told it"""
     idle: float | None = None
     """seconds since a worker has taken anything of the system; None: no worker answers"""
 

@@ -174,12 +174,13 @@ def capture_stalled(facts: Facts) -> list[Seen] | None:
     late = facts.beats.late.get("captured")
     if late is None or facts.heard.fault:
         return None
-    connector = facts.connector
-    if connector is not None and not connector.runs:
+    connector = facts.connector or facts.known
+    if connector is None:
+        return None
+    if not connector.runs:
         return []  # said by the connector's own conditions
-    reading = connector is not None and not connector.snapshot_finished
-    limit = SNAPSHOT_QUIET if reading else LATE
-    state = "Connect does not answer" if connector is None else "the connector is RUNNING"
+    limit = LATE if connector.snapshot_finished else SNAPSHOT_QUIET
+    state = "the connector is RUNNING" if facts.connector is not None else "Connect does not answer"
     message = f"{state}, and nothing that was committed in the last {late:.0f} s has arrived"
     return _is(late > limit and (facts.heard.quiet is None or facts.heard.quiet > limit), message)
 

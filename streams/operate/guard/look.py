@@ -32,6 +32,7 @@ class Look:
         self._origin = Origin(source.dsn, source.names.slot_name)
         self._connect = Connect(connect, timeout=CONNECT_PATIENCE, deadline=CONNECT_PATIENCE)
         self._before: tuple[Server | None, int] = (None, 0)
+        self._known: Connector | None = None
         self._problems: tuple[Problem, ...] | None = None
         self._checked = float("-inf")
 
@@ -50,6 +51,7 @@ class Look:
             self._checked = now
             self._problems, _ = _tried(self._mapping)
         before = self._seen(server, asked)
+        self._known = asked or self._known
         return Facts(
             self._source.names.system,
             self._source.names.slot_name,
@@ -62,6 +64,7 @@ class Look:
             beats,
             heard,
             overtaken,
+            self._known,
             idle,
         )
 

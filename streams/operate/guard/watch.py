@@ -128,7 +128,7 @@ class Guard:
         now = time.monotonic()
         beats, heard = self._pulses[system].beats(now), self._listener.heard(system, now)
         facts = self._looks[system].facts(
-            now, beats, heard, self._overtaken(system), self._around.idle(system, now)
+            now, beats, heard, self._overtaken(system), self._around.idle(system)
         )
         self._facts[system] = facts
         return facts
