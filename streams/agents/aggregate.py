@@ -20,7 +20,7 @@ from streams.agents.state import PartitionState
 from streams.core import canonical
 from streams.core.advance import advance, hold, mark, miss
 from streams.core.change import CAPTURED, Change, Confirmation, Control, Malformed, Position
-from streams.core.entity import SUPERSEDED, Entity, Touch
+from streams.core.entity import SUPERSEDED, Entity, Touch, is_answer
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
 
@@ -101,6 +101,7 @@ class Aggregate:
             entity = unit.entities[key] = Entity(said.kind, said.entity_id)
             self._met(entity)
         received_us = record.timestamp * 1000
+        waits = not initial and is_answer(entity, said)
         take = advance if isinstance(said, Change) else hold
         outcome = take(entity, said, received_us)  # type: ignore[arg-type]
         if outcome == SUPERSEDED:
@@ -110,6 +111,8 @@ class Aggregate:
             return outcome
         if said.origin != CAPTURED and self._master_unread(entity):
             self._pending.touch_snapshot(rekey.MASTER, key)
+        elif waits and not entity.dirty.initial:
+            self._pending.answer(stream, said.position[:2], key)
         else:
             self.touch(key, entity.dirty, stream, said.position, initial)
         return outcome

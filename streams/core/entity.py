@@ -329,6 +329,11 @@ def confirm(entity: Entity, said: Confirmation) -> str:
     return APPLIED
 
 
+def is_answer(entity: Entity, said: Change | Confirmation) -> bool:
+    """Whether it only answers what the entity was sent: no user's word, so nothing that is said to others."""
+    return isinstance(said, Confirmation) or (bool(entity.confirmed) and _is_own(entity, said))
+
+
 def _is_own(entity: Entity, change: Change) -> bool:
     """Whether the platform wrote the row itself: in the transaction of its last confirmation (invariant 8)."""
     known = entity.confirmed.get(change.system)

@@ -9,7 +9,7 @@ aiokafka holds back the fetches of a whole node while a buffered partition waits
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -69,6 +69,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     settings: Settings
     _seek_lock: asyncio.Lock
+    _told: dict[TopicPartition, tuple[int, int]]
+    """where each partition stood when that was told last: most of a read's partitions have brought nothing"""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         # Faust's own hard-codes three things we can't live with: read_uncommitted; a long poll of 1.5 s,
@@ -78,6 +80,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         conf = self.app.conf
         self._assignor = self.app.assignor
         self._seek_lock = asyncio.Lock()
+        self._told = {}
         auth = driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context)
         return AIOKafkaConsumer(
             client_id=conf.broker_client_id,
@@ -147,16 +150,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 return Fetched(gaps=[await self._resume_after(tp, at) for tp, at in exc.args[0].items()])
             except NoOffsetForPartitionError:
                 return Fetched()  # asked for by aiokafka before `_rewind` had placed it
-            return Fetched({ensure_TP(tp): self._read_of(tp, records.get(tp, ())) for tp in self._placed()})
+            return Fetched(dict(self._news(records)))
 
-    def _placed(self) -> list[TopicPartition]:
-        assigned = self._ensure_consumer().assignment()
-        return [tp for tp in assigned if self._state(tp).has_valid_position]
-
-    def _read_of(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> Read:
+    def _news(self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> Iterator[tuple[TP, Read]]:
         # Nothing is awaited between the drain and this: position and records belong together.
-        state = self._state(tp)
-        return Read(records, state.position, state.lso or 0)
+        for tp in self._ensure_consumer().assignment():
+            state = self._state(tp)
+            if not state.has_valid_position:
+                continue
+            where = (state.position, state.lso or 0)
+            if tp in records or self._told.get(tp) != where:
+                self._told[tp] = where
+                yield ensure_TP(tp), Read(records.get(tp, ()), *where)
 
     def _state(self, tp: TopicPartition) -> Any:
         return self._ensure_consumer()._subscription.subscription.assignment.state_value(tp)
@@ -171,6 +176,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # The lock: records drained while the seeks run would be delivered again, or out of order.
         async with self._seek_lock:
             consumer = self._ensure_consumer()
+            self._told.clear()  # whoever seeks has forgotten what it was told
             tps = list(consumer.assignment())
             earliest, latest, *committed = await asyncio.gather(
                 consumer.beginning_offsets(tps),

@@ -2,10 +2,11 @@
 
 Sits between the transport's chunks and the topics. All agents of a partition number share one Partition: its
 store, its producer, its lock. What a record means is the Handler's business; this module never looks inside one.
-A chunk that fails is aborted and retried whole, without limit and with backoff, before the partition goes on, so
+A unit takes the chunks of all topics that wait: five systems' changes cost one Kafka transaction, not five in a row.
+A unit that fails is aborted and retried whole, without limit and with backoff, before the partition goes on, so
 that order holds; other partitions are not held up (invariants 1, 2, 7).
 
-While nothing is behind, a unit stays open until the transaction it began with is over, and takes what arrives
+While nothing is behind, a unit stays open until the transactions it began with are over, and takes what arrives
 meanwhile: aggregating and deciding then cost one Kafka transaction instead of two.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ SLICE = 256
 """Records worked between two looks at the event loop: about 20 ms of CPU at most."""
 DECISIONS = 512
 """Decisions in one transaction."""
+ROOM = 2000
+"""Records in a unit beyond which no further chunk joins it."""
 JOIN_MS = 40.0
 """How long a unit stays open for a decision that is due soon; nothing else of the partition is worked meanwhile."""
 BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -44,6 +48,14 @@ class Unit:
     touched: dict[bytes, None] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     batch: Batch = field(default_factory=Batch)
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A chunk until it is committed (True) or dead (False)."""
+
+    chunk: Any
+    done: asyncio.Future[bool]
 
 
 class Handler(Protocol):
@@ -103,6 +115,7 @@ class Partition:
         self._topic_id = topic_id
         self._die = die
         self._lock = asyncio.Lock()
+        self._waiting: deque[Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{number}")
         self._wake = asyncio.Event()
         self._closed = False
@@ -126,11 +139,23 @@ class Partition:
         return await asyncio.shield(asyncio.ensure_future(self._chunk(chunk)))
 
     async def _chunk(self, chunk: Any) -> bool:
+        mine = Waiting(chunk, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        self._wake.set()  # an open unit takes it
         async with self._lock:
-            chunk.arrived = self._wake.set
-            done = await self._until_done(chunk)
+            while not mine.done.done():
+                await self._until_done(self._arrived(0))
         self._wake.set()
-        return done
+        return await mine.done
+
+    def _arrived(self, size: int) -> list[Waiting]:
+        """What waits and has room in a unit of so many records, first come first."""
+        taken = []
+        while self._waiting and size < ROOM:
+            taken.append(self._waiting.popleft())
+            taken[-1].chunk.arrived = self._wake.set
+            size += len(taken[-1].chunk.records)
+        return taken
 
     async def close(self) -> None:
         """Stop deciding, let the unit in work end, release producer and store."""
@@ -143,17 +168,22 @@ class Partition:
             self._producer.close()
             self.store.close()
 
-    async def _until_done(self, chunk: Any | None) -> bool:
-        attempt = 0
-        while (chunk is None or chunk.live) and not self._closed:
+    async def _until_done(self, group: list[Waiting]) -> None:
+        """Work these chunks, and what joins them, as one unit, until it is committed or none of them lives."""
+        attempt, asked = 0, bool(group)
+        while not self._closed:
+            group[:] = [waiting for waiting in group if _lives(waiting)]
+            if asked and not group:
+                return
             try:
-                await self._attempt(chunk)
+                await self._attempt(group)
                 self.last_error = ""
-                return True
+                _end(group, True)
+                return
             except (Fenced, Lost) as error:
                 # A store that failed after the commit is behind its topic: worked on, it would give a revision twice.
                 await self._die(error)
-                return False
+                break
             except Exception as error:
                 # A system fault (broker, disk): never dead-lettered, retried whole (invariant 2).
                 self.retries += 1
@@ -161,23 +191,24 @@ class Partition:
                 log.warning("unit.retry", partition=self.number, attempt=attempt, error=self.last_error)
                 await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
                 attempt += 1
-        return False
+        _end(group, False)
 
-    async def _attempt(self, chunk: Any | None) -> None:
+    async def _attempt(self, group: list[Waiting]) -> None:
         """One unit; of one that failed nothing is left in memory."""
         try:
-            await self._unit(chunk)
+            await self._unit(group)
         except (Fenced, Lost):
             raise
         except Exception:
             self.handler.load(self.store)
             raise
 
-    async def _unit(self, chunk: Any | None) -> None:
+    async def _unit(self, group: list[Waiting]) -> None:
         unit = Unit(self.store)
-        if chunk is not None:
-            await self._take(unit, chunk, chunk.records)
-            await self._join(unit, chunk)
+        if group:
+            for waiting in group:
+                await self._take(unit, waiting.chunk, waiting.chunk.records)
+            await self._join(unit, group)
         await self._decide(unit)
         if self.handler.close_unit(unit):
             await self._commit(unit)
@@ -188,14 +219,12 @@ class Partition:
             self._aggregate(unit, records[start : start + SLICE])
             await asyncio.sleep(0)
 
-    async def _join(self, unit: Unit, chunk: Any) -> None:
+    async def _join(self, unit: Unit, group: list[Waiting]) -> None:
         """Keep the unit open for what is due soon. A dead chunk is worked to its end: replay is a no-op."""
         until = monotonic_ms() + JOIN_MS
-        while chunk.live and not chunk.behind and not self._closed:
+        while not self._closed and all(each.chunk.live and not each.chunk.behind for each in group):
             self._wake.clear()
-            records = chunk.more()
-            if records:
-                await self._take(unit, chunk, records)
+            if await self._grow(unit, group):
                 continue
             now = monotonic_ms()
             due = self.handler.next_ms(now)
@@ -203,6 +232,16 @@ class Partition:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), (due - now) / 1000.0)
+
+    async def _grow(self, unit: Unit, group: list[Waiting]) -> bool:
+        """Take in what has arrived since, of the unit's chunks and of others; False when nothing has."""
+        more = [(each.chunk, records) for each in group if (records := each.chunk.more())]
+        joined = self._arrived(sum(len(each.chunk.records) for each in group))
+        group += joined
+        more += [(each.chunk, each.chunk.records) for each in joined]
+        for chunk, records in more:
+            await self._take(unit, chunk, records)
+        return bool(more)
 
     def _aggregate(self, unit: Unit, records: Sequence[Any]) -> None:
         handler, now = self.handler, monotonic_ms()
@@ -236,7 +275,7 @@ class Partition:
             due = self.handler.next_ms(monotonic_ms())
             if due is not None and due <= monotonic_ms():
                 async with self._lock:
-                    await self._until_done(None)
+                    await self._until_done([])
 
     async def _sleep(self) -> None:
         self._wake.clear()
@@ -249,3 +288,16 @@ class Partition:
             await asyncio.wait_for(self._wake.wait(), None if due is None else (due - now) / 1000.0)
         except TimeoutError:
             return
+
+
+def _lives(waiting: Waiting) -> bool:
+    """A dead chunk's records are read again by whom they belong to now."""
+    if not waiting.chunk.live:
+        _end([waiting], False)
+    return bool(waiting.chunk.live)
+
+
+def _end(group: Sequence[Waiting], committed: bool) -> None:
+    for waiting in group:
+        if not waiting.done.done():
+            waiting.done.set_result(committed)

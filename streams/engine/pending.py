@@ -5,7 +5,9 @@ system, or when none of its records has arrived for `linger`, or for the shorter
 heard in another partition: the source had finished it, only the way from broker to worker may differ. While the
 partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait.
 
-An entity touched by an initial snapshot waits for snapshot-complete. Pure bookkeeping on monotonic
+An entity touched by an initial snapshot waits for snapshot-complete. One that only hears the answers to what it was
+sent (confirmations, the platform's own writes) can wait a moment: three systems answer, and one decision does.
+Pure bookkeeping on monotonic
 milliseconds given as arguments; rebuilt from the store's dirty marks after a restart or a failed chunk.
 """
 
@@ -18,6 +20,7 @@ LINGER_MS = 20.0
 SKEW_MS = 5.0
 MAX_STALENESS_MS = 5_000.0
 WITHDRAW_LINGER_MS = 2_000.0
+ANSWER_MS = 250.0
 
 
 class Heard:
@@ -90,6 +93,8 @@ class Pending:
         """key -> whether its transaction was proven over"""
         self._withdrawing: dict[bytes, float] = {}
         """key -> when its withdrawal may be decided"""
+        self._answered: dict[bytes, tuple[float, str, tuple[int, ...]]] = {}
+        """key -> when it is to be decided, and the transaction that touched it last; oldest first"""
         self._snapshot: dict[str, dict[bytes, None]] = {}
         self._released: deque[bytes] = deque()
         self.late = 0
@@ -121,12 +126,20 @@ class Pending:
             return
         current.touched[key] = None
         self._since.setdefault(key, self._now_ms)
+        self._answered.pop(key, None)
         self._due.pop(key, None)
         self._withdrawing.pop(key, None)
         lingered = self._lingered.get(system)
         if lingered is not None and lingered[0] == prior and key in lingered[1]:
             self.late += 1
             lingered[1].discard(key)
+
+    def answer(self, system: str, prior: tuple[int, ...], key: bytes) -> None:
+        """The transaction answered what this entity was sent: decided soon, unless it is due for another reason."""
+        if key in self._since or key in self._due or key in self._withdrawing:
+            return
+        at_ms = self._answered[key][0] if key in self._answered else self._now_ms + ANSWER_MS
+        self._answered[key] = (at_ms, system, prior)
 
     def touch_snapshot(self, system: str, key: bytes) -> None:
         """An initial snapshot made this entity dirty."""
@@ -167,6 +180,7 @@ class Pending:
     def due(self, now_ms: float, limit: int) -> list[tuple[bytes, bool]]:
         """Up to `limit` entities to decide now, which leave the books, each with whether its transaction was
         proven over (rather than lingered out)."""
+        self._hear_out(now_ms)
         self._linger_out(now_ms)
         self._grow_stale(now_ms)
         for key in [k for k, at in self._withdrawing.items() if at <= now_ms]:
@@ -179,6 +193,20 @@ class Pending:
         while self._released and len(items) < limit:
             items.append((self._released.popleft(), True))
         return items
+
+    def _hear_out(self, now_ms: float) -> None:
+        """Answers that have waited long enough; a transaction of one that still goes on is waited for."""
+        while self._answered:
+            key, (at_ms, system, prior) = next(iter(self._answered.items()))
+            if at_ms > now_ms:
+                return
+            del self._answered[key]
+            current = self._open.get(system)
+            if current is not None and current.prior == prior:
+                current.touched[key] = None
+                self._since[key] = now_ms
+            else:
+                self._due[key] = True
 
     def _grow_stale(self, now_ms: float) -> None:
         """An entity touched again and again, with no pause to decide it in, is decided all the same in the end."""
@@ -223,6 +251,8 @@ class Pending:
             return now_ms
         times = [self._over_ms(s, t, now_ms) for s, t in self._open.items() if t.touched]
         times += self._withdrawing.values()
+        if self._answered:
+            times.append(next(iter(self._answered.values()))[0])
         if times and self._since:
             times.append(next(iter(self._since.values())) + MAX_STALENESS_MS)
         return min(times) if times else None
@@ -231,6 +261,7 @@ class Pending:
         return (
             len(self._due)
             + len(self._withdrawing)
+            + len(self._answered)
             + len(self._released)
             + sum(len(t.touched) for t in self._open.values())
             + sum(len(keys) for keys in self._snapshot.values())

@@ -90,10 +90,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _read(self, timeout: float) -> None:
         """Wait for records or for room, whichever comes first. A read that goes on serves the next round."""
-        self._adjust()
+        opened = self._open()
+        self._adjust(opened)
         reading = self._reading = self._reading or self._thread.read()
         room = self._room = self.loop.create_future()
-        shut = len(self._open()) < len(self._get_active_partitions())
+        shut = len(opened) < len(self._get_active_partitions())
         await asyncio.wait(
             {reading, room}, timeout=min(timeout, GATE_POLL) if shut else timeout,
             return_when=asyncio.FIRST_COMPLETED,
@@ -112,8 +113,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         ready = self.transport.gate.ready
         return frozenset(tp for tp in self._get_active_partitions() if ready(tp.partition))
 
-    def _adjust(self) -> None:
-        wanted = frozenset(tp for tp in self._open() if self._intake.wants(tp))
+    def _adjust(self, opened: frozenset[TP]) -> None:
+        wanted = frozenset(tp for tp in opened if self._intake.wants(tp))
         if wanted != self._wanted:
             self._wanted = wanted
             self._thread.want(wanted)

@@ -32,14 +32,13 @@ from stack.progress import Progress
 from stack.service import Site
 from streams.operate import preparing
 from streams.settings import Settings
-from streams.systems import ADAPTED
+from streams.systems import SYSTEMS
 from tests.bench import machine
 
 T = TypeVar("T")
 POLL = 0.1
 START_WITHIN = 60.0
 STOP_WITHIN = 30.0
-SYSTEMS = ("credentialing", *ADAPTED)
 
 Say = Callable[[str], None]
 
@@ -212,11 +211,15 @@ def _delete_topics(place: Place) -> None:
 
 
 def _delete_sources(place: Place) -> None:
+    for system in SYSTEMS:
+        _delete_source(place, system)
+
+
+def _delete_source(place: Place, system: str) -> None:
     """The connector, then its slot: a slot holds its database."""
-    name = place.settings.topic("credentialing")
-    httpx.delete(f"{place.settings.connect}/connectors/{name}", timeout=60)
-    slot = Names("credentialing", place.settings.topic_prefix).slot_name
-    with psycopg.connect(place.dsn("credentialing"), autocommit=True) as connection:
+    httpx.delete(f"{place.settings.connect}/connectors/{place.settings.topic(system)}", timeout=60)
+    slot = Names(system, place.settings.topic_prefix).slot_name
+    with psycopg.connect(place.dsn(system), autocommit=True) as connection:
         released = "select count(*) = 0 from pg_replication_slots where slot_name = %s and active"
         wait(lambda: connection.execute(released, [slot]).fetchone() == (True,), "the slot is released", 60)
         connection.execute(
@@ -229,15 +232,15 @@ def _delete_sources(place: Place) -> None:
 
 
 def capture(place: Place) -> None:
-    """Start the connector; returns when its snapshot is in Kafka."""
+    """Start the connectors; returns when their snapshots are in Kafka."""
     preparing.apply_sources(place.settings)
     connect, chosen = Connect(place.settings.connect), preparing.chosen_sources(place.settings)
 
     def finished() -> bool:
-        [status] = sources.status(connect, chosen)
-        failed = [task.trace for task in status.tasks if task.state == "FAILED"]
+        found = sources.status(connect, chosen)
+        failed = [task.trace for status in found for task in status.tasks if task.state == "FAILED"]
         if failed:
             raise Failed(f"capture failed: {failed[0][:500]}")
-        return status.state == "RUNNING" and status.snapshot_finished
+        return all(status.state == "RUNNING" and status.snapshot_finished for status in found)
 
-    wait(finished, "the snapshot is in Kafka", 900)
+    wait(finished, "the snapshots are in Kafka", 900)

@@ -6,12 +6,14 @@ whatever happens (open loop: a stall delays what it delays and is seen). Rates r
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import psycopg
 from confluent_kafka import Message, TopicPartition
 
 from connectors.credentialing.load import load_generated
@@ -22,9 +24,11 @@ from tests.bench.bed import Bed, Place
 from tests.bench.machine import Sampler
 from tests.bench.processes import Running
 from tests.bench.report import Folder, Result, quantiles
-from tests.bench.writing import Written, paced
+from tests.bench.writing import WRITERS, Written, paced, paced_statements
 
 NAME = "d"
+CHANGE, EDIT = "change", "edit"
+EDITED = "directory"
 KNEE_S = 1.0
 KEEPS_UP = 0.9
 """A writer below this share of its rate is the limit itself: the step shows nothing of the platform."""
@@ -35,8 +39,10 @@ commits transactions of three rows of one provider (first name, a licence's expi
 at fixed moments, with synchronous commits, through four connections. Commit is Debezium's source.ts_us (header
 concord-committed-us); `sink` is the wall clock when a read-committed consumer has the view in hand; `applied` is
 concord_applied.applied_at of that revision, counted when all three systems have it; one clock for all. The first
-seconds of a step are not counted, nor are two minutes of load before the first (broker and Connect compile). What a step leaves is worked off before the next. Rates rise until p99 of
-commit to sink passes 1 s: the knee is the last rate below."""
+seconds of a step are not counted, nor are two minutes of load before the first (broker and Connect compile). What a
+step leaves is worked off before the next. Rates rise until p99 of commit to sink passes 1 s: the knee is the last rate
+below. `edit overruled`: the directory's users change a degree, which they don't own, of one provider a transaction;
+commit there -> the directory's view sent again -> the value restored there (its concord_applied), in the same run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Size:
 
     providers: int
     rates: tuple[int, ...]
+    edit_rates: tuple[int, ...]
     warm_up_s: int
     seconds: int
     compile_s: int
@@ -54,11 +61,14 @@ class Size:
 FULL = Size(
     providers=10_000,
     rates=(100, 300, 100, 300, 600, 1_000, 1_500, 2_000, 3_000),
+    edit_rates=(100, 300),
     warm_up_s=5,
     seconds=30,
     compile_s=120,
 )
-QUICK = Size(providers=1_500, rates=(100, 300, 600, 1_000), warm_up_s=2, seconds=10, compile_s=40)
+QUICK = Size(
+    providers=1_500, rates=(100, 300, 600, 1_000), edit_rates=(100,), warm_up_s=2, seconds=10, compile_s=40
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Step:
     """One rate; milliseconds."""
 
     step: int
+    what: str
     rate: int
     achieved: float
     transactions: int
@@ -133,8 +144,10 @@ class Latency:
             processes.drained(worker)
             path.all_applied(place, arrivals.since(place.settings, start), adapters)
             self._compile(worker)
-            for number, rate in enumerate(self.size.rates, 1):
-                if not self._step(number, rate, worker, adapters):
+            for rate in self.size.edit_rates:
+                self._step(EDIT, rate, worker, adapters)
+            for rate in self.size.rates:
+                if not self._step(CHANGE, rate, worker, adapters):
                     break
 
     def _compile(self, worker: Running) -> None:
@@ -142,39 +155,44 @@ class Latency:
         paced(self.place.dsn(load.SYSTEM), list(self.changes.take(200 * self.size.compile_s)), 200)
         processes.drained(worker)
 
-    def _step(self, number: int, rate: int, worker: Running, adapters: Sequence[Running]) -> bool:
+    def _step(self, what: str, rate: int, worker: Running, adapters: Sequence[Running]) -> bool:
         """False when there is no point in a higher rate."""
-        count = rate * (self.size.warm_up_s + self.size.seconds)
-        transactions = list(self.changes.take(count))
+        count, number = rate * (self.size.warm_up_s + self.size.seconds), len(self.steps) + 1
+        transactions = list(self.changes.take(count)) if what == CHANGE else []
+        edits = degrees(self.place, count) if what == EDIT else []
         start = arrivals.mark(self.place.settings)
         with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
-            written = paced(self.place.dsn(load.SYSTEM), transactions, rate)
+            if what == EDIT:
+                written = paced_statements(self.place.dsn(EDITED), edits, rate)
+            else:
+                written = paced(self.place.dsn(load.SYSTEM), transactions, rate)
             processes.drained(worker)
             bed.wait(lambda: len(seen) >= views_since(self.place, start), "the listener has every view", 30)
         path.all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
-        step = self._summary(number, rate, written, seen, sampler)
+        step = self._summary(what, rate, written, seen, sampler)
         self.steps.append(step)
         self.seen += seen
         self.written += written
         self.place.bed.say(
-            f"{NAME}  {rate:5} transactions/s  sink p50 {step.sink_p50:6.1f} p99 {step.sink_p99:7.1f} ms  "
+            f"{NAME}  {rate:5} {what}s/s  sink p50 {step.sink_p50:6.1f} p99 {step.sink_p99:7.1f} ms  "
             f"applied p50 {step.applied_p50:6.1f} p99 {step.applied_p99:7.1f} ms"
         )
         return step.sink_p99 <= KNEE_S * 1000 and step.achieved >= KEEPS_UP * rate
 
     def _summary(
-        self, number: int, rate: int, written: Sequence[Written], seen: Sequence[Seen], sampler: Sampler
+        self, what: str, rate: int, written: Sequence[Written], seen: Sequence[Seen], sampler: Sampler
     ) -> Step:
         begin = written[0].due + self.size.warm_up_s
         end = written[-1].due
         counted = [s for s in seen if s.committed_us / 1e6 >= begin]
         sink = quantiles(s.seconds * 1000 for s in counted)
-        applied = applied_ms(self.place, counted)
+        applied = applied_ms(self.place, counted, ADAPTED if what == CHANGE else (EDITED,))
         late = quantiles(applied or [0.0])
         done = [w for w in written if w.due >= begin]
         achieved = len(done) / max(1e-9, max(w.done for w in done) - begin)
         return Step(
-            step=number,
+            step=len(self.steps) + 1,
+            what=what,
             rate=rate,
             achieved=round(achieved, 1),
             transactions=len(written),
@@ -235,12 +253,22 @@ def views_since(place: Place, start: dict[tuple[str, int], int]) -> int:
     return sum(1 for _ in reading.read(place.settings.kafka, start))
 
 
-def applied_ms(place: Place, seen: Sequence[Seen]) -> list[float]:
-    """Milliseconds from commit until the last of three systems had it, for views that are still the newest there."""
+def degrees(place: Place, count: int) -> list[tuple[int, str]]:
+    """So many edits of the directory's own users, spread over its providers: (connection, statement)."""
+    with psycopg.connect(place.dsn(EDITED)) as connection:
+        asked = "select dir_provider_id from dir_provider where cred_provider_ref is not null order by 1"
+        known = [int(row[0]) for row in connection.execute(asked)]
+    edit = "update dir_provider set credential_text = 'Wrong {}' where dir_provider_id = {}"
+    chosen = [(number, known[number % len(known)]) for number in range(count)]
+    return [(name % WRITERS, edit.format(number, name)) for number, name in chosen]
+
+
+def applied_ms(place: Place, seen: Sequence[Seen], systems: Sequence[str]) -> list[float]:
+    """Milliseconds from commit until the last of these systems had it, for views that are still the newest there."""
     committed = {(s.entity_id, s.revision): s.committed_us for s in seen}
     with ExitStack() as connections:
         moments = []
-        for system in ADAPTED:
+        for system in systems:
             asked = arrivals.Applied(place.dsn(system), system, ())
             connections.callback(asked.close)
             moments.append(asked.moments())
@@ -258,8 +286,9 @@ TARGETS = {100: (35, 20, 80, 50, 200), 300: (None, None, 150, None, None)}
 def report(steps: Sequence[Step]) -> Result:
     """Quantiles by rate, and the knee."""
     result = Result(NAME, METHOD)
-    for rate in dict.fromkeys(s.rate for s in steps):
-        chosen = [s for s in steps if s.rate == rate]
+    changes = [s for s in steps if s.what == CHANGE]
+    for rate in dict.fromkeys(s.rate for s in changes):
+        chosen = [s for s in changes if s.rate == rate]
         p50, p50_goal, p99, p99_goal, applied = TARGETS.get(rate, (None,) * 5)
         name = f"at {rate}/s, commit to"
         result.add(f"{name} sink, p50", [s.sink_p50 for s in chosen], "ms", most=p50, goal=p50_goal)
@@ -270,9 +299,22 @@ def report(steps: Sequence[Step]) -> Result:
             result.add(f"{name} applied, p50", [s.applied_p50 for s in chosen], "ms")
             result.add(f"{name} applied, p99", [s.applied_p99 for s in chosen], "ms", most=applied)
             result.add(f"{name} applied, max", [s.applied_max for s in chosen], "ms")
-    held = [s.rate for s in steps if s.sink_p99 <= KNEE_S * 1000 and s.achieved >= KEEPS_UP * s.rate]
+    _report_edits(result, steps)
+    held = [s.rate for s in changes if s.sink_p99 <= KNEE_S * 1000 and s.achieved >= KEEPS_UP * s.rate]
     result.add("knee: highest rate with p99 under 1 s", float(max(held, default=0)), "transactions/s")
     result.notes += [
-        f"at {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core" for s in steps
+        f"{s.what}s at {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core"
+        for s in steps
     ]
     return result
+
+
+def _report_edits(result: Result, steps: Sequence[Step]) -> None:
+    """The way there and back against the one way, at the rates that both were measured at."""
+    for edit in (s for s in steps if s.what == EDIT):
+        result.add(f"edit overruled at {edit.rate}/s, commit to restored, p50", edit.applied_p50, "ms")
+        result.add(f"edit overruled at {edit.rate}/s, commit to restored, p99", edit.applied_p99, "ms")
+        one_way = [s.applied_p50 for s in steps if (s.what, s.rate) == (CHANGE, edit.rate)]
+        if one_way:
+            ratio = edit.applied_p50 / statistics.median(one_way)
+            result.add(f"edit overruled over one way at {edit.rate}/s, p50", ratio, "x", most=2)

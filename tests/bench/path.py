@@ -43,7 +43,7 @@ class Size:
     rounds: int
 
 
-FULL = Size(providers=10_000, rows=100_000, rounds=2)
+FULL = Size(providers=10_000, rows=99_999, rounds=2)  # whole transactions of three
 QUICK = Size(providers=2_000, rows=12_000, rounds=1)
 
 

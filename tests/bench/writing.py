@@ -60,7 +60,11 @@ class Bulk:
 
 def paced(dsn: str, transactions: Sequence[Transaction], rate: float) -> list[Written]:
     """Write at `rate` transactions a second in a process of its own. Open loop: a late one moves no later one."""
-    tagged = [(_share(t), statement(t)) for t in transactions]
+    return paced_statements(dsn, [(_share(t), statement(t)) for t in transactions], rate)
+
+
+def paced_statements(dsn: str, tagged: Sequence[tuple[int, str]], rate: float) -> list[Written]:
+    """The same of (connection, statement), each a transaction."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_paced, (dsn, tagged, rate))

@@ -12,9 +12,10 @@ import pytest
 from connectors.envelope import Change as Row
 from connectors.envelope import Source
 from streams.agents.decide import Decide
+from streams.agents.state import PartitionState
 from streams.agents.state import decode as decode_state
 from streams.engine.memory import MemoryProducer, MemoryReferences, Record
-from streams.engine.partition import Partition
+from streams.engine.partition import ROOM, Partition
 from streams.engine.producer import Fenced, Output, Refused
 from streams.engine.store import Store
 from streams.operate.sandbox import context
@@ -179,3 +180,46 @@ def test_a_chunk_with_more_behind_it_waits_for_nothing(tmp_path: Path) -> None:
         assert partition.store.dirty() != []
 
     with_partition(tmp_path, story)
+
+
+def test_chunks_that_wait_together_are_one_transaction_and_each_is_acknowledged(tmp_path: Path) -> None:
+    """Five systems answer at once: five transactions in a row would make each wait for the others."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        records = chunk_of(source, person(), *belongings()).records
+        chunks = [Chunk([record], behind=1) for record in records]
+        assert all(await asyncio.gather(*map(partition.work, chunks)))
+        assert len(producer.transactions) == 2, "the first one's, and that of all that waited for it"
+        assert state_of(partition).outcomes == {TOPIC: {"applied": len(records)}}
+
+    with_partition(tmp_path, story)
+
+
+def test_a_chunk_that_dies_among_others_is_not_acknowledged_and_holds_up_none(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        first, second = (Chunk([record], behind=1) for record in chunk_of(source, person(), person()).records)
+        first.live = False
+        assert await asyncio.gather(partition.work(first), partition.work(second)) == [False, True]
+        assert state_of(partition).outcomes == {TOPIC: {"applied": 1}}
+
+    with_partition(tmp_path, story)
+
+
+def test_a_full_unit_takes_no_further_chunk(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        full, other = (Chunk(chunk_of(source, person()).records * ROOM, behind=1) for _ in "ab")
+        assert all(await asyncio.gather(partition.work(full), partition.work(other)))
+        assert len(producer.transactions) == 2
+
+    with_partition(tmp_path, story)
+
+
+def state_of(partition: Partition) -> PartitionState:
+    """What it has counted."""
+    return decode_state(partition.store.state() or b"")

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from streams.engine.pending import LINGER_MS, MAX_STALENESS_MS, WITHDRAW_LINGER_MS, Heard, Pending
+from streams.engine.pending import ANSWER_MS, LINGER_MS, MAX_STALENESS_MS, WITHDRAW_LINGER_MS, Heard, Pending
 
 A, B = b"provider/a", b"provider/b"
 S = "credentialing"
@@ -51,6 +51,41 @@ def test_a_record_sent_again_ends_nothing() -> None:
     touched(pending, 10, A, 0)
     pending.observe(S, (1, 9), 1)
     assert pending.due(1, 9) == []
+
+
+def answered(pending: Pending, prior: int, key: bytes, now: float, system: str = "directory") -> None:
+    pending.observe(system, (1, prior), now)
+    pending.answer(system, (1, prior), key)
+
+
+def test_the_answers_of_several_systems_are_one_decision() -> None:
+    pending = Pending()
+    for moment, system in enumerate(("directory", "enrollment", "billing")):
+        answered(pending, 10, A, moment, system)
+        pending.observe(system, (1, 11), moment)
+    assert pending.due(ANSWER_MS - 1, 9) == []
+    assert (len(pending), pending.next_ms(0)) == (1, ANSWER_MS)
+    assert pending.due(ANSWER_MS, 9) == [(A, True)]
+    assert len(pending) == 0
+
+
+def test_a_users_word_does_not_wait_for_answers() -> None:
+    pending = Pending()
+    answered(pending, 10, A, 0)
+    touched(pending, 10, A, 1)
+    touched(pending, 11, B, 1)
+    assert pending.due(1, 9) == [(A, True)]
+    answered(pending, 12, B, 2)
+    touched(pending, 12, A, 2)
+    assert pending.due(2, 9) == [(B, True)], "an answer puts nothing off"
+
+
+def test_an_answer_that_still_arrives_is_waited_for() -> None:
+    pending = Pending()
+    answered(pending, 10, A, 0)
+    pending.observe("directory", (1, 10), ANSWER_MS)
+    assert pending.due(ANSWER_MS, 9) == []
+    assert pending.due(ANSWER_MS + LINGER_MS, 9) == [(A, False)]
 
 
 def test_a_row_of_an_older_transaction_is_due_at_once_unless_its_entity_has_rows_in_the_open_one() -> None:
