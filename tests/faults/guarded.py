@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,13 +119,6 @@ class Guarded:
         insert = "insert into provider (provider_id, npi, last_name, status) values (%s, '1234567893', %s, 'active')"
         self.run(insert, who, last_name)
         return who
-
-    def copy(self, ids: Iterable[str]) -> None:
-        """Rows of the master by COPY: many share an LSN."""
-        into = "copy provider (provider_id, npi, last_name, status) from stdin"
-        with self.database.connect() as connection, connection.cursor().copy(into) as copy:
-            for who in ids:
-                copy.write_row((who, "1234567893", "Copied", "active"))
 
     def drop_slot(self) -> None:
         """As somebody would who wants it gone: the reader is cut off first."""

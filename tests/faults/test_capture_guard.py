@@ -201,17 +201,6 @@ def test_a_transaction_that_lacks_rows_is_told_with_its_range(source: Guarded) -
     assert found["action"] == f"concord verify source {SYSTEM}.license --repair"
 
 
-def test_connect_killed_in_the_middle_of_a_copy_raises_no_false_alarm(source: Guarded) -> None:
-    source.in_order()
-    for round_ in range(3):
-        source.copy(f"00000000-0000-4000-8000-{round_:04x}{number:08x}" for number in range(2_000))
-        source.services.kill("connect")
-        source.services.start("connect")
-        source.wait(source.captures, "canaries to arrive again")
-    source.in_order()
-    print(source.source_status()["transactions"])
-
-
 def test_a_killed_guard_knows_again_what_is_open(source: Guarded) -> None:
     source.in_order()
     source.run("alter publication concord drop table license")

@@ -265,6 +265,17 @@ def test_a_canarys_age_is_counted_by_our_own_clock_from_its_commit() -> None:
     assert (found.age["decided"], found.late["decided"]) == (3.5, 3.5)
 
 
+def test_a_hop_that_is_asked_now_and_then_is_as_old_as_it_was_when_asked() -> None:
+    """A look that takes long must not make a worker late; one that answers no more is."""
+    pulse = Pulse()
+    for beat in range(30):
+        pulse.wrote(beat, float(beat))
+    pulse.reached("decided", 20, asked=20.5)
+    assert pulse.beats(29.0).late["decided"] == 0.0
+    pulse.silent("decided")
+    assert pulse.beats(29.0).late["decided"] == 8.0
+
+
 def test_a_source_that_takes_no_writes_is_not_late() -> None:
     pulse = Pulse()
     pulse.wrote(5, 10.0)

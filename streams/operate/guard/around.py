@@ -63,7 +63,7 @@ class Around:
             self._parties = announced.announced(self._settings)
         workers = announced.answers([p for p in self._parties if p.role == "worker"], "/reached")
         adapters = announced.answers([p for p in self._parties if p.role.startswith("adapter/")])
-        self._decided(workers)
+        self._decided(workers, now)
         self._note(workers, now)
         # What was decided at the last look was sent before these adapters were asked: a watermark.
         self.adapters = {system: _applied(system, adapters) for system in ADAPTED}
@@ -94,11 +94,15 @@ class Around:
             system: now if captured + system in moved else self._moved.get(system, now) for system in known
         }
 
-    def _decided(self, workers: Iterable[Answer]) -> None:
+    def _decided(self, workers: Iterable[Answer], now: float) -> None:
+        told: dict[str, int] = {}
         for _, partition in _partitions(workers):
-            for system, beat in partition["canaries"].items():
-                if system in self._pulses:
-                    self._pulses[system].reached("decided", beat)
+            told |= partition["canaries"]
+        for system, pulse in self._pulses.items():
+            if system in told:
+                pulse.reached("decided", told[system], now)
+            else:
+                pulse.silent("decided")
 
     def _overtaken(self) -> Iterator[Overtaken]:
         for place, (first, end) in reading.ends(self._settings.kafka, self._positions).items():

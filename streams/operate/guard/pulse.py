@@ -22,6 +22,7 @@ class Pulse:
     def __init__(self) -> None:
         self._written: deque[tuple[int, float]] = deque(maxlen=KEPT)
         self._reached: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
         self.fault = ""
 
     def wrote(self, beat: int, now: float) -> None:
@@ -36,10 +37,16 @@ class Pulse:
         """Not committed."""
         self.fault = why
 
-    def reached(self, hop: str, beat: int) -> None:
-        """A canary has got this far."""
+    def reached(self, hop: str, beat: int, asked: float | None = None) -> None:
+        """A canary has got this far; `asked`: when somebody was asked, for a hop that is only asked now and then."""
+        if asked is not None:
+            self._asked[hop] = asked
         if self._written and beat <= self._written[-1][0] + KEPT:
             self._reached[hop] = max(beat, self._reached.get(hop, 0))
+
+    def silent(self, hop: str) -> None:
+        """Nobody answers for the hop: from now on its canaries grow old."""
+        self._asked.pop(hop, None)
 
     def at(self, hop: str) -> int:
         """The newest canary that has reached the hop."""
@@ -51,9 +58,9 @@ class Pulse:
             return Beats(fault=self.fault)
         ages, late = {}, {}
         for hop in HOPS:
-            reached = self._reached.get(hop, 0)
+            reached, moment = self._reached.get(hop, 0), self._asked.get(hop, now)
             before = [at for beat, at in self._written if beat <= reached]
             after = next((at for beat, at in self._written if beat > reached), None)
-            ages[hop] = now - (before[-1] if before else self._written[0][1])
-            late[hop] = now - after if after is not None else 0.0
+            ages[hop] = max(moment - (before[-1] if before else self._written[0][1]), 0.0)
+            late[hop] = max(moment - after, 0.0) if after is not None else 0.0
         return Beats(ages, late, self.fault)
