@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from connectors import canary
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.sink import KINDS
 from streams.agents.proposal import asked
@@ -253,10 +254,11 @@ def _inputs(
     stopped: Mapping[int, str],
     expected: Iterable[Place] = (),
 ) -> list[Input]:
-    """Each input judged: ends and the first waiting record come from the broker."""
+    """Each input judged: ends and the first waiting record come from the broker. A canary comes every second: that it
+    has not been read yet is no lag, or nothing would ever be quiet."""
     ends = {place: high for place, (_, high) in reading.ends(settings.kafka, positions).items()}
     behind = {place: at for place, at in positions.items() if ends[place] > at}
-    first = reading.first_after(settings.kafka, behind)
+    first = reading.first_after(settings.kafka, behind, {canary.NAME.encode()})
     waiting = {place: m.timestamp()[1] for place, m in first.items() if m is not None}
     now_ms = time.time() * 1000
     return [

@@ -7,7 +7,7 @@ looking never disturbs the flow.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,8 +60,10 @@ def newest(kafka: str, starts: Mapping[Place, int]) -> dict[bytes, Message]:
     return found
 
 
-def first_after(kafka: str, positions: Mapping[Place, int]) -> dict[Place, Message | None]:
-    """The next committed record at or after each position; None where nothing but markers is left.
+def first_after(
+    kafka: str, positions: Mapping[Place, int], passed_over: Container[bytes | None] = ()
+) -> dict[Place, Message | None]:
+    """The next committed record at or after each position whose key isn't to be passed over; None where none is left.
 
     Transaction markers take offsets too, so an end offset alone never proves that something waits.
     """
@@ -73,10 +75,10 @@ def first_after(kafka: str, positions: Mapping[Place, int]) -> dict[Place, Messa
         deadline = time.monotonic() + STALL
         while len(found) < len(positions):
             for message in source.consume(500, 0.1):
-                if message.error() is None:
-                    found.setdefault(place_of(message), message)
-                else:
+                if message.error() is not None:
                     found.setdefault(_ended(message), None)
+                elif message.key() not in passed_over:
+                    found.setdefault(place_of(message), message)
             if time.monotonic() > deadline:
                 raise _stalled(positions.keys() - found.keys())
     return found
