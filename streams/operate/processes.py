@@ -27,7 +27,7 @@ from streams.operate.preparing import Say
 from streams.settings import Settings
 from streams.systems import ADAPTERS
 
-READY_WITHIN = 120.0
+READY_WITHIN = 300.0
 STOP_WITHIN = 20.0
 POLL = 0.2
 

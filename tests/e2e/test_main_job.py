@@ -27,7 +27,7 @@ from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
 
 COUNT = 50
-PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference")
+PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference", "verify", "guard")
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 pytestmark = pytest.mark.timeout(600)
 
