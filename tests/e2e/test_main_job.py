@@ -27,6 +27,8 @@ from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
 
 COUNT = 50
+CANARIES = 10
+"""More than come between two commits of offsets, on a slow machine too."""
 PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference", "verify", "guard")
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 pytestmark = pytest.mark.timeout(600)
@@ -245,7 +247,8 @@ def test_status_balances_and_lags_nowhere(loaded: Platform) -> None:
     assert {hop["state"] for hop in (found["decide"], *found["adapters"], *found["capture"])} == {"caught_up"}
     topic = loaded.settings.topic("cdc.credentialing")
     consumed = found["decide"]["outcomes"][topic]["consumed"]
-    assert consumed == sum(i["position"] for i in found["decide"]["inputs"] if i["topic"] == topic)
+    committed = sum(i["position"] for i in found["decide"]["inputs"] if i["topic"] == topic)
+    assert 0 <= consumed - committed <= CANARIES, "read since offsets were committed: nothing but canaries"
     assert found["quarantined"] == 0
 
 
