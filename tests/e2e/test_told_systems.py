@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stack.environment import Environment
+from streams.systems import ADAPTERS
 from tests.fixtures.platform import Platform, running
 from tests.fixtures.waiting import wait_until
 from tests.reference_api import CLIENT, SECRET, ReferenceApi, reference_api
@@ -148,7 +149,7 @@ def test_status_counts_every_receipt_and_knows_who_has_no_adapter(platform: Plat
     [receipts] = [o for topic, o in found["decide"]["outcomes"].items() if topic.endswith("receipt")]
     assert receipts["outcomes"]["applied"] > 0
     assert "quarantined" not in receipts["outcomes"]
-    assert {hop["name"] for hop in found["adapters"]} == {"billing", "directory"}
+    assert {hop["name"] for hop in found["adapters"]} == set(ADAPTERS) - {"enrollment"}
     assert not {"directory", "enrollment"} & {capture["system"] for capture in found["capture"]}
     assert platform.concord("parity", "--deep").code == 0
     assert platform.concord("adapter", "enrollment", "--no-supervised").code == 2
