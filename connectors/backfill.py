@@ -140,7 +140,7 @@ def _await(
     """Rows read. A failed connector ends the waiting; a connector that was only restarted goes on reading."""
     asked = time.monotonic()
     while True:
-        for kind, told in notices(notices):
+        for kind, told in notifications(notices):
             if kind == SCANNED and told.get("scanned_collection") == table:
                 return int(told.get("total_rows_scanned", 0))
             if told.get("current_collection_in_progress") == table:
@@ -150,9 +150,9 @@ def _await(
             still_running(connect, source)
 
 
-def notices(notices: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
+def notifications(consumer: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
     """Debezium's notifications of incremental snapshots."""
-    for message in notices.consume(100, POLL):
+    for message in consumer.consume(100, POLL):
         if message.error() is None and message.value():
             told = json.loads(message.value() or b"{}")
             if told.get("aggregate_type") == "Incremental Snapshot":

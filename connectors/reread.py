@@ -15,7 +15,7 @@ from contextlib import closing
 
 from psycopg import sql
 
-from connectors.backfill import SCANNED, heard, notices, signal_reading, still_running
+from connectors.backfill import SCANNED, heard, notifications, signal_reading, still_running
 from connectors.connect import Connect
 from connectors.sources import Source
 from schemas.catalog import load_mapping
@@ -44,7 +44,7 @@ def read_rows(
         say(f"{source.names.system}: signal {signal}: {sum(map(len, rows.values())):,} rows are read again")
         left, moved, asked = set(wanted), time.monotonic(), time.monotonic()
         while left:
-            for kind, told in notices(said):
+            for kind, told in notifications(said):
                 moved = time.monotonic()
                 if kind == SCANNED:
                     left.discard(str(told.get("scanned_collection")))

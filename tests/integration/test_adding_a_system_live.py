@@ -33,6 +33,7 @@ def copy(stack: Environment, tmp_path: Path) -> Iterator[Copy]:
         own = {
             "CONCORD_DATABASE_EHR": stack.postgres.rpartition("/")[0] + "/ehr",
             "CONCORD_CAPTURE_EHR": next(iter(stack.capture.values())).rpartition("/")[0] + "/ehr",
+            "CONCORD_CANARY_EHR": next(iter(stack.canaries.values())).rpartition("/")[0] + "/ehr",
             "CONCORD_ADAPTER_EHR": f"postgresql://{ROLE}:{password}@{address}/ehr",
             "CONCORD_TEST_STACK": "external",
         }
