@@ -6,7 +6,7 @@ import threading
 from random import Random
 
 from tests.faults.ledger import Outcome
-from tests.faults.load import LOCK, MARKABLE, mark
+from tests.faults.load import LOCK, mark
 from tests.faults.oracle import Oracle
 from tests.faults.platform import Platform
 
@@ -20,7 +20,7 @@ def test_a_transaction_that_was_open_across_the_snapshot_wins_everywhere(
 ) -> None:
     begin = platform.snapshot_from_old_slot()
     with platform.master.connect() as early:
-        who = early.execute(MARKABLE).fetchall()[1][0]
+        who = oracle.shown(early)[1]
         with early.transaction():
             early.execute(LOCK, {"who": [who]})
             token = oracle.ledger.draw(who)
@@ -36,7 +36,7 @@ def test_a_new_slot_waits_for_the_open_transaction(platform: Platform, oracle: O
     """`concord sources apply --resnapshot` makes the slot anew: it starts where no transaction is open across it."""
     begin = platform.snapshot_from_new_slot()
     with platform.master.connect() as early:
-        who = early.execute(MARKABLE).fetchall()[2][0]
+        who = oracle.shown(early)[2]
         with early.transaction():
             early.execute(LOCK, {"who": [who]})
             token = oracle.ledger.draw(who)
