@@ -206,7 +206,7 @@ def test_a_restricted_field_does_not_fit_into_a_public_topic(root: Path) -> None
 
 
 OURS = Settings(registry="http://127.0.0.1:9/apis/ccompat/v7")
-OTHERS = Settings(registry="https://registry.example.org/apis/ccompat/v7")
+OTHERS = Settings(registry="https://schemas.example.org/apis/ccompat/v7")
 
 
 def test_a_registry_that_others_use_is_published_to_from_ci_only() -> None:
