@@ -38,10 +38,7 @@ def check(
 
 
 def _checked(found: Any) -> str:
-    lines = []
-    for p in found.problems:
-        lines.append(f"{'WARN ' if p.warning else 'ERROR'}  {p.where}  {p.code}")
-        lines += [f"       {p.what}", f"       why: {p.why}", f"       fix: {p.fix}"]
+    lines = output.problems(found.problems)
     errors = sum(not p.warning for p in found.problems)
     said = f"{found.fields} fields of {found.records} records owned, version {found.version}"
     return "\n".join([*lines, f"{found.file}: {f'{errors} problems' if errors else said}"])

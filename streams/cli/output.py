@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Annotated, Any, NoReturn, TextIO, cast
 
@@ -16,6 +16,7 @@ import msgspec
 import structlog
 import typer
 
+from schemas.problem import Problem
 from streams.errors import ConcordError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -66,6 +67,15 @@ def say(text: str) -> None:
     """Progress, on stderr: stdout belongs to the answer."""
     sys.stderr.write(text + "\n")  # one write: threads may speak at once
     sys.stderr.flush()
+
+
+def problems(found: Iterable[Problem]) -> list[str]:
+    """Everything that is wrong with a file, each with where, why and its cure."""
+    lines = []
+    for p in found:
+        lines.append(f"{'WARN ' if p.warning else 'ERROR'}  {p.where}  {p.code}")
+        lines += [f"       {p.what}", f"       why: {p.why}", f"       fix: {p.fix}"]
+    return lines
 
 
 def refuse(command: str, as_json: bool, error: ConcordError) -> NoReturn:

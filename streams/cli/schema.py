@@ -37,10 +37,7 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
 
 
 def _checked(found: Any) -> str:
-    lines = []
-    for p in found.problems:
-        lines.append(f"{'WARN ' if p.warning else 'ERROR'}  {p.where}  {p.code}")
-        lines += [f"       {p.what}", f"       why: {p.why}", f"       fix: {p.fix}"]
+    lines = output.problems(found.problems)
     errors = sum(not p.warning for p in found.problems)
     said = f"{found.versions} versions of {found.schemas} schemas, {found.contracts} contracts"
     lines.append(f"{found.folder}: {f'{errors} problems' if errors else 'holds'}; {said}")

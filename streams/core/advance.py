@@ -31,6 +31,7 @@ from streams.core.entity import (
     confirm,
     encode_golden,
     golden,
+    newest,
     note_gap,
 )
 from streams.core.today import today
@@ -136,9 +137,7 @@ def diverge(entity: Entity, system: str, record: str, rows: Mapping[str, str], r
 def _repaired(entity: Entity, received_us: int) -> None:
     """Dirty by a repair's word: it stands where the entity's own row does, so that it beats what was said before."""
     if entity.dirty is None:
-        roots = (claim for tables in entity.claims.values() for claim in tables.get(entity.kind, {}).values())
-        position = max((claim.position[:3] for claim in roots), default=(0, 0, 0))
-        entity.dirty = Touch(REPAIR, position, 0, received_us, received_us, received_us)
+        entity.dirty = Touch(REPAIR, newest(entity), 0, received_us, received_us, received_us)
 
 
 def mark(entity: Entity, change: Change | Confirmation | Malformed, received_us: int) -> None:
