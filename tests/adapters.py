@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from connectors.sink import KINDS, View
 from schemas import registry
@@ -55,6 +56,16 @@ class Sinks:
             topic = f"{self.prefix}sink.{self.system}.{view.kind}"
             self._produce(topic, view.entity_id, views.wire(self.system, view, self._ids[topic]), headers)
         self._producer.commit_transaction(30)
+
+    def made_again(self, admin: AdminClient, create: Callable[[str], str]) -> None:
+        """The same topics in a new incarnation, and a producer that has met no other."""
+        names = [f"{self.prefix}{name}" for name in self.topics()]
+        for future in admin.delete_topics(names, operation_timeout=30).values():
+            future.result()
+        wait_until(lambda: not {*names} & {*admin.list_topics(timeout=30).topics}, 60, what="them to be gone")
+        for name in self.topics():
+            create(name)
+        self.open()
 
     def send_raw(self, kind: str, key: str, value: bytes | None) -> None:
         self._producer.begin_transaction()

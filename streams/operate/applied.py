@@ -7,7 +7,7 @@ Used by explain, trace and the demo. A target that is down or not known here is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ import psycopg
 
 from streams.core.entity import Entity
 from streams.settings import Settings
-from streams.systems import ADAPTED
+from streams.systems import ADAPTED, WORK
 
 _APPLIED = "select local_id, revision, extract(epoch from applied_at) * 1e6 from concord_applied"
 _WAITS = "select revision, waits_for from concord_pending"
@@ -38,14 +38,16 @@ class Held:
     refused_revision: int | None = None
 
 
-def held(settings: Settings, entity: Entity) -> dict[str, Held]:
-    """What every adapted system holds of an entity."""
-    return {system: _with_refusal(_held(settings, system, entity), entity) for system in ADAPTED}
+def held(settings: Settings, entity: Entity, systems: Iterable[str] = ADAPTED) -> dict[str, Held]:
+    """What systems hold of an entity."""
+    return {system: _with_refusal(_held(settings, system, entity), entity) for system in systems}
 
 
 def _held(settings: Settings, system: str, entity: Entity) -> Held:
     if system in settings.apis or system in settings.uncaptured:
         return _confirmed(system, entity)
+    if WORK.get(system) == ("request",):
+        return Held(system, False, why="requests are answered one by one: see `concord proposals list`")
     which = [entity.kind, entity.id]
     try:
         with target(settings, system) as connection:

@@ -20,6 +20,7 @@ from streams.operate.reading import Place
 from streams.operate.wording import time_text
 from streams.placing import partition_of
 from streams.settings import Settings, need
+from streams.systems import ADAPTED
 
 HOPS = ("committed", "captured", "received", "decided")
 WINDOW_MS = 60_000
@@ -84,7 +85,8 @@ def trace(settings: Settings, key: str) -> list[Trace]:
 
 def _traced(settings: Settings, located: Located) -> Trace:
     entity = located.entity
-    targets = applied.held(settings, entity)
+    sinks = {sink for step in entity.steps() for sink in step.sinks}
+    targets = applied.held(settings, entity, sorted({*ADAPTED, *sinks}))
     return describe(located, recorded(settings, entity), targets)
 
 

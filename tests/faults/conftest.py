@@ -37,8 +37,8 @@ def attempt() -> int:
     return 1
 
 
-@pytest.fixture(scope="session")
-def session_platform(
+@pytest.fixture(scope="package")
+def ring_platform(
     native_services: NativeServices, stack: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     with running(stack, native_services, tmp_path_factory.mktemp("faults")) as platform:
@@ -49,21 +49,21 @@ def session_platform(
         yield platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ledger() -> Ledger:
     return Ledger()
 
 
-@pytest.fixture(scope="session")
-def oracle(session_platform: Platform, ledger: Ledger) -> Oracle:
-    return Oracle(session_platform, ledger)
+@pytest.fixture(scope="package")
+def oracle(ring_platform: Platform, ledger: Ledger) -> Oracle:
+    return Oracle(ring_platform, ledger)
 
 
 @pytest.fixture
-def platform(session_platform: Platform) -> Iterator[Platform]:
-    session_platform.heal()
-    yield session_platform
-    session_platform.heal()
+def platform(ring_platform: Platform) -> Iterator[Platform]:
+    ring_platform.heal()
+    yield ring_platform
+    ring_platform.heal()
 
 
 @pytest.fixture

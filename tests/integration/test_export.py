@@ -150,10 +150,7 @@ def test_topics_made_again_are_exported_whole(
     """Offsets of another incarnation mean nothing: a delta from them would leave views out."""
     sinks.send(*people(3))
     export()
-    for name in sinks.topics():
-        for future in kafka_admin.delete_topics([f"{sinks.prefix}{name}"]).values():
-            future.result()
-        topic(name)
+    sinks.made_again(kafka_admin, topic)
     sinks.send(*people(2))
     again = export()
     assert (again["manifest"]["kind"], lines(again)) == ("complete", at(people(2)))
