@@ -31,13 +31,14 @@ class Meter(Protocol):
 
 
 class Announced:
-    """The status server of one process, from construction until `close`; `role`: adapter/<system> or witness."""
+    """The status server of one process, from construction until `close`; `role`: adapter/<system>, witness ...;
+    `port` 0 takes a free one. OSError when the port can't be had."""
 
-    def __init__(self, role: str, meter: Meter, producer: Producer, topic: str) -> None:
+    def __init__(self, role: str, meter: Meter, producer: Producer, topic: str, port: int = 0) -> None:
         self._producer = producer
         self._topic = topic
         self._key = f"{role}/{uuid4().hex[:8]}"
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self._status, meter))
+        self._server = ThreadingHTTPServer((HOST, port), _handler(self._status, meter))
         self._meter = meter
         self._about = {
             "system": role.rpartition("/")[2],
@@ -50,6 +51,11 @@ class Announced:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
         ).start()
         self._tell(json.dumps(self._about))
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self._tell(None)

@@ -12,11 +12,12 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from connectors.deliver import Report, Settled
 from connectors.retrying import Circuit
 from connectors.sink import Applied, Deferred, Failed, Outcome, Partition, Superseded, View
+from streams import metrics
 
 NAMES: Mapping[type, str] = {
     Applied: "applied",
@@ -24,7 +25,6 @@ NAMES: Mapping[type, str] = {
     Deferred: "deferred",
     Failed: "failed",
 }
-LATENCY = (0.005, 0.01, 0.02, 0.035, 0.05, 0.08, 0.1, 0.15, 0.2, 0.35, 0.5, 1, 2, 5, 15, 60, 300)
 STATES = ("closed", "half_open", "open")
 
 
@@ -41,19 +41,13 @@ class Meter:
         self._circuit: dict[str, Any] = {"state": "closed"}
         self._applied_at: float | None = None
         self._committed_us: int | None = None
-        self._records = self._counter("records", "Sink records by outcome.")
-        self._released = self._counter("released", "Deferred views settled later, by outcome.")
-        self._latency = Histogram(
-            "concord_adapter_latency_seconds",
-            "Source commit to applied.",
-            ["system"],
-            buckets=LATENCY,
-            registry=self.registry,
-        ).labels(system)
-        self._lag_gauge = self._gauge("lag_records", "Records not applied yet.", "topic", "partition")
-        self._open = self._gauge("circuit", "0 closed, 1 half open, 2 open (target down).").labels(system)
-        self._paused = self._gauge("paused", "1 while the adapter is paused for this reason.", "code")
-        age = self._gauge("applied_age_seconds", "Since a view was last applied.").labels(system)
+        self._records = metrics.counter("concord_adapter_records_total", self.registry)
+        self._released = metrics.counter("concord_adapter_released_total", self.registry)
+        self._latency = metrics.histogram("concord_end_to_end_seconds", self.registry).labels(system)
+        self._lag_gauge = metrics.gauge("concord_adapter_lag_records", self.registry)
+        self._open = metrics.gauge("concord_adapter_circuit", self.registry).labels(system)
+        self._paused = metrics.gauge("concord_adapter_paused", self.registry)
+        age = metrics.gauge("concord_adapter_applied_age_seconds", self.registry).labels(system)
         age.set_function(lambda: time.time() - (self._applied_at or time.time()))
 
     def count(self, report: Report) -> None:
@@ -120,12 +114,6 @@ class Meter:
     def _add(self, counter: Counter, outcomes: Mapping[str, int]) -> None:
         for outcome, times in outcomes.items():
             counter.labels(self._system, outcome).inc(times)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(f"concord_adapter_{name}", text, ["system", "outcome"], registry=self.registry)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"concord_adapter_{name}", text, ["system", *labels], registry=self.registry)
 
 
 def _name(outcome: Outcome) -> str:

@@ -225,6 +225,7 @@ class Worker:
                 for tp, p in sorted(progress.items())
             ],
             "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
+            "restoring": self._restoring(),
         }
 
     def reached(self) -> Any:
@@ -247,7 +248,13 @@ class Worker:
 
     def metrics(self) -> str:
         """Prometheus text."""
-        return telemetry.render([self._partition_status(n) for n in sorted(self.partitions.open)])
+        opened = [self._partition_status(n) for n in sorted(self.partitions.open)]
+        return telemetry.text(opened, self._restoring(), self.partitions.opened)
+
+    def _restoring(self) -> list[dict[str, int]]:
+        """Partitions that are being read from topic `entity`, and how far."""
+        found = list(self.partitions.restoring.items())
+        return [{"partition": n, "done": r.done, "total": r.total} for n, r in found]
 
     def _partition_status(self, number: int) -> Any:
         partition = self.partitions.open[number]

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         default=True, description="the guard pauses, restarts and renews by itself, within its bounds"
     )
     web_port: int = Field(default=0, description="0 picks a free port")
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="where Prometheus finds `concord metrics`; 0 picks a free port",
+    )
     running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(
         default="", description="host:port where Connect reaches the sources, if elsewhere"

@@ -192,6 +192,13 @@ def apply(
     return changes
 
 
+def kept_seconds(kafka: str, names: Sequence[str]) -> dict[str, float]:
+    """How long each of these topics keeps a record, as the cluster has it; those that are compacted are left out."""
+    found = _configs(AdminClient({"bootstrap.servers": kafka}), names)
+    logs = {name: config for name, config in found.items() if "compact" not in config["cleanup.policy"]}
+    return {name: ms / 1000 for name, config in logs.items() if (ms := int(config["retention.ms"])) > 0}
+
+
 def _compare(
     topic: Topic, layout: Layout, existing: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
 ) -> Change | None:

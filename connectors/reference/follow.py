@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from connectors import stop as stop_signals
 from connectors.announce import Announced
@@ -28,6 +28,7 @@ from connectors.reference.source import Source
 from connectors.reference.sources import WITNESSES
 from connectors.reference.store import Folder
 from connectors.retrying import Circuit
+from streams import metrics
 from streams.errors import EnvironmentFault, Unavailable
 
 GROUP = "concord-witness"
@@ -43,9 +44,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._told = Counter(
-            "concord_witness_told", "Holders and claims told.", ["what"], registry=self.registry
-        )
+        self._told = metrics.counter("concord_witness_told_total", self.registry)
         self._counts = {"holders": 0, "claims": 0}
         self._circuit: dict[str, Any] = {"state": "closed"}
         self._positions: dict[tuple[str, int], int] = {}

@@ -22,10 +22,15 @@ def status(
 ) -> None:
     """Every hop now: position, lag in records and in seconds, rate; what is pending, open and counted."""
 
-    def work() -> Any:
-        from streams.operate.status import status as take
+    from streams.operate.status import Counts
+    from streams.operate.status import status as take
 
-        return take(configuration.load())
+    kept: list[Counts] = []
+
+    def work() -> Any:
+        known = configuration.load()
+        kept.extend([] if kept else [Counts(known)])  # with --watch, whole topics are read once
+        return take(known, counts=kept[0])
 
     from rich.console import Console
 

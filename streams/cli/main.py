@@ -12,6 +12,7 @@ from streams.cli import (
     export,
     findings,
     guard,
+    metrics,
     parity,
     prepare,
     proposals,
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
-    schema, rights, consume, verify, guard,
+    schema, rights, consume, verify, guard, metrics,
 ):  # fmt: skip
     app.add_typer(part.app)
 

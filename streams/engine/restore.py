@@ -66,6 +66,8 @@ class Restorer:
         self._length = stretch
         self._topic_id = topic_id
         self._keep_ms = keep_ms
+        self.done = self.total = 0
+        """offsets read, of how many: written by the restoring thread only"""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -99,6 +101,7 @@ class Restorer:
     def _read(self, store: Store, start: int, end: int) -> tuple[int, int]:
         """(records read, position behind the last). The checkpoint comes last: what is interrupted begins again."""
         count, position, known = 0, start, set[bytes]()
+        self.total = end - start
         for high in range(end, start, -self._length):
             low = max(high - self._length, start)
             newest, read, reached = self._stretch(low, high, known)
@@ -110,6 +113,7 @@ class Restorer:
             if low == start:
                 batch.put_checkpoint(Checkpoint(self._topic_id, position, time.time_ns() // 1_000_000))
             store.apply(batch)
+            self.done = end - low
         return count, position
 
     def _stretch(

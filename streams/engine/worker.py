@@ -57,6 +57,9 @@ class Partitions:
         self._topic_id = ""
         self.open: dict[int, Partition] = {}
         self.restored: dict[int, Restored] = {}
+        self.restoring: dict[int, Restorer] = {}
+        self.opened = 0
+        """partitions, ever: how often a rebalance gave this worker one"""
         self.gaps: list[Gap] = []
         references.listen(self.wake)
 
@@ -118,6 +121,7 @@ class Partitions:
             await partition.close()
             return
         self.open[number] = partition
+        self.opened += 1
         partition.start()
         log.info("partition.open", partition=number, restored=self.restored[number].records)
 
@@ -150,7 +154,11 @@ class Partitions:
             return stores[-1]
 
         restorer = Restorer(places.bootstrap, places.entity_topic, known, number, KEEP_MS)
-        store, self.restored[number] = restorer.run(stores[-1], empty)
+        self.restoring[number] = restorer
+        try:
+            store, self.restored[number] = restorer.run(stores[-1], empty)
+        finally:
+            del self.restoring[number]
         return store
 
     def wake(self) -> None:

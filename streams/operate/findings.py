@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import fastavro
+from confluent_kafka import Message
 
 from schemas import registry
 from streams.errors import ConcordError, InvalidInput, Unavailable
 from streams.operate import reading
+from streams.operate.reading import Onward
 from streams.settings import Settings, need
 
 HEAD = 5  # magic byte, schema id in four bytes
@@ -35,15 +38,46 @@ class OpenFindings:
     why: str = ""
 
 
-def open_findings(settings: Settings) -> OpenFindings:
-    """Count what is open."""
-    try:
-        codes = Counter(str(finding["code"]) for finding in read_open(settings))
-    except ConcordError as fault:
-        return OpenFindings(None, why=fault.message)
-    except TimeoutError:
-        return OpenFindings(None, why=f"topic finding takes longer than {PATIENCE:.0f} s to read")
-    return OpenFindings(codes.total(), dict(codes.most_common()))
+class Counting:
+    """Open findings counted, for as long as somebody asks: who asks again reads only what is new."""
+
+    def __init__(self, settings: Settings) -> None:
+        starts = reading.beginnings(settings.topic("finding"), range(settings.partitions))
+        self._onward = Onward(settings.kafka, starts)
+        self._open: dict[int, str] = {}
+        """hash of a finding's key -> its code: a million of them fit into memory"""
+        self._codes: Counter[str] = Counter()
+
+    def look(self) -> OpenFindings:
+        """Count what is open."""
+        try:
+            self.take(self._onward.news())
+        except ConcordError as fault:
+            return OpenFindings(None, why=fault.message)
+        except TimeoutError:
+            return OpenFindings(None, why=f"topic finding takes longer than {PATIENCE:.0f} s to read")
+        codes = self.codes()
+        return OpenFindings(codes.total(), dict(codes.most_common()))
+
+    def codes(self) -> Counter[str]:
+        """How many are open, by code, of what was read."""
+        return +self._codes
+
+    def take(self, messages: Iterable[Message], patience: float = PATIENCE) -> None:
+        """The next records of the topic; TimeoutError when they take too long."""
+        deadline = time.monotonic() + patience
+        for message in messages:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            self._note(hash(message.key()), message.value())
+
+    def _note(self, key: int, value: bytes | None) -> None:
+        finding = decode(value) if value is not None else None
+        if (before := self._open.pop(key, None)) is not None:
+            self._codes[before] -= 1
+        if finding is not None and finding["state"] != "closed":
+            self._open[key] = code = sys.intern(str(finding["code"]))
+            self._codes[code] += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ def state() -> Path:
 
 
 def parts() -> list[Part]:
-    """The worker, the adapters, who tells what the witnesses say, who verifies and who guards capture. On a stack of
-    its own the worker is the only one, so nothing can alternate, and files edited while developing are simply taken."""
+    """The worker, the adapters, who tells what the witnesses say, who verifies, who guards capture, and who
+    tells the metrics. On a stack of its own the worker is the only one, so nothing can alternate, and files edited
+    while developing are simply taken."""
     data = state() / "data" / "concord-worker"
     alone = ["--accept"] if environment.from_variables() is None else []
     adapters = [Part(f"adapter-{system}", ("adapter", system)) for system in running(configuration.load())]
@@ -82,6 +83,7 @@ def parts() -> list[Part]:
         Part("reference", ("reference", "follow")),
         Part("verify", ("verify", "follow")),
         Part("guard", ("guard",)),
+        Part("metrics", ("metrics",)),
     ]
 
 
@@ -214,6 +216,7 @@ def await_ready(known: Settings, say: Say, within: float = READY_WITHIN) -> None
         ("reference follows", reference_ready),
         ("capture   runs, the snapshot is finished", capture_ready),
         ("guard     watches", guard_ready),
+        ("metrics   are served", metrics_ready),
     )
     for what, condition in conditions:
         _until(lambda condition=condition: condition(known), what, within)  # type: ignore[misc]
@@ -246,6 +249,11 @@ def reference_ready(known: Settings) -> bool:
 def guard_ready(known: Settings) -> bool:
     """Who watches capture answers."""
     return bool(announced.answering(known, "guard"))
+
+
+def metrics_ready(known: Settings) -> bool:
+    """What Prometheus reads is there."""
+    return bool(announced.answering(known, "metrics"))
 
 
 def capture_ready(known: Settings) -> bool:

@@ -48,6 +48,19 @@ def read(kafka: str, starts: Mapping[Place, int]) -> Iterator[Message]:
                 raise _stalled(left)
 
 
+class Onward:
+    """Committed records from `starts` on, and then whatever is new each time somebody asks."""
+
+    def __init__(self, kafka: str, starts: Mapping[Place, int]) -> None:
+        self._kafka, self._at = kafka, dict(starts)
+
+    def news(self) -> Iterator[Message]:
+        """Up to the end; one that isn't read to its end is gone on with where it was left."""
+        for message in read(self._kafka, self._at):
+            yield message
+            self._at[place_of(message)] = (message.offset() or 0) + 1
+
+
 def newest(kafka: str, starts: Mapping[Place, int]) -> dict[bytes, Message]:
     """The newest record of each key; a tombstone removes it."""
     found: dict[bytes, Message] = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,9 +20,9 @@ from streams.errors import ConcordError
 from streams.operate import announced, standing
 from streams.operate.announced import Answer
 from streams.operate.capture import captures
-from streams.operate.findings import OpenFindings, open_findings
+from streams.operate.findings import Counting, OpenFindings
 from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
-from streams.operate.quarantine.unhandled import Unhandled, unhandled
+from streams.operate.quarantine.unhandled import Unhandled, Waiting
 from streams.operate.standing import Capture, Hop, Watch, hop, watch
 from streams.settings import Settings, need
 from streams.systems import ADAPTERS
@@ -52,8 +53,26 @@ class Status:
     """who watches capture, and how old the canaries are"""
 
 
-def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
-    """Take two samples and judge them."""
+class Counts:
+    """What is counted over whole topics, kept by who asks again and again, so that it is not read anew each time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.findings = Counting(settings)
+        self.waiting = Waiting(settings)
+
+    def close(self) -> None:
+        """Let go of what is kept."""
+        self.waiting.close()
+
+
+def status(settings: Settings, interval: float = SAMPLE_SECONDS, counts: Counts | None = None) -> Status:
+    """Take two samples and judge them; without an interval one, and there are no rates."""
+    need(settings.kafka, "CONCORD_KAFKA")
+    with nullcontext(counts) if counts is not None else closing(Counts(settings)) as kept:
+        return _taken(settings, interval, kept)
+
+
+def _taken(settings: Settings, interval: float, counts: Counts) -> Status:
     before, after, fault = _samples(settings, interval)
     seconds = after.at - before.at
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -61,8 +80,8 @@ def status(settings: Settings, interval: float = SAMPLE_SECONDS) -> Status:
         reference = pool.submit(_reference, settings, after)
         adapted = [system for system in ADAPTERS if system not in settings.files]
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in adapted]
-        capture, findings = pool.submit(captures, settings), pool.submit(open_findings, settings)
-        waiting = pool.submit(unhandled, settings)
+        capture, findings = pool.submit(captures, settings), pool.submit(counts.findings.look)
+        waiting = pool.submit(counts.waiting.look)
     return _status(
         decide.result(),
         [a.result() for a in adapters],
@@ -103,13 +122,14 @@ def _status(
 
 def _samples(settings: Settings, interval: float) -> tuple[Sample, Sample, str]:
     """Who answers now and a little later, and why nobody could be asked at all."""
-    need(settings.kafka, "CONCORD_KAFKA")
     try:
         parties = announced.announced(settings)
     except ConcordError as fault:
         nobody = Sample(time.monotonic(), [])
         return nobody, nobody, fault.message
     before = Sample(time.monotonic(), announced.answers(parties))
+    if not interval:
+        return before, before, ""
     time.sleep(interval if before.answers else 0)
     living = [answer.party for answer in before.answers]
     return before, Sample(time.monotonic(), announced.answers(living)), ""

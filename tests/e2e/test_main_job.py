@@ -29,7 +29,7 @@ from tests.fixtures.waiting import wait_until
 COUNT = 50
 CANARIES = 10
 """More than come between two commits of offsets, on a slow machine too."""
-PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference", "verify", "guard")
+PARTS = ("worker", *(f"adapter-{system}" for system in ADAPTERS), "reference", "verify", "guard", "metrics")
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "nppes_sample.csv"
 pytestmark = pytest.mark.timeout(600)
 

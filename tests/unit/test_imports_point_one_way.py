@@ -29,6 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "streams.placing",
             "streams.avro",
             "streams.telemetry",
+            "streams.metrics",
             "streams.web",
             "streams.systems",
         }

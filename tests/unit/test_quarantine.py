@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from streams.operate.quarantine.prospect import Prospects
 from streams.operate.quarantine.record import Mark, Origin, Quarantined, read
 from streams.operate.quarantine.register import DISCARDED, OPEN, REPLAYED, Item, Register
 from streams.operate.quarantine.send import Outgoing
-from streams.operate.quarantine.unhandled import fold
+from streams.operate.quarantine.unhandled import Waiting
 from streams.settings import Settings
 from tests.fixtures.decider import TOPIC, Bench, broken_row, person
 from tests.strategies import texts
@@ -278,22 +279,36 @@ def test_whatever_is_done_one_record_stays_one_item_and_is_open_only_if_it_is_ba
             expected = OPEN
     [item] = kept.items()
     assert (item.state, item.attempts) == (expected, offset + 1)
-    assert fold(kept.partitions[0], "quarantine") == (expected == OPEN)
+    assert Waiting(SETTINGS).fold(kept.partitions[0]).total() == (expected == OPEN)
 
 
 def test_status_counts_what_nobody_has_handled(kept: Kept) -> None:
-    assert fold([], "quarantine") == 0
+    waiting = Waiting(SETTINGS)
+    assert waiting.fold([]).total() == 0
     for offset in (7, 8, 9):
         kept.bad(offset)
     mark(kept, DISCARDED)  # the one at 9
     kept.bad(20, first=8)
-    assert fold(kept.partitions[0], "quarantine") == sum(item.state == OPEN for item in kept.items()) == 2
+    records, items = kept.partitions[0], kept.items()
+    first = waiting.fold(records[:3]).total()
+    codes = waiting.fold(records[3:])
+    assert (first, codes.total()) == (3, sum(item.state == OPEN for item in items)) == (3, 2)
+    assert codes == Counter(item.code for item in items if item.state == OPEN)
+
+
+def test_what_retention_took_is_not_counted(kept: Kept) -> None:
+    waiting = Waiting(SETTINGS)
+    for offset in (7, 8, 9):
+        kept.bad(offset)
+    waiting.fold(kept.partitions[0])
+    waiting.forget(0, 2)
+    assert waiting.fold([]).total() == 1
 
 
 def test_a_quarantine_too_long_to_read_gives_no_number(kept: Kept) -> None:
     kept.bad(7)
     with pytest.raises(TimeoutError):
-        fold(kept.partitions[0], "quarantine", patience=-1)
+        Waiting(SETTINGS).fold(kept.partitions[0], patience=-1)
 
 
 # ---- with the real decide hop ----

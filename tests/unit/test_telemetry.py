@@ -27,7 +27,7 @@ PARTITION = {
 
 
 def test_records_are_counted_by_outcome() -> None:
-    text = telemetry.render([PARTITION])
+    text = telemetry.text([PARTITION])
     labels = 'outcome="quarantined",partition="2",topic="cdc.credentialing"'
     assert f"concord_decide_records_total{{{labels}}} 1.0" in text
     assert 'concord_decide_views_total{partition="2"} 9.0' in text
@@ -44,14 +44,20 @@ def test_records_are_counted_by_outcome() -> None:
 
 
 def test_a_partition_that_no_tick_has_reached_tells_no_date() -> None:
-    assert "concord_clock_tick_timestamp_seconds{" not in telemetry.render([{**PARTITION, "ticked": ""}])
+    assert "concord_clock_tick_timestamp_seconds{" not in telemetry.text([{**PARTITION, "ticked": ""}])
 
 
 def test_a_clock_that_has_stopped_is_told() -> None:
     stopped = {**PARTITION, "asked": {"stopped": True}}
-    assert 'concord_clock_stopped{partition="2"} 1.0' in telemetry.render([stopped])
-    assert 'concord_clock_stopped{partition="2"} 0.0' in telemetry.render([PARTITION])
+    assert 'concord_clock_stopped{partition="2"} 1.0' in telemetry.text([stopped])
+    assert 'concord_clock_stopped{partition="2"} 0.0' in telemetry.text([PARTITION])
 
 
 def test_a_worker_without_partitions_still_answers() -> None:
-    assert "concord_decide_records" in telemetry.render([])
+    assert "concord_decide_partitions_opened_total 0.0" in telemetry.text([])
+
+
+def test_a_partition_that_is_being_restored_tells_how_far() -> None:
+    told = telemetry.text([], [{"partition": 3, "done": 1, "total": 4}], opened=2)
+    assert 'concord_restore_ratio{partition="3"} 0.25' in told
+    assert "concord_decide_partitions_opened_total 2.0" in told

@@ -10,6 +10,7 @@ record that is quarantined anew after its mark is open again.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -107,7 +108,8 @@ class Register:
 
     def __init__(self, prospects: Prospects | None, topic: str) -> None:
         self._prospects, self._topic = prospects, topic
-        self._rows = sqlite3.connect("", isolation_level=None)  # "": a file of its own, deleted when closed
+        # "": a file of its own, deleted when closed. Used by one thread at a time, not always the same.
+        self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.row_factory = sqlite3.Row
         self._rows.execute(f"pragma cache_size = -{CACHE_KIB}")
         self._rows.execute(SCHEMA)
@@ -140,9 +142,14 @@ class Register:
         prospect = self._prospects.of(found) if self._prospects else Prospect()
         self._rows.execute(INSERT, (*where, *stands, *what, *prospect))
 
-    def count_open(self) -> int:
-        """How many items are neither replayed nor discarded."""
-        return sum(row["state"] == OPEN for row in self._rows.execute(ITEMS))
+    def open_codes(self) -> Counter[str]:
+        """How many items are neither replayed nor discarded, by code."""
+        return Counter(row["code"] for row in self._rows.execute(ITEMS) if row["state"] == OPEN)
+
+    def forget(self, partition: int, before: int) -> bool:
+        """What stood before this offset of the quarantine's partition is gone; whether that was anything."""
+        gone = "delete from attempt where place_partition = ? and place_offset < ?"
+        return self._rows.execute(gone, (partition, before)).rowcount > 0
 
     def items(self, order: Literal["time", "origin"] = "time") -> Iterator[Item]:
         """Every item: by time, newest last, or in the order in which they first came."""

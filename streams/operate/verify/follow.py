@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from connectors import stop as stop_signals
 from connectors.announce import Announced
 from connectors.receipt import producer
+from streams import metrics
 from streams.core.verify import DIFFERENT, EXTRA, MISSING
 from streams.errors import ConcordError
 from streams.operate.verify.found import Verified
@@ -42,18 +43,13 @@ class Meter:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._at = self._gauge("timestamp_seconds", "When the table was last verified to its end.")
-        self._rows = self._gauge("rows", "Rows of the table in its system.")
-        self._apart = self._gauge("diverging_rows", "Rows that diverge and were not repaired.", "state")
-        self._repaired = Counter(
-            "concord_verify_repaired_rows", "Rows that were repaired.", ["table"], registry=self.registry
-        )
-        self._failed = self._gauge("failing", "1: the system could not be verified at the last try.")
+        self._at = metrics.gauge("concord_verify_timestamp_seconds", self.registry)
+        self._rows = metrics.gauge("concord_verify_rows", self.registry)
+        self._apart = metrics.gauge("concord_verify_diverging_rows", self.registry)
+        self._repaired = metrics.counter("concord_verify_repaired_rows_total", self.registry)
+        self._failed = metrics.gauge("concord_verify_failing", self.registry)
         self._tables: dict[str, dict[str, Any]] = {}
         self._faults: dict[str, str] = {}
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"concord_verify_{name}", text, ["table", *labels], registry=self.registry)
 
     def verified(self, found: Sequence[Verified]) -> None:
         """These tables were looked at."""
