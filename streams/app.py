@@ -249,7 +249,7 @@ class Worker:
     def metrics(self) -> str:
         """Prometheus text."""
         opened = [self._partition_status(n) for n in sorted(self.partitions.open)]
-        return telemetry.text(opened, self._restoring(), self.partitions.opened)
+        return telemetry.text(opened, self._restoring(), self.partitions.opened, self.settings.data_dir)
 
     def _restoring(self) -> list[dict[str, int]]:
         """Partitions that are being read from topic `entity`, and how far."""

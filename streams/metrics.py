@@ -65,6 +65,7 @@ TOLD: Mapping[str, Mapping[str, str]] = {
             "The largest entity record written since the worker started.",
         "concord_decide_partitions_opened_total":
             "Partitions opened since the worker started: rises with each rebalance.",
+        "concord_store_free_ratio": "Of the disk under the store.",
         "concord_restore_ratio{partition}": "How much of a partition that is being restored has been read.",
         "concord_clock_due{partition}": "Entities due by time alone, not decided since.",
         "concord_clock_tick_timestamp_seconds{partition}":

@@ -5,8 +5,11 @@ Read from the partitions' own state when somebody asks, so the hot path pays not
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from streams.metrics import Sample, render
@@ -25,10 +28,19 @@ GAUGES = {
 
 
 def text(
-    partitions: Iterable[Mapping[str, Any]], restoring: Iterable[Mapping[str, Any]] = (), opened: int = 0
+    partitions: Iterable[Mapping[str, Any]],
+    restoring: Iterable[Mapping[str, Any]] = (),
+    opened: int = 0,
+    disk: Path = Path(),
 ) -> str:
-    """The Prometheus text of a worker: its open partitions, those it restores, how many it ever opened."""
-    return render(samples(partitions, restoring, opened)).decode()
+    """The Prometheus text of a worker: its open partitions, those it restores, how many it ever opened, its disk."""
+    return render([*_disk(disk), *samples(partitions, restoring, opened)]).decode()
+
+
+def _disk(folder: Path) -> Iterator[Sample]:
+    with suppress(OSError):
+        found = shutil.disk_usage(folder)
+        yield Sample("concord_store_free_ratio", (), found.free / found.total)
 
 
 def samples(
