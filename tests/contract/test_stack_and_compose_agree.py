@@ -119,6 +119,21 @@ def test_every_published_port_is_on_loopback() -> None:
     assert all(port.startswith("127.0.0.1:${CONCORD_PORT_") for port in published)
 
 
+def test_what_watches_listens_on_loopback_and_reads_what_is_in_ops() -> None:
+    watching = {
+        name: found for name, found in COMPOSE["services"].items() if found.get("profiles") == ["obs"]
+    }
+    assert set(watching) == {"prometheus", "grafana"}
+    assert all(re.fullmatch(r".+:v?\d+\.\d+\.\d+", found["image"]) for found in watching.values())
+    listens = [word for word in watching["prometheus"]["command"] if word.startswith("--web.listen-address")]
+    assert listens == ["--web.listen-address=127.0.0.1:${CONCORD_PORT_PROMETHEUS:-19090}"]
+    assert watching["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+    mounted = [volume.split(":") for found in watching.values() for volume in found["volumes"]]
+    ours = [source for source, *_ in mounted if source.startswith("./")]
+    assert all((PROJECT / source).exists() for source in ours)
+    assert all(mode == ["ro"] for source, _, *mode in mounted if source in ours)
+
+
 def test_every_service_of_the_core_has_a_health_check_and_outlives_a_restart() -> None:
     for native in SERVICES:
         assert "healthcheck" in service(native.name), native.name
