@@ -145,6 +145,15 @@ def test_every_dashboard_has_its_own_name_and_says_what_it_shows() -> None:
     assert all(board["description"] and not board["editable"] for board in found)
 
 
+def test_the_page_on_monitoring_has_every_metric_every_alert_and_what_they_say() -> None:
+    lines = (PROJECT / "docs" / "monitoring.md").read_text().splitlines()
+    rows = [f"| `{n.name}` | {', '.join(n.labels)} | {n.text} |" for n in NAMES]
+    assert [row for row in rows if row not in lines] == []
+    alerts = {line.partition("[")[2].partition("]")[0]: line for line in lines if "](runbooks/" in line}
+    assert set(alerts) == set(RULES)
+    assert all(f"| {rule['labels']['severity']} |" in alerts[name] for name, rule in RULES.items())
+
+
 # ---- runbooks ----
 
 
