@@ -194,7 +194,7 @@ def apply(
 
 def kept_seconds(kafka: str, names: Sequence[str]) -> dict[str, float]:
     """How long each of these topics keeps a record, as the cluster has it; those that are compacted are left out."""
-    found = _configs(AdminClient({"bootstrap.servers": kafka}), names)
+    found = _configs(AdminClient({"bootstrap.servers": kafka, "log_level": 0}), names)
     logs = {name: config for name, config in found.items() if "compact" not in config["cleanup.policy"]}
     return {name: ms / 1000 for name, config in logs.items() if (ms := int(config["retention.ms"])) > 0}
 
@@ -285,6 +285,9 @@ def _resource(change: Change) -> ConfigResource:
 def _result(future: Future[Any], topic: str, ignore: int | None = None) -> Any:
     try:
         return future.result(TIMEOUT)
+    except TimeoutError:
+        message = f"the Kafka cluster did not look at or change topic {topic} within {TIMEOUT:.0f} s"
+        raise Unavailable("kafka.unavailable", message, "check that the broker runs, then repeat") from None
     except KafkaException as fault:
         if ignore is not None and fault.args[0].code() == ignore:
             return None

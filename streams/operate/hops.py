@@ -26,7 +26,7 @@ from streams.operate.applied import deferred, target
 from streams.operate.find import last_state
 from streams.operate.reading import Place
 from streams.operate.standing import Hop, Input, balance, hop, judge_input, rate
-from streams.settings import Settings
+from streams.settings import Settings, need
 from streams.systems import ADAPTED, WORK
 
 NO_WORKER = "no worker answers: concord up, or concord worker"
@@ -198,6 +198,7 @@ def stored_offsets(settings: Settings, system: str) -> dict[Place, int]:
     """What a target says it has applied; a system behind an API has its offsets kept in Kafka."""
     if system in settings.apis:
         return _confirmed_offsets(settings, system)
+    need(settings.adapters.get(system) or settings.databases.get(system), f"CONCORD_ADAPTER_{system.upper()}")
     with target(settings, system) as connection:
         rows = connection.execute("select topic, partition, next_offset from concord_offset").fetchall()
     return {(topic, partition): offset for topic, partition, offset in rows}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,11 +26,14 @@ from streams import metrics, topics
 from streams.errors import ConcordError, EnvironmentFault
 from streams.metrics import Sample
 from streams.operate import announced
-from streams.operate.announced import Party
+from streams.operate.announced import Answer, Party
+from streams.operate.capture import captures
 from streams.operate.exporter import samples
 from streams.operate.exporter.course import Course
 from streams.operate.exporter.forward import forwarded
+from streams.operate.findings import OpenFindings
 from streams.operate.processes import running
+from streams.operate.standing import Hop, hop, watch
 from streams.operate.status import Counts, Status, status
 from streams.settings import Settings, need
 
@@ -59,14 +62,15 @@ class Exporter:
     def look(self) -> None:
         """Ask everybody; what can't be asked is absent."""
         started, self._failing = time.monotonic(), {}
-        own, told = self._processes()
-        own += self._status()
+        answers = self._processes()
+        own = list(samples.of_processes(answers, self._roles()))
+        own += self._status(answers)
         own += self._tried("witnesses", self._witnesses, [])
         for what in ("processes", "status", "findings", "quarantine", "retention", "witnesses"):
             own.append(Sample("concord_exporter_failing", (what,), int(what in self._failing)))
         own.append(Sample("concord_exporter_duration_seconds", (), time.monotonic() - started))
         own.append(Sample("concord_exporter_collected_timestamp_seconds", (), time.time()))
-        self.found = [*metrics.families(own), *told]
+        self.found = [*metrics.families(own), *forwarded(a.party for a in answers)]
         self._text = metrics.exposition(self.found)
 
     def metrics(self) -> bytes:
@@ -83,32 +87,47 @@ class Exporter:
 
     # ---- the parts of a look ----
 
-    def _processes(self) -> tuple[list[Sample], list[Metric]]:
-        """Those that were announced last stay known while Kafka is away."""
+    def _processes(self) -> list[Answer]:
+        """Those that live; who was announced last stays known while Kafka is away."""
         self._parties = self._tried("processes", lambda: announced.announced(self._settings), self._parties)
-        answers = announced.answers(p for p in self._parties if p.role != ROLE)
-        expected = [
-            "worker",
-            *(f"adapter/{s}" for s in running(self._settings)),
-            "witness",
-            "verify",
-            "guard",
-        ]
-        return list(samples.of_processes(answers, expected)), forwarded(a.party for a in answers)
+        return announced.answers(p for p in self._parties if p.role != ROLE)
 
-    def _status(self) -> list[Sample]:
-        found = self._tried("status", lambda: status(self._settings, 0.0, self._counts), None)
+    def _roles(self) -> list[str]:
+        adapters = [f"adapter/{system}" for system in running(self._settings)]
+        return ["worker", *adapters, "witness", "verify", "guard"]
+
+    def _status(self, answers: Sequence[Answer]) -> list[Sample]:
+        found = self._without_kafka(answers) if "processes" in self._failing else self._asked()
         if found is None:
             return []
         self._failing |= dict.fromkeys(samples.unanswered(found), "not counted")
-        for hop in samples.hops(found):
-            self._course.note(hop, time.monotonic())
-        paces = {hop.name: self._course.pace(hop) for hop in samples.hops(found)}
-        return list(samples.of_status(found, paces, self._retention(found)))
+        hops = samples.hops(found)
+        for each in hops:
+            self._course.note(each, time.monotonic())
+        paces = {each.name: self._course.pace(each) for each in hops}
+        return list(samples.of_status(found, paces, self._retention(hops)))
 
-    def _retention(self, found: Status) -> dict[str, float]:
-        if time.monotonic() - self._kept_at > RETENTION_EVERY:
-            names = sorted({each.topic for hop in samples.hops(found) for each in hop.inputs})
+    def _asked(self) -> Status | None:
+        return self._tried("status", lambda: status(self._settings, 0.0, self._counts), None)
+
+    def _without_kafka(self, answers: Sequence[Answer]) -> Status:
+        """Nobody can say where a topic ends: each hop is unknown, and none is asked until its patience is over."""
+        return Status(
+            time.time(),
+            quiet=False,
+            capture=captures(self._settings),
+            decide=hop("decide", []),
+            adapters=[hop(system, []) for system in running(self._settings)],
+            findings=OpenFindings(None),
+            quarantined=None,
+            balanced=None,
+            reference=hop("reference", []),
+            guard=watch([answer.status for answer in answers if answer.party.role == "guard"]),
+        )
+
+    def _retention(self, hops: Iterable[Hop]) -> dict[str, float]:
+        if "processes" not in self._failing and time.monotonic() - self._kept_at > RETENTION_EVERY:
+            names = sorted({each.topic for part in hops for each in part.inputs})
             self._keeps = self._tried("retention", lambda: _keeps(self._settings, names), self._keeps)
             self._kept_at = time.monotonic() if "retention" not in self._failing else self._kept_at
         return self._keeps
