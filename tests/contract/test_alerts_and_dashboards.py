@@ -19,7 +19,9 @@ import typer
 import yaml
 
 from streams.cli.main import app
-from streams.metrics import BY_NAME, HISTOGRAM, NAMES, PROCESS
+from streams.metrics import BY_NAME, NAMES
+from tests.series import labels as told_with
+from tests.series import metric
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPS = PROJECT / "ops"
@@ -31,20 +33,6 @@ PROMTOOL = shutil.which("promtool")
 SELECTOR = re.compile(r"\b(concord_\w+)(?:\{([^}]*)\})?")
 GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
-SUFFIXES = ("_bucket", "_count", "_sum")
-
-
-def metric(name: str) -> str:
-    """The metric a series belongs to: a histogram has several."""
-    base = next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
-    return base if base in BY_NAME and BY_NAME[base].kind == HISTOGRAM else name
-
-
-def told_with(name: str) -> set[str]:
-    """The labels a series has in what `concord metrics` serves."""
-    found = BY_NAME[metric(name)]
-    more = {PROCESS} if found.told_by != "metrics" else set()
-    return {*found.labels, *more, *({"le"} if name.endswith("_bucket") else ())}
 
 
 def faults(expression: str) -> Iterator[str]:

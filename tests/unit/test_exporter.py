@@ -13,12 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from connectors.metered import Meter
 from connectors.reference.standing import Standing
 from streams import metrics
+from streams.errors import EnvironmentFault
 from streams.metrics import Sample
 from streams.operate.announced import Answer, Party
 from streams.operate.exporter import samples
 from streams.operate.exporter.course import FLOWING, WINDOW, Course, Pace
 from streams.operate.exporter.forward import merged
 from streams.operate.findings import OpenFindings
+from streams.operate.hops import stored_offsets
 from streams.operate.quarantine.unhandled import Unhandled
 from streams.operate.standing import (
     CAUGHT_UP,
@@ -33,6 +35,7 @@ from streams.operate.standing import (
     judge_input,
 )
 from streams.operate.status import Status
+from streams.settings import Settings
 
 TOPIC = "sink.directory.provider"
 NOW = 1_000_000.0
@@ -227,3 +230,8 @@ def test_counters_keep_their_kind_on_the_way() -> None:
 
 def test_lagging_is_not_stopped() -> None:
     assert state(told(hop("directory", [reads(3, 1.0)]))) == {LAGGING}
+
+
+def test_a_target_without_an_address_is_a_fault_that_status_can_tell() -> None:
+    with pytest.raises(EnvironmentFault, match="CONCORD_ADAPTER_DIRECTORY"):
+        stored_offsets(Settings(topic_prefix="", partitions=1), "directory")
