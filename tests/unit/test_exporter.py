@@ -199,6 +199,8 @@ def test_each_role_is_counted_also_when_nobody_answers() -> None:
         found, "concord_process_start_time_seconds", "adapter/directory", "adapter/directory/ab12"
     )
     assert started == 1_795_341_600
+    [first, *_] = samples.of_processes([Answer(Party("worker/w", "", 1), {"started_at": 12.5})], [])
+    assert first.value == 12.5
 
 
 def test_a_source_that_nobody_loads_has_no_state() -> None:

@@ -98,11 +98,15 @@ def of_processes(answers: Iterable[Answer], expected: Iterable[str]) -> Iterator
     counts: Counter[str] = Counter(dict.fromkeys(expected, 0))
     for answer in answers:
         counts[answer.party.role] += 1
-        started = datetime.fromisoformat(answer.status["started_at"]).timestamp()
         place = (answer.party.role, answer.party.key)
-        yield Sample("concord_process_start_time_seconds", place, started)
+        yield Sample("concord_process_start_time_seconds", place, _moment(answer.status["started_at"]))
     for role, count in counts.items():
         yield Sample("concord_processes", (role,), count)
+
+
+def _moment(told: str | float) -> float:
+    """A worker tells epoch seconds, the others ISO 8601."""
+    return datetime.fromisoformat(told).timestamp() if isinstance(told, str) else told
 
 
 def of_witnesses(found: Iterable[Standing]) -> Iterator[Sample]:
