@@ -37,7 +37,7 @@ from streams.operate.standing import Hop, hop, watch
 from streams.operate.status import Counts, Status, status
 from streams.settings import Settings, need
 
-EVERY = 10.0
+EVERY = 15.0
 RETENTION_EVERY = 300.0
 ROLE = "metrics"
 
