@@ -81,7 +81,7 @@ def _later() -> Iterator[str]:
     yield "| --- | --- |"
     for name in sorted(PARTLY):
         yield f"| {name} | {PARTLY[name]} |"
-    yield "\n## Rules without a code\n\nWhy each rule of the domain that gives no finding of its own gives none.\n"
+    yield "\n## Rules that come later\n\nThey need payer exchange, directory serving or other entities' data.\n"
     yield "| Rule | Why |"
     yield "| --- | --- |"
     for name in sorted(LATER):

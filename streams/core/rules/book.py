@@ -216,12 +216,12 @@ row or a duplicate is superseded; an echo is taken in as what its system holds n
 _CLAIMS = "billing's claims are a log: they speak here once the open ones are folded into their provider"
 PARTLY: Mapping[str, str] = {
     "R04": "the parent classification that is shown instead of a code Plan-Net lacks: directory serving",
-    "R05": "equal across credentialing, payer and claim: needs what the payer and the claim have (payer exchange)",
-    "R07": "the issuer's own file is loaded, and claims nothing yet: DEA numbers are not announced, as NPIs are",
+    "R05": "equal to what the payer and the claim have: payer exchange; what enrollment and billing hold is judged as an edit",
+    "R07": "that an expired registration stops a packet where prescribing is required: nobody says whose service requires it",
     "R08": "lists of the states: no source of them is loaded",
     "R13": "agreement with the payer's record: payer exchange",
     "R15": "an effective date before the contract begins: enrollments name payer and product by enrollment's own ids, contracts are looked up by theirs (E04)",
-    "R23": "a geocode older than its address: no record says when the address changed; one phone on many providers: across entities, a job's",
+    "R23": "a geocode older than its address: it stops the adequacy feed (R32), and no record says when the address changed; one phone on many providers: across entities, a job's",
     "R25": "its half of P02 is a job's",
     "R26": "the same name, date of birth and licence under another NPI: across entities, a job's",
     "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it; publications are a log, whose rows reach no entity",
