@@ -9,6 +9,7 @@ from streams.cli import (
     authority,
     clock,
     consume,
+    doctor,
     export,
     findings,
     guard,
@@ -34,6 +35,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard,
+    doctor,
 ):  # fmt: skip
     app.add_typer(part.app)
 
