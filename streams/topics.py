@@ -89,6 +89,7 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic(
         "workers", _table(lag=0, tombstones=HOUR), one=True, why="which worker answers for which partition"
     ),
+    Topic("control", _table(lag=0, tombstones=7 * DAY), one=True, why="which systems operators have paused"),
     Topic("finding", _table(lag=DAY, tombstones=30 * DAY), why="findings opened, changed, closed"),
     Topic(
         "quarantine",

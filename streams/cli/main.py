@@ -14,6 +14,7 @@ from streams.cli import (
     findings,
     guard,
     parity,
+    pause,
     prepare,
     proposals,
     quarantine,
@@ -35,7 +36,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard,
-    doctor,
+    doctor, pause,
 ):  # fmt: skip
     app.add_typer(part.app)
 

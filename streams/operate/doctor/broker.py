@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from streams import topics
@@ -91,9 +91,8 @@ def _ahead(settings: Settings, told: bool) -> bool | None:
     if not told:
         return None
     later = int((time.time() + SKEW) * 1_000)
-    places = [TopicPartition(settings.topic("clock"), p, later) for p in range(settings.partitions)]
-    with reading.consumer(settings.kafka) as source:
-        return any(found.offset >= 0 for found in source.offsets_for_times(places, timeout=TIMEOUT))
+    topic = settings.topic("clock")
+    return bool(reading.since(settings.kafka, {(topic, p): later for p in range(settings.partitions)}))
 
 
 # ---- judging ----
