@@ -18,7 +18,9 @@ from streams.cli import (
     prepare,
     proposals,
     quarantine,
+    reassert,
     reference,
+    rewind,
     rights,
     rules,
     run,
@@ -36,7 +38,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard,
-    doctor, pause,
+    doctor, pause, reassert, rewind,
 ):  # fmt: skip
     app.add_typer(part.app)
 
