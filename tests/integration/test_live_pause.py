@@ -1,4 +1,4 @@
-"""`concord pause` and `resume` on the whole platform: nothing reaches the system, nothing is lost, nobody is alarmed."""
+"""`concord pause`, `resume` and `reassert` on the whole platform: nothing lost, nobody alarmed, and sent once more."""
 
 from __future__ import annotations
 
@@ -64,3 +64,19 @@ def test_a_paused_system_is_left_alone_over_a_restart_and_gets_everything_afterw
     assert platform.ask("resume", "directory")["changed"] is False
     wait_until(lambda: named(platform, npi) == [("Quillfeather",)], 60, what="the view that waited")
     assert hop(platform, "directory")["why"] == ""
+
+
+def test_views_are_sent_again_under_a_new_revision_and_confirmed(platform: Platform) -> None:
+    wait_until(lambda: platform.ask("status")["quiet"], 90, what="everything to be applied")
+    [(npi,), *_] = platform.rows("directory", "select npi_number from dir_provider order by 1")
+    [said] = platform.ask("reassert", npi, "--system", "directory")
+    assert said["applied"] is False
+    [(name, before)] = said["views"].items()
+    assert platform.ask("reassert", npi, "--system", "directory")[0]["views"] == {name: before}
+
+    [done] = platform.ask(
+        "reassert", npi, "--system", "directory", "--apply", "--reason", "restored", "--by", "jo"
+    )
+    assert (done["applied"], done["left"]) == (True, [])
+    [again] = platform.ask("reassert", npi, "--system", "directory")
+    assert again["views"][name] > before
