@@ -101,7 +101,7 @@ def _ahead(settings: Settings, told: bool) -> bool | None:
 def unreachable(settings: Settings, fault: ConcordError) -> list[Result]:
     """Nobody could look: one error, and the rest follows from it."""
     fix = "# check CONCORD_KAFKA and that the broker runs, then:\nconcord doctor --only kafka"
-    head = error("kafka", SUBJECT, f"{shown(settings.kafka) or 'CONCORD_KAFKA'}: {fault.message}", fix)
+    head = error("kafka", SUBJECT, ": ".join(filter(None, (shown(settings.kafka), fault.message))), fix)
     return [head, *(skipped(check, SUBJECT, "the broker could not be looked at") for check in CHECKS[1:])]
 
 

@@ -44,7 +44,7 @@ def unreachable(settings: Settings, fault: ConcordError) -> list[Result]:
     """Nobody could look."""
     fix = "# check CONCORD_REGISTRY and that it runs, then:\nconcord doctor --only registry"
     head = error(
-        "registry", SUBJECT, f"{shown(settings.registry) or 'CONCORD_REGISTRY'}: {shown(fault.message)}", fix
+        "registry", SUBJECT, ": ".join(filter(None, (shown(settings.registry), shown(fault.message)))), fix
     )
     return [head, *(skipped(check, SUBJECT, "the registry could not be looked at") for check in CHECKS[1:])]
 
