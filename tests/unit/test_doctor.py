@@ -121,6 +121,13 @@ def test_a_version_without_the_setting_is_skipped() -> None:
     assert found.state == "skipped"
 
 
+def test_a_setting_this_role_may_not_see_is_unknown_unless_capture_proves_it() -> None:
+    hidden = database(plugins=None, plugins_fault="permission denied")
+    assert of("output_plugin_libraries", hidden)[0].state == "ok"
+    [found] = of("output_plugin_libraries", replace(hidden, slot_there=False))
+    assert (found.state, found.fix) == ("error", 'grant pg_read_all_settings to "concord_capture";')
+
+
 def test_a_heartbeat_that_stands_still_is_wrong_and_one_nobody_may_read_is_unknown() -> None:
     assert wrong("heartbeat", beat=600.0).seen == "written 600 s ago"
     [found] = of("heartbeat", database(beat=None, beat_fault="permission denied"))

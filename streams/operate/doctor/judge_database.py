@@ -120,6 +120,13 @@ def _wal(system: str, db: Database, seen: str) -> Iterator[Result]:
 def plugins(system: str, db: Database) -> list[Result]:
     """Versions of PostgreSQL with the setting load no output plugin that it does not name."""
     check = "output_plugin_libraries"
+    if db.plugins_fault and db.slot_there:
+        return [
+            ok(check, system, f"not shown to this role, and capture's slot is there: {PLUGIN} may be used")
+        ]
+    if db.plugins_fault:
+        fix = f"grant pg_read_all_settings to {quoted(CAPTURE_ROLE)};"
+        return [error(check, system, db.plugins_fault, fix)]
     if db.plugins is None:
         return [skipped(check, system, "this version of PostgreSQL has no such setting")]
     named = [name.strip().strip('"') for name in db.plugins.split(",") if name.strip()]

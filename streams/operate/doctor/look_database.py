@@ -28,12 +28,13 @@ from streams.settings import FILES, Settings
 
 PATIENCE = 5
 _SERVER = """
-select current_setting('wal_level'), current_setting('output_plugin_libraries', true),
+select current_setting('wal_level'),
        current_setting('max_replication_slots')::int, (select count(*) from pg_replication_slots),
        current_setting('max_wal_senders')::int, current_database(),
        exists (select from pg_settings where name = 'wal_level' and pending_restart),
        exists (select from pg_replication_slots where slot_name = %s)
 """
+_PLUGINS = "select current_setting('output_plugin_libraries', true)"
 _ROLES = """
 select rolname, rolcanlogin, rolreplication or rolsuper,
        has_database_privilege(oid, current_database(), 'connect'), has_schema_privilege(oid, 'public', 'usage')
@@ -62,7 +63,7 @@ class Database:
     wal_pending: bool
     """another wal_level is set and waits for a restart"""
     plugins: str | None
-    """output_plugin_libraries; None: this version of PostgreSQL has no such setting"""
+    """output_plugin_libraries; None: this version of PostgreSQL has no such setting, or `plugins_fault`"""
     slots: int
     slots_used: int
     slot_there: bool
@@ -83,6 +84,8 @@ class Database:
     beat: float | None = None
     """seconds since the heartbeat; None: `beat_fault`, or there is no such row"""
     beat_fault: str = ""
+    plugins_fault: str = ""
+    """PostgreSQL shows the setting to administrators only"""
     captured: bool = True
 
 
@@ -97,7 +100,8 @@ def look(settings: Settings, system: str) -> Database:
         if not connections:
             reason = next(iter(refused.values()), f"CONCORD_CAPTURE_{system.upper()} is not set")
             raise Unavailable("doctor.database", reason, _possible(system))
-        return _look(settings, system, next(iter(connections.values())), refused)
+        plugins = _plugins(connections.get("") or next(iter(connections.values())))
+        return _look(settings, system, next(iter(connections.values())), refused, plugins)
     except psycopg.Error as fault:
         raise Unavailable("doctor.database", _reason(fault), _possible(system)) from None
     finally:
@@ -131,12 +135,16 @@ def _connect(who: str, dsn: str, found: dict[str, psycopg.Connection[Any]], refu
 
 
 def _look(
-    settings: Settings, system: str, connection: psycopg.Connection[Any], refused: Mapping[str, str]
+    settings: Settings,
+    system: str,
+    connection: psycopg.Connection[Any],
+    refused: Mapping[str, str],
+    plugins: tuple[str | None, str],
 ) -> Database:
     adapter = system_of(system).adapter_role
     server = connection.execute(_SERVER, [Names(system, settings.topic_prefix).slot_name]).fetchone()
     assert server is not None
-    wal_level, plugins, slots, used, senders, name, pending, own = server
+    wal_level, slots, used, senders, name, pending, own = server
     roles = {row[0]: Role(*row[1:]) for row in connection.execute(_ROLES, [[CAPTURE_ROLE, adapter]])}
     expected = bool(_adapter(settings, system))
     rights = granted.granted(system, adapter) if expected and adapter in roles else ()
@@ -148,7 +156,8 @@ def _look(
         name=name,
         wal_level=wal_level,
         wal_pending=pending,
-        plugins=plugins,
+        plugins=plugins[0],
+        plugins_fault=plugins[1],
         slots=slots,
         slots_used=used,
         slot_there=own,
@@ -179,6 +188,14 @@ def _asked(connection: psycopg.Connection[Any]) -> tuple[float, float]:
     after = time.time()
     assert row is not None
     return float(row[0]) - (before + after) / 2, (after - before) / 2
+
+
+def _plugins(connection: psycopg.Connection[Any]) -> tuple[str | None, str]:
+    try:
+        row = connection.execute(_PLUGINS).fetchone()
+    except psycopg.errors.InsufficientPrivilege as fault:
+        return None, _reason(fault)
+    return (row[0] if row else None), ""
 
 
 def _beat(connection: psycopg.Connection[Any]) -> tuple[float | None, str]:
