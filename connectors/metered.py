@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from msgspec import to_builtins
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from connectors.deliver import Report, Settled
+from connectors.pause import Pause
 from connectors.retrying import Circuit
 from connectors.sink import Applied, Deferred, Failed, Outcome, Partition, Superseded, View
 from streams import metrics
@@ -25,6 +28,8 @@ NAMES: Mapping[type, str] = {
     Deferred: "deferred",
     Failed: "failed",
 }
+OPERATOR = "operator"
+"""The reason of a pause that is a person's wish."""
 STATES = ("closed", "half_open", "open")
 
 
@@ -41,6 +46,7 @@ class Meter:
         self._circuit: dict[str, Any] = {"state": "closed"}
         self._applied_at: float | None = None
         self._committed_us: int | None = None
+        self._pause: Pause | None = None
         self._records = metrics.counter("concord_adapter_records_total", self.registry)
         self._released = metrics.counter("concord_adapter_released_total", self.registry)
         self._latency = metrics.histogram("concord_end_to_end_seconds", self.registry).labels(system)
@@ -76,6 +82,15 @@ class Meter:
         if fault is not None:
             self._paused.labels(self._system, fault.code).set(1)
 
+    def pause(self, word: Pause | None) -> None:
+        """An operator's; no fault."""
+        if word is not None:
+            self._paused.labels(self._system, OPERATOR).set(1)
+        elif self._pause is not None:
+            with suppress(KeyError):  # a circuit that changed has cleared them all
+                self._paused.remove(self._system, OPERATOR)
+        self._pause = word
+
     def metrics(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -84,6 +99,7 @@ class Meter:
         return {
             "system": self._system,
             "circuit": self._circuit,
+            "paused": to_builtins(self._pause),
             "outcomes": dict(self._tally),
             "released": dict(self._later),
             "lag_records": behind,

@@ -24,6 +24,7 @@ from connectors.deliver import Delivery, Report
 from connectors.described import DESCRIBED
 from connectors.intake import BATCH, Chunk, Intake
 from connectors.metered import Meter
+from connectors.pause import TOPIC, KafkaPauses, Pause, Pauses
 from connectors.receipt import KafkaReceipts, Receipts, producer
 from connectors.relational import RelationalTarget
 from connectors.rest.adapter import RestTarget
@@ -72,13 +73,21 @@ class Adapter:
     """The loop. `turn` is one step of it; a system fault opens the circuit and is never raised further."""
 
     def __init__(
-        self, intake: Intake, delivery: Delivery, target: Target, meter: Meter, standstill: Standstill
+        self,
+        intake: Intake,
+        delivery: Delivery,
+        target: Target,
+        meter: Meter,
+        standstill: Standstill,
+        pauses: Pauses,
     ) -> None:
         self._intake = intake
         self._delivery = delivery
         self._target = target
         self._meter = meter
         self._standstill = standstill
+        self._pauses = pauses
+        self._paused: Pause | None = None
         self._owing: dict[Partition, int] = {}
         """How far a chunk reached that failed: only once it has passed does the target work again."""
         self._circuit = Circuit()
@@ -105,6 +114,8 @@ class Adapter:
             self._pause(fault)
 
     def _work(self) -> None:
+        if self._left_alone():
+            return
         if not self._intake.placed:
             self._intake.place(self._target)
         if not self._intake.placed:
@@ -114,6 +125,18 @@ class Adapter:
         if len(chunk):
             self._deliver(chunk)
         self._seldom(time.monotonic())
+
+    def _left_alone(self) -> bool:
+        """An operator's pause is neither a fault nor a finding: the place is kept, and the membership of the group."""
+        before, self._paused = self._paused, self._pauses.pause()
+        self._meter.pause(self._paused)
+        if self._paused != before:
+            log.info(
+                "adapter.left_alone" if self._paused else "adapter.goes_on", word=str(self._paused or before)
+            )
+        if self._paused is not None:
+            self._intake.idle(READ_WAIT / 2)
+        return self._paused is not None
 
     def _deliver(self, chunk: Chunk) -> None:
         self._owing |= {p: max(offset, self._owing.get(p, 0)) for p, offset in chunk.offsets.items()}
@@ -178,13 +201,15 @@ def run(
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
     topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in {**KINDS, **WORK}[system]]
     intake = Intake(kafka, group, topics, decoder, api.batch if api else BATCH)
+    pauses = KafkaPauses(kafka, f"{topic_prefix}{TOPIC}", system)
     announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")
     try:
         delivery, standstill = Delivery(system, target, receipts), Standstill(system, receipts)
-        Adapter(intake, delivery, target, meter, standstill).run(stop)
+        Adapter(intake, delivery, target, meter, standstill, pauses).run(stop)
     finally:
         intake.close()
         target.close()
+        pauses.close()
         if offsets:
             offsets.close()
         announced.close()

@@ -109,6 +109,14 @@ def ids(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> dict[str
     return {topic: number for topic, number in found.items() if number is not None}
 
 
+def compatibilities(client: SchemaRegistryClient, schemas: Iterable[SchemaFile]) -> dict[str, str]:
+    """Compatibility of each of these subjects, `unset` where it has none of its own."""
+    try:
+        return {subject: _compatibility(client, subject) for subject in sorted({f.subject for f in schemas})}
+    except httpx.TransportError as fault:
+        raise _unavailable(fault) from fault
+
+
 def _avsc(folder: Traversable) -> Iterator[tuple[Traversable, bool]]:
     """Every schema file, and whether it is a view's."""
     for is_view, place in ((False, folder), (True, folder / "view")):

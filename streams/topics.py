@@ -9,11 +9,11 @@ topics would part (Invariant 1). This module never deletes a topic and never rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -40,6 +40,7 @@ QUARANTINE_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 PARTITIONS = 4
 BROKER_DEFAULT = -1
 TIMEOUT = 30.0
+INSYNC = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic(
         "workers", _table(lag=0, tombstones=HOUR), one=True, why="which worker answers for which partition"
     ),
+    Topic("control", _table(lag=0, tombstones=7 * DAY), one=True, why="which systems operators have paused"),
     Topic("finding", _table(lag=DAY, tombstones=30 * DAY), why="findings opened, changed, closed"),
     Topic(
         "quarantine",
@@ -188,7 +190,9 @@ def apply(
     _refuse([change for change in changes if change.action == "refuse"])
     created = {change.topic for change in changes if change.action == "create"}
     _create(admin, [topic for topic in catalogue if layout.name(topic) in created], layout)
-    _configure(admin, [change for change in changes if change.action == "configure"])
+    # How many replicas a new topic has, the broker alone decides; what must have a record follows from it.
+    differing = plan(admin, layout, catalogue) if created else changes
+    _configure(admin, [change for change in differing if change.action == "configure"])
     return changes
 
 
@@ -200,19 +204,26 @@ def kept_seconds(kafka: str, names: Sequence[str]) -> dict[str, float]:
 
 
 def _compare(
-    topic: Topic, layout: Layout, existing: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]
+    topic: Topic, layout: Layout, existing: Mapping[str, _Laid], configs: Mapping[str, Mapping[str, str]]
 ) -> Change | None:
     name = layout.name(topic)
     if name not in existing:
         wanted = {"partitions": str(layout.count(topic)), **layout.config(topic)}
         return Change(name, "create", {key: (None, value) for key, value in wanted.items()})
-    if existing[name] != layout.count(topic):
-        return _misplaced(name, existing[name], layout.count(topic))
+    if existing[name].partitions != layout.count(topic):
+        return _misplaced(name, existing[name].partitions, layout.count(topic))
     now = configs[name]
-    differing = {
-        key: (now.get(key), value) for key, value in layout.config(topic).items() if now.get(key) != value
-    }
+    insisted = {**layout.config(topic), **durable(now.get(INSYNC), existing[name].replicas)}
+    differing = {key: (now.get(key), value) for key, value in insisted.items() if now.get(key) != value}
     return Change(name, "configure", differing) if differing else None
+
+
+def durable(insync: str | None, replicas: int) -> dict[str, str]:
+    """min.insync.replicas, where it is wrong: more than there are takes no record, and one alone of three or more
+    would confirm what is lost with it."""
+    now = int(insync or 1)
+    sound = now <= replicas and (now > 1 or replicas < 3)
+    return {} if sound else {INSYNC: str(max(1, replicas - 1))}
 
 
 def _misplaced(name: str, now: int, wanted: int) -> Change:
@@ -230,12 +241,23 @@ def _refuse(refused: Sequence[Change]) -> None:
         raise InvalidInput("topics.partitions", listed, step)
 
 
-def _existing(admin: AdminClient) -> dict[str, int]:
+class _Laid(NamedTuple):
+    """How a topic lies on the cluster."""
+
+    partitions: int
+    replicas: int
+
+
+def _existing(admin: AdminClient) -> dict[str, _Laid]:
     try:
         topics = admin.list_topics(timeout=TIMEOUT).topics
     except KafkaException as fault:
         raise _unavailable("list the topics", fault) from fault
-    return {name: len(topic.partitions) for name, topic in topics.items()}
+    return {name: _laid(topic.partitions.values()) for name, topic in topics.items()}
+
+
+def _laid(partitions: Collection[Any]) -> _Laid:
+    return _Laid(len(partitions), min((len(partition.replicas) for partition in partitions), default=1))
 
 
 def _configs(admin: AdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:

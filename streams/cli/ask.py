@@ -17,7 +17,9 @@ Key = Annotated[str, typer.Argument(help="An NPI, a master id (uuid), or kind/id
 
 @app.command(epilog="Example: concord status --watch")
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Again and again, refreshed in place, until q or Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Every hop now: position, lag in records and in seconds, rate; what is pending, open and counted."""
@@ -32,20 +34,19 @@ def status(
         kept.extend([] if kept else [Counts(known)])  # with --watch, whole topics are read once
         return take(known, counts=kept[0])
 
-    from rich.console import Console
-
     from streams.cli.show import status_text
 
-    console = Console()
-    while True:
-        if watch and not as_json:
-            found = output.run("status", as_json, work)
-            console.clear()
-            print(status_text(found), flush=True)
-        else:
+    if not watch:
+        output.answer("status", as_json, work, status_text)
+    elif as_json:
+        while True:
             output.answer("status", as_json, work, status_text)
-        if not watch:
-            return
+    else:
+        from rich.console import Console
+
+        from streams.cli.watching import watch as look
+
+        look(work, Console())
 
 
 @app.command(epilog="Example: concord explain 1234567893 --field license.expires --as-of 2027-01-01")

@@ -9,15 +9,19 @@ from streams.cli import (
     authority,
     clock,
     consume,
+    doctor,
     export,
     findings,
     guard,
     metrics,
     parity,
+    pause,
     prepare,
     proposals,
     quarantine,
+    reassert,
     reference,
+    rewind,
     rights,
     rules,
     run,
@@ -35,6 +39,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
+    doctor, pause, reassert, rewind,
 ):  # fmt: skip
     app.add_typer(part.app)
 

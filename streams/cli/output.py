@@ -39,11 +39,11 @@ def answer(
     work: Callable[[], Any],
     text: Callable[[Any], str],
     fails: Callable[[Any], bool] = lambda result: False,
-    failing: int = 1,
+    failing: int | Callable[[Any], int] = 1,
 ) -> None:
     """Run a command's work and print what came of it; leaves with the documented exit code.
 
-    `fails`: the work was done, and what it found is a failure (exit code `failing`).
+    `fails`: the work was done, and what it found is a failure (exit code `failing`, or what it says of the result).
     """
     result = run(command, as_json, work)
     if as_json:
@@ -52,7 +52,7 @@ def answer(
     elif shown := text(result):
         print(shown)
     if fails(result):
-        raise typer.Exit(failing)
+        raise typer.Exit(failing(result) if callable(failing) else failing)
 
 
 def run(command: str, as_json: bool, work: Callable[[], Any]) -> Any:

@@ -59,6 +59,8 @@ def _text(found: Any) -> str:
 
 def _lines(found: Any) -> Iterator[str]:
     for s in found.systems:
+        if s.paused:
+            yield f"{s.system} PAUSED since {s.paused['since']} by {s.paused['by']}: {s.paused['reason']}"
         if s.fields:
             yield f"{s.system} differs in  " + ", ".join(
                 f"{name} {count:,}" for name, count in s.fields.items()

@@ -34,13 +34,22 @@ def table(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
 
 def status_text(found: Status) -> str:
     """One line a hop, then what is pending, open and counted."""
+    return "\n".join([*table(status_rows(found), ""), "", *status_notes(found)])
+
+
+def status_rows(found: Status) -> list[tuple[str, str, str, str, str, str]]:
+    """A heading, then a line a hop."""
     rows = [("hop", "state", "lag", "oldest", "rate", "")]
     for c in found.capture:
         lag = f"{_number(c.lag_bytes)} B of log"
         rows.append((f"capture {c.system}", c.state, lag, _seconds(c.lag_seconds), "", c.why))
     rows += [_hop_row("decide", found.decide), *(_hop_row(f"adapter {h.name}", h) for h in found.adapters)]
-    rows.append(_hop_row("reference follow", found.reference))
-    return "\n".join([*table(rows, ""), "", *_inputs(found), *_counts(found), *found.notes])
+    return [*rows, _hop_row("reference follow", found.reference)]
+
+
+def status_notes(found: Status) -> list[str]:
+    """What lags, waits, is open and was counted."""
+    return [*_inputs(found), *_counts(found), *found.notes]
 
 
 def _hop_row(name: str, hop: Hop) -> tuple[str, str, str, str, str, str]:

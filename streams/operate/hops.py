@@ -175,7 +175,8 @@ def adapter_hop(settings: Settings, system: str, before: Sample, after: Sample, 
     for place, at in positions.items():
         rates[place] = rate(_adapter_positions(earlier).get(place), at, seconds)
     why = faults[0] if faults else "" if answers else NO_ADAPTER + system
-    if not answers:
+    resting = not positions and any(a.status.get("paused") for a in answers)
+    if not answers or resting:  # one that was paused when it started has not asked its target where it stands
         positions = stored_offsets(settings, system)
         positions = {place: positions.get(place, 0) for place in places}
     stopped = {} if answers else dict.fromkeys({number for _, number in places}, why)

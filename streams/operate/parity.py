@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import to_builtins
 
 from streams.core.parity import APART, DIFFERING, EQUAL, HELD, IN_FLIGHT, LET_BE, UNEXPLAINED, WITHDRAWN
 from streams.engine.store import decode_index
-from streams.operate import announced, reading
+from streams.operate import announced, pausing, reading
 from streams.operate.presence import Presence, presence
 from streams.settings import Settings, need
 from streams.systems import ADAPTED
@@ -54,6 +56,8 @@ class System:
     oldest: Waiting | None = None
     """the oldest disagreement that is not on its way"""
     named: list[str] = field(default_factory=list)
+    paused: Mapping[str, str] | None = None
+    """an operator's `concord pause`: since, by, reason"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ def parity(settings: Settings, system: str = "", *, deep: bool = False) -> Parit
     told = [*parts.values(), *([scan(settings, missing)] if missing else [])]
     now_us = time.time_ns() // 1000
     found = [summed(name, told, now_us) for name in ([system] if system else ADAPTED)]
+    marks = pausing.marks(settings)
+    found = [replace(s, paused=to_builtins(marks.get(s.system))) for s in found]
     return Parity(found, len(answers), missing, presence(settings) if deep else None)
 
 

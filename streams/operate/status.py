@@ -9,15 +9,17 @@ apart give rates. Never changes anything, and one part that cannot be asked neve
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
+from msgspec import to_builtins
 
+from connectors.pause import Pause
 from streams.errors import ConcordError
-from streams.operate import announced, standing
+from streams.operate import announced, pausing, standing
 from streams.operate.announced import Answer
 from streams.operate.capture import captures
 from streams.operate.findings import Counting, OpenFindings
@@ -81,10 +83,10 @@ def _taken(settings: Settings, interval: float, counts: Counts) -> Status:
         adapted = [system for system in ADAPTERS if system not in settings.files]
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in adapted]
         capture, findings = pool.submit(captures, settings), pool.submit(counts.findings.look)
-        waiting = pool.submit(counts.waiting.look)
+        waiting, marks = pool.submit(counts.waiting.look), pool.submit(_marks, settings)
     return _status(
         decide.result(),
-        [a.result() for a in adapters],
+        [_paused(a.result(), marks.result()) for a in adapters],
         capture.result(),
         findings.result(),
         reference.result(),
@@ -146,6 +148,22 @@ def _adapter(settings: Settings, system: str, before: Sample, after: Sample, sec
 
 def _reference(settings: Settings, after: Sample) -> Hop:
     return _guarded("reference", lambda: reference_hop(settings, after))
+
+
+def _marks(settings: Settings) -> Mapping[str, Pause]:
+    """What operators have paused; where nobody can say, the adapters' own state tells that something is wrong."""
+    try:
+        return pausing.marks(settings)
+    except ConcordError:
+        return {}
+
+
+def _paused(found: Hop, marks: Mapping[str, Pause]) -> Hop:
+    """A pause is told before whatever else keeps the hop."""
+    if (word := marks.get(found.name)) is None:
+        return found
+    why = f"{word}; {found.why}" if found.why else str(word)
+    return replace(found, why=why, counters={**found.counters, "paused": to_builtins(word)})
 
 
 def _workers(sample: Sample) -> list[Answer]:

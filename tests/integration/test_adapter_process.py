@@ -69,7 +69,7 @@ def system(
 
     def make(name: str) -> System:
         sinks = Sinks(stack, name, topic_prefix)
-        for each in (*sinks.topics(), "receipt", "workers"):
+        for each in (*sinks.topics(), "receipt", "workers", "control"):
             topic(each)
         made.append(System(database(name), sinks.open()))
         return made[-1]

@@ -38,7 +38,7 @@ def api() -> Iterator[ReferenceApi]:
 @pytest.fixture
 def sinks(stack: Environment, topic: CreateTopic, topic_prefix: str) -> Sinks:
     found = Sinks(stack, "directory", topic_prefix)
-    for name in (*found.topics(), "receipt", "workers"):
+    for name in (*found.topics(), "receipt", "workers", "control"):
         topic(name)
     return found.open()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.errors import InvalidInput
-from streams.topics import CATALOGUE, Layout, Topic, apply, plan
+from streams.topics import CATALOGUE, Layout, Topic, apply, durable, plan
 
 LAYOUT = Layout(partitions=4, prefix="t1.")
 
@@ -20,9 +20,14 @@ class Cluster:
 
     def __init__(self) -> None:
         self.topics: dict[str, tuple[int, dict[str, str]]] = {}
+        self.replicas = 1
 
     def list_topics(self, timeout: float) -> Any:
-        listed = {name: SimpleNamespace(partitions=range(count)) for name, (count, _) in self.topics.items()}
+        copies = SimpleNamespace(replicas=range(self.replicas))
+        listed = {
+            name: SimpleNamespace(partitions=dict.fromkeys(range(count), copies))
+            for name, (count, _) in self.topics.items()
+        }
         return SimpleNamespace(topics=listed)
 
     def describe_configs(self, resources: list[Any]) -> Mapping[Any, Future[Any]]:
@@ -112,3 +117,26 @@ def test_a_prefix_stands_where_debezium_looks_for_it() -> None:
 
 def test_no_topic_is_named_twice() -> None:
     assert len({topic.name for topic in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_one_replica_of_three_alone_confirms_nothing(cluster: Any) -> None:
+    cluster.replicas = 3
+    apply(cluster, LAYOUT)
+    assert plan(cluster, LAYOUT) == []
+    assert cluster.topics["t1.entity"][1]["min.insync.replicas"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("insync", "replicas", "wanted"),
+    [
+        (None, 1, None),
+        ("1", 2, None),
+        ("2", 3, None),
+        ("3", 3, None),
+        ("2", 1, "1"),
+        ("1", 3, "2"),
+        ("4", 3, "2"),
+    ],
+)
+def test_replicas_that_must_have_a_record(insync: str | None, replicas: int, wanted: str | None) -> None:
+    assert durable(insync, replicas).get("min.insync.replicas") == wanted

@@ -120,4 +120,10 @@ def _partitions(workers: Iterable[Answer]) -> Iterator[tuple[int, Mapping[str, A
 def _applied(system: str, answers: Iterable[Answer]) -> bool:
     """Adapters of the system answer, reach their target, and have nothing left to apply."""
     mine = [a.status for a in answers if a.party.role == f"adapter/{system}"]
-    return bool(mine) and all(s["circuit"]["state"] == "closed" and not s["lag_records"] for s in mine)
+    return bool(mine) and all(_drained(status) for status in mine)
+
+
+def _drained(status: Mapping[str, Any]) -> bool:
+    """One that an operator has paused doesn't look at what waits for it."""
+    lively = status["circuit"]["state"] == "closed" and not status.get("paused")
+    return lively and not status["lag_records"]

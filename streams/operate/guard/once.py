@@ -16,7 +16,7 @@ from connectors.sources import Source
 from streams.operate import announced, preparing
 from streams.operate.guard.book import Book, Finding
 from streams.operate.guard.conditions import judge
-from streams.operate.guard.facts import Beats, Heard
+from streams.operate.guard.facts import Beats, Facts, Heard
 from streams.operate.guard.look import Look
 from streams.operate.guard.publish import known
 from streams.operate.guard.watch import LOOK_EVERY
@@ -34,25 +34,35 @@ class Looked:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Two looks at one source: what holds, what nobody can say, and what was seen last."""
+
+    facts: Facts
+    findings: list[Finding]
+    unknown: list[str]
+
+
 def once(settings: Settings) -> Looked:
     """Two looks a little apart, so that what passes by itself is not told; nothing is published and nothing done."""
     running = next((a.status for a in announced.answering(settings, "guard")), None)
     sources = preparing.chosen_sources(settings)
     connect = need(settings.connect, "CONCORD_CONNECT")
     with ThreadPoolExecutor(max_workers=len(sources)) as pool:
-        looked = list(pool.map(lambda source: _once(source, connect), sources))
-    found = {f.identity: f for findings, _ in looked for f in findings}
+        looked = list(pool.map(lambda source: watched(source, connect), sources))
+    found = {f.identity: f for one in looked for f in one.findings}
     found |= {f.identity: f for f in known(settings)}
     return Looked(
-        not found and not any(unknown for _, unknown in looked),
+        not found and not any(one.unknown for one in looked),
         sorted(found.values(), key=lambda f: (f.severity, f.identity)),
-        [code for _, unknown in looked for code in unknown],
+        [code for one in looked for code in one.unknown],
         running and running["sources"],
         "" if running else "no guard answers: concord up, or concord guard",
     )
 
 
-def _once(source: Source, connect: str) -> tuple[list[Finding], list[str]]:
+def watched(source: Source, connect: str) -> Watched:
+    """Look at one source twice."""
     look, book, system = Look(source, connect), Book(), source.names.system
     try:
         for at in (0.0, 60.0):
@@ -65,4 +75,4 @@ def _once(source: Source, connect: str) -> tuple[list[Finding], list[str]]:
         look.close()
     unseen = {"capture.stalled", "capture.behind", "decide.stalled", "reader.overtaken", "reader.late"}
     unknown = [f"{system} {code}" for code, found in judged.items() if found is None and code not in unseen]
-    return list(book.open.values()), unknown
+    return Watched(facts, list(book.open.values()), unknown)

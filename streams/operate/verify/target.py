@@ -159,8 +159,21 @@ class Views:
         for each in target.unheld:
             each.repaired = each.entity not in left
 
+    def sent(self) -> dict[str, int]:
+        """Every entity that was sent a view, with the revision of the last."""
+        return {
+            key.decode(): view.revision
+            for key, entity, _ in self._entities()
+            if (view := entity.sent.get(self._system)) is not None
+        }
+
     def assert_again(
-        self, names: Iterable[str], by: str, cause: str, say: Say = lambda text: None
+        self,
+        names: Iterable[str],
+        by: str,
+        cause: str,
+        say: Say = lambda text: None,
+        patience: float = PATIENCE,
     ) -> set[str]:
         """Send these entities' views once more; those that the system does not hold in time, or that it never had."""
         wanted = set(names)
@@ -172,7 +185,7 @@ class Views:
             audit.asserted(number, self._system, sorted(before), by, cause)
         self._send(before, number)
         say(f"{self._system}: {len(before):,} views are asserted again")
-        left = self._until_held(before) | wanted - before.keys()
+        left = self._until_held(before, patience) | wanted - before.keys()
         log.info(
             "verify.asserted", system=self._system, repair=number, views=len(before), left=len(left), by=by
         )
@@ -194,9 +207,9 @@ class Views:
         place = self._settings.topic("clock"), partition_of(entity_id.encode(), self._settings.partitions)
         return Outgoing(*place, b"assert-again", value, [])
 
-    def _until_held(self, before: Mapping[str, int]) -> set[str]:
+    def _until_held(self, before: Mapping[str, int], patience: float) -> set[str]:
         """Those whose view the system doesn't hold in time."""
-        deadline, left = time.monotonic() + PATIENCE, set(before)
+        deadline, left = time.monotonic() + patience, set(before)
         with Finder(self._settings) as finder:
             while left and time.monotonic() < deadline:
                 time.sleep(POLL)
