@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from connectors.drift import Altered
 from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server, Slot, Task, _classes
 from streams.operate.announced import Answer, Party
@@ -54,6 +55,8 @@ def beats(captured: float, decided: float, quiet: float = 60.0) -> Facts:
     return replace(HEALTHY, beats=Beats(late, late), heard=Heard(quiet))
 
 
+LISTED_TO = "directory.public.dir_listing.listed_to"
+
 WRONG: dict[str, list[Facts]] = {
     "source.unreachable": [replace(HEALTHY, server=None, unreachable="connection refused")],
     "source.replaced": [replace(HEALTHY, server=replace(SERVER, identity="711/2"))],
@@ -85,6 +88,15 @@ WRONG: dict[str, list[Facts]] = {
     ],
     "mapping.differs": [
         replace(HEALTHY, problems=(Problem("mapping.missing_table", "directory.public.dir_listing", "gone", "fix"),))
+    ],
+    "mapping.forbidden": [
+        replace(HEALTHY, problems=(Problem("mapping.grant", "directory.public.dir_listing", "may not", "grant"),))
+    ],
+    "column.altered": [
+        replace(HEALTHY, altered=(Altered(f"{LISTED_TO}", "dir_listing", "file:1 dir_listing.listed_to", "was", "date"),))
+    ],
+    "column.unmapped": [
+        replace(HEALTHY, problems=(Problem("mapping.unmapped", "directory.public.dir_listing.x", "new", "map"),))
     ],
 }  # fmt: skip
 
@@ -223,6 +235,29 @@ def test_a_table_that_was_unpublished_is_to_be_verified_by_itself() -> None:
     [left] = book.open.values()
     assert (left.first, left.last) == (4_000, 5_000)
     assert left.action == "concord verify source directory.dir_listing --repair"
+
+
+def test_a_column_that_is_gone_is_told_with_the_mappings_line_and_its_table_verified_once_it_is_back() -> (
+    None
+):
+    book, where = Book(), "schemas/mapping/directory.toml:71 dir_listing.listed_to"
+    gone = Problem("mapping.missing_column", LISTED_TO, "the column does not exist", "give it back", where)
+    [opened] = book.look("directory", judge(replace(HEALTHY, problems=(gone,))), 3, 5_000, 0.0)
+    assert (opened.finding.code, opened.finding.message) == ("mapping.differs", f"{where}: {gone.message}")
+    assert look(book, replace(HEALTHY, problems=(gone,)), 2.0) == [], "told once"
+    look(book, HEALTHY, 4.0)
+    assert look(book, HEALTHY, 8.0) == [("closed", "mapping.differs"), ("opened", "capture.unverified")]
+    [left] = book.open.values()
+    assert left.action == "concord verify source directory.dir_listing --repair"
+
+
+def test_an_altered_column_is_verified_by_itself() -> None:
+    book = Book()
+    assert look(book, WRONG["column.altered"][0], 0.0) == [("opened", "column.altered")]
+    assert look(book, HEALTHY, 60.0) == []
+    verification = Verification(lambda target, cause: cast(Any, Verifying()))
+    verification.consider(book.open.values(), 60.0)
+    assert verification.consider(book.open.values(), 80.0) == "directory.dir_listing"
 
 
 def test_a_gap_that_a_new_snapshot_has_read_leaves_nothing() -> None:

@@ -44,7 +44,7 @@ def once(settings: Settings) -> Looked:
     found = {f.identity: f for findings, _ in looked for f in findings}
     found |= {f.identity: f for f in known(settings)}
     return Looked(
-        not found and not any(unknown for _, unknown in looked),
+        all(f.severity == "low" for f in found.values()) and not any(unknown for _, unknown in looked),
         sorted(found.values(), key=lambda f: (f.severity, f.identity)),
         [code for _, unknown in looked for code in unknown],
         running and running["sources"],

@@ -33,7 +33,7 @@ Start = Callable[[str, str], "subprocess.Popen[bytes]"]
 
 def start(target: str, cause: str) -> subprocess.Popen[bytes]:
     """`concord verify source` in a process of its own, after everything else on the machine."""
-    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair"]
+    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair", "--quarantined"]
     return subprocess.Popen(
         [*command, "--by", "guard", "--cause", cause],
         stdout=subprocess.DEVNULL,
