@@ -7,6 +7,7 @@ Needs no service. Only `publish` speaks to a registry, and only when there is no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +128,12 @@ def _underclassed(version: Version) -> Iterator[Problem]:
 
 
 def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Problem]:
-    """The contract's key is a text of every record."""
+    """The contract's key is a text of every record, or made of several: `{kind}/{id}`."""
     if newest is None:
         return
     kinds = {field.name: field.type.kind for field in newest.tree.fields}
-    if kinds.get(contract.said.key) != "string":
+    named = re.findall(r"{(\w+)}", contract.said.key) or [contract.said.key]
+    if any(kinds.get(name) != "string" for name in named):
         where = f"schemas/contract/{contract.topic}.toml:1"
         what = f"key {contract.said.key} is no text that every record of {newest.file} has"
         why = "consumers find an entity by its key"
@@ -142,11 +144,12 @@ def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Proble
 def _forgetful(contract: TopicContract) -> Iterator[Problem]:
     """What the topic catalogue keeps for a shorter time than the contract promises."""
     promised, kept = contract.said.retention, TOPICS[contract.topic].config
+    compacted = kept["cleanup.policy"] == "compact"
     for key, wanted in (
-        ("min.compaction.lag.ms", promised.history_hours * HOUR),
-        ("delete.retention.ms", promised.tombstone_days * DAY),
+        ("min.compaction.lag.ms" if compacted else "retention.ms", promised.history_hours * HOUR),
+        ("delete.retention.ms", (promised.tombstone_days or 0) * DAY),
     ):
-        if int(kept[key]) < wanted:
+        if int(kept.get(key, 0)) < wanted:
             where = f"schemas/contract/{contract.topic}.toml:1"
             what = f"{wanted} ms are promised, the topic has {key}={kept[key]}"
             why = "a consumer that was away for as long as it may be would miss records"
