@@ -147,6 +147,11 @@ def _column_problems(wanted: Wanted) -> Iterator[Problem]:
         yield _wrong(
             "column", f"{wanted.column} is {tables[name].columns[column]} already", "name another column"
         )
+    elif column in tables[name].unmapped:
+        said = f"{wanted.column} is left out on purpose: `unmapped` of [table.{name}]"
+        yield _wrong(
+            "unmapped", said, f"take it out there, in schemas/mapping/{system}.toml, if that is over"
+        )
 
 
 def _view_problems(wanted: Wanted) -> Iterator[Problem]:

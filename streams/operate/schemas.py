@@ -1,6 +1,6 @@
 """What a contributor may ask of the schemas and contracts: do they hold, are they sealed, may they be published.
 
-    schemas/gate, topic_contract, provenance --check--> every problem at once --> `concord schema check`, CI
+    schemas/gate, topic_contract, provenance, the files a worker decides by --check--> every problem at once --> `concord schema check`, CI
 
 Needs no service. Only `publish` speaks to a registry, and only when there is no problem.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from schemas import contracts as contracts_of_decide
 from schemas import gate, registry, topic_contract, versions
 from schemas.avro_type import fields
 from schemas.catalog import load_catalog
@@ -63,6 +64,8 @@ def check(folder: Path | None = None) -> Checked:
         problems += [*_unwritable(version), *_underclassed(version)]
     for contract in contracts:
         problems += [*_keyless(contract, newest.get(contract.stem)), *_forgetful(contract)]
+    if (root / "canonical.toml").exists():
+        problems += contracts_of_decide.problems(root)
     sealed = versions.digests(root)
     open_ones = [version.file for version in found if version.file not in sealed]
     parsers = versions.parsers()
