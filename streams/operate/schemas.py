@@ -1,6 +1,6 @@
 """What a contributor may ask of the schemas and contracts: do they hold, are they sealed, may they be published.
 
-    schemas/gate, topic_contract, provenance, the files a worker decides by --check--> every problem at once --> `concord schema check`, CI
+    schemas/gate, topic_contract, provenance, contracts --check--> every problem at once --> `concord schema check`, CI
 
 Needs no service. Only `publish` speaks to a registry, and only when there is no problem.
 """
