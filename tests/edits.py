@@ -87,9 +87,38 @@ SAID: Mapping[str, str] = {
 }
 """system -> whose, and what it says now in the field it owns"""
 
+ENDED: tuple[Edit, ...] = (
+    Edit(
+        "left_network",
+        """delete from network_participation where id = (
+            select max(id::text)::uuid from network_participation where provider_id = %(who)s::uuid having count(*) > 1)
+            and %(value)s::text is not null""",
+        str,
+        3,
+    ),
+    Edit(
+        "joined_network",
+        """insert into network_participation (provider_id, payer, product, network, par_status, effective)
+            values (%(who)s::uuid, 'Blue Heron Mutual', 'Commercial PPO', 'Heron Open Access', 'par', current_date - %(value)s)
+            on conflict do nothing""",
+        lambda n: n % 300 + 1,
+        3,
+    ),
+)
+"""What the master's users end and begin: rows that go and come, which its own views follow"""
+
 NOT_ITS_OWN: Mapping[str, tuple[Edit, ...]] = {
     "credentialing": (),
     "directory": (
+        Edit(
+            "listing_deleted",
+            """delete from dir_listing where listing_id = (
+                select min(listing_id) from dir_listing join dir_provider using (dir_provider_id)
+                where cred_provider_ref = %(who)s::uuid and listed_to is null and accepting_notes is null)
+                and %(value)s::text is not null""",
+            str,
+            1,
+        ),
         Edit(
             "group_name",
             """update dir_listing set group_name = %(value)s where listing_id = (
@@ -127,6 +156,14 @@ NOT_ITS_OWN: Mapping[str, tuple[Edit, ...]] = {
         ),
     ),
     "billing": (
+        Edit(
+            "affiliation_deleted",
+            """delete from bil_affiliation where ba_id = (
+                select min(ba_id) from bil_affiliation join bil_rendering using (rend_id)
+                where cred_ref = %(who)s::uuid and end_dt is null) and %(value)s::text is not null""",
+            str,
+            1,
+        ),
         Edit(
             "last_nm",
             "update bil_rendering set last_nm = %(value)s where cred_ref = %(who)s::uuid",
@@ -191,6 +228,8 @@ class Editor:
             self.failure = failure
 
     def _any(self) -> Edit:
+        if self.system == "credentialing":
+            return self.rng.choice(ENDED) if self.rng.random() < 0.2 else OWN[self.system]
         others = NOT_ITS_OWN[self.system]
         # A name that billing says ends in conflict and on hold: seldom, or nothing would flow there any more.
         often = 0.5 if self.system != "billing" else 0.02

@@ -90,12 +90,13 @@ class Aggregate:
 
     def touch(self, key: bytes, dirty: Touch, system: str, position: Position, initial: bool) -> None:
         """When this dirty entity may be decided: after its snapshot, at once, or after its transaction."""
-        if dirty.initial and self._snapshots.waits(system, position[0]):
+        waits = dirty.initial and self._snapshots.waits(system, position[0])
+        if waits:
             self._pending.touch_snapshot(system, key)
-        elif initial:
-            self._pending.restore(key)
-        else:
+        if not initial:
             self._pending.touch(system, position[:2], key)
+        elif not waits:
+            self._pending.restore(key)
 
     def _claim(self, unit: Unit, record: Any, key: bytes, said: Change | Confirmation, now_ms: float) -> str:
         entity = unit.entities.get(key)

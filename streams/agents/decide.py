@@ -105,6 +105,7 @@ class Decide:
         touch = decode_index(value).dirty if value is not None else None
         if touch is not None and touch.initial and self.snapshots.waits(touch.system, touch.position[0]):
             self.pending.touch_snapshot(touch.system, key)
+            self.pending.reopen(touch.system, touch.position[:2], key)
         elif touch is None or touch.initial or not touch.system:
             self.pending.restore(key)
         else:

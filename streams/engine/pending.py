@@ -5,9 +5,9 @@ system, or when none of its records has arrived for `linger`, or for the shorter
 heard in another partition: the source had finished it, only the way from broker to worker may differ. While the
 partition is behind, more of it may still stand in the broker: then only `max_staleness` bounds the wait.
 
-An entity touched by an initial snapshot waits for snapshot-complete. One that only hears the answers to what it was
-sent (confirmations, the platform's own writes) can wait a moment: three systems answer, and one decision does.
-Pure bookkeeping on monotonic
+An entity touched by an initial snapshot waits for snapshot-complete, whatever else touches it meanwhile; a transaction
+that is still open then is waited for too. One that only hears the answers to what it was sent (confirmations, the
+platform's own writes) can wait a moment: three systems answer, and one decision does. Pure bookkeeping on monotonic
 milliseconds given as arguments; rebuilt from the store's dirty marks after a restart or a failed chunk.
 """
 
@@ -97,6 +97,8 @@ class Pending:
         """key -> when it is to be decided, and the transaction that touched it last; oldest first"""
         self._snapshot: dict[str, dict[bytes, None]] = {}
         self._released: deque[bytes] = deque()
+        self._deferred: set[bytes] = set()
+        """released while a transaction of theirs may go on: due when that is over"""
         self.late = 0
         """entities touched by a transaction that was thought to be over: views of half a transaction"""
         self._lingered: dict[str, tuple[tuple[int, ...], set[bytes]]] = {}
@@ -142,7 +144,7 @@ class Pending:
         self._answered[key] = (at_ms, system, prior)
 
     def touch_snapshot(self, system: str, key: bytes) -> None:
-        """An initial snapshot made this entity dirty."""
+        """An initial snapshot made this entity dirty. Until it is released, nothing else makes it due."""
         self._snapshot.setdefault(system, {})[key] = None
 
     def waiting(self, system: str) -> list[bytes]:
@@ -167,15 +169,30 @@ class Pending:
             self._due[key] = True
 
     def release(self, system: str, keys: Iterable[bytes]) -> None:
-        """These entities need not wait for the snapshot any more."""
+        """These entities need not wait for this snapshot any more; for what else touches them they do."""
         held = self._snapshot.get(system, {})
         for key in keys:
-            if held.pop(key, 0) is None:
-                self._released.append(key)
+            if held.pop(key, 0) is None and not self._held(key):
+                if key in self._due or any(key in transaction.touched for transaction in self._open.values()):
+                    self._deferred.add(key)
+                else:
+                    self._released.append(key)
 
     def releasing(self) -> bool:
         """Whether released entities still wait for their decision."""
-        return bool(self._released)
+        return bool(self._released or self._deferred)
+
+    def _held(self, key: bytes) -> bool:
+        return any(key in keys for keys in self._snapshot.values())
+
+    def _leave_held(self) -> None:
+        """What is due but waits for a snapshot is decided with its release: half of its rows may be missing."""
+        if any(self._snapshot.values()):
+            for key in [key for key in self._due if self._held(key)]:
+                del self._due[key]
+                self._since.pop(key, None)
+                for _, lingered in self._lingered.values():
+                    lingered.discard(key)
 
     def due(self, now_ms: float, limit: int) -> list[tuple[bytes, bool]]:
         """Up to `limit` entities to decide now, which leave the books, each with whether its transaction was
@@ -186,10 +203,12 @@ class Pending:
         for key in [k for k, at in self._withdrawing.items() if at <= now_ms]:
             del self._withdrawing[key]
             self._due[key] = True
+        self._leave_held()
         items = [(key, self._due[key]) for key in list(self._due)[:limit]]
         for key, _ in items:
             del self._due[key]
             self._since.pop(key, None)
+            self._deferred.discard(key)
         while self._released and len(items) < limit:
             items.append((self._released.popleft(), True))
         return items

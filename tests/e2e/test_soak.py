@@ -23,6 +23,8 @@ from stack import process
 from streams.operate import parity, presence
 from streams.operate.findings import read_open
 from streams.operate.follow import Delivery, Follower
+from streams.operate.verify.run import verify_source
+from streams.operate.verify.target import verify_target
 from tests import edits
 from tests.edits import OWN, Editor
 from tests.faults.ledger import Ledger
@@ -134,6 +136,7 @@ def test_edited_everywhere_at_once_under_kills_all_systems_end_equal_or_say_why(
             f"{len(edits.stopped(read_open(loaded.settings)))} views kept back by a finding"
         )
         assert edits.lost(soak.ask, soak.ledger) == [], "what an owner said is gone from its own system"
+        assert divergences(loaded) == [], "rows deleted by whoever may not, or kept of what the master ended"
         assert 0 < len(soak.sent) <= bound, f"views sent: {Counter(d.system for d in soak.sent)}"
         lives(soak)
 
@@ -156,6 +159,15 @@ def edit(soak: Soak) -> list[Editor]:
         soak.wait(after(began + SECONDS), "the last edit")
     assert [editor.failure for editor in editors if editor.failure] == []
     return editors
+
+
+def divergences(platform: Platform) -> list[Any]:
+    """Rows that differ between a system and what is kept of it, or between what was sent and what it holds."""
+    tables = [
+        *verify_source(platform.settings),
+        *(t for s in verify_target(platform.settings) for t in s.tables),
+    ]
+    return [divergence for table in tables for divergence in table.divergences]
 
 
 def after(moment: float) -> Callable[[], bool]:
