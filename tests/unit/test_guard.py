@@ -377,6 +377,17 @@ def test_what_may_be_missing_is_verified_once_capture_is_in_order_and_settled_wh
     assert (event.state, event.finding.code) == ("closed", "capture.skipped")
 
 
+def test_a_column_that_nobody_has_mapped_yet_keeps_nobody_from_verifying() -> None:
+    book = Book()
+    for at in (0.0, 2.0, 4.0):
+        look(book, WRONG["column.unmapped"][0], at)
+    look(book, replace(WRONG["column.unmapped"][0], heard=WRONG["capture.skipped"][0].heard), 6.0)
+    assert {found.code for found in book.open.values()} == {"column.unmapped", "capture.skipped"}
+    verification = Verification(lambda target, cause: cast(Any, Verifying()))
+    verification.consider(book.open.values(), 6.0)
+    assert verification.consider(book.open.values(), 20.0) == "directory"
+
+
 def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> None:
     book, process = Book(), Verifying()
     verification = Verification(lambda target, cause: cast(Any, process))
