@@ -66,6 +66,10 @@ class Retrying:
         return call()
 
 
+LASTING = 30.0
+"""Seconds without an answer after which a person should know; a restart of the target is over by then."""
+
+
 @dataclass(slots=True)
 class Circuit:
     """Whether the target may be asked: closed (yes), open (not before `retry_at`), half open (one try)."""
@@ -74,6 +78,8 @@ class Circuit:
     state: State = "closed"
     failures: int = 0
     retry_at: float = 0.0
+    since: float = 0.0
+    """when the first of the failures was"""
     fault: ConcordError | None = None
 
     def admits(self, now: float) -> bool:
@@ -82,9 +88,15 @@ class Circuit:
         return self.state != "open"
 
     def failed(self, fault: ConcordError, now: float, share: float) -> None:
+        self.since = self.since if self.failures else now
         self.retry_at = now + max(self.backoff.delay(self.failures, share), fault.retry_after)
         self.failures += 1
         self.fault, self.state = fault, "open"
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the budget of tries is used up: it isn't asked again before so long has passed."""
+        return self.failures > 0 and self.retry_at - self.since >= LASTING
 
     def succeeded(self) -> None:
         self.state, self.failures, self.fault = "closed", 0, None

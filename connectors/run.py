@@ -31,7 +31,7 @@ from connectors.rest.asking import AskingTarget
 from connectors.rest.offsets import CONFIRMED, KafkaOffsets
 from connectors.retrying import Circuit, Retrying
 from connectors.sink import KINDS, Partition, Target
-from connectors.standstill import Standstill
+from connectors.standstill import Standstill, concerns_somebody
 from connectors.stewardship import adapter as stewardship
 from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
@@ -144,9 +144,9 @@ class Adapter:
             self._told.add(fault.code)
             tell = log.error if isinstance(fault, EnvironmentFault) else log.warning
             tell("paused", code=fault.code, fault=fault.message, next_step=fault.next_step)
-        if isinstance(fault, EnvironmentFault):
-            self._standstill.begin(fault)
         self._circuit.failed(fault, time.monotonic(), random.random())  # noqa: S311
+        if concerns_somebody(fault, lasts=self._circuit.lasts):
+            self._standstill.begin(fault)
         self._intake.unplace()
         self._meter.circuit(self._circuit)
 

@@ -217,7 +217,7 @@ class Decide:
         elif (
             before.dirty is None
             and not outputs
-            and (entity.due, entity.parity) == (before.due, before.parity)
+            and (entity.due, entity.parity, entity.awaited) == (before.due, before.parity, before.awaited)
         ):
             return  # a reference changed and nothing follows for this entity
         if entity.parity != before.parity:
@@ -239,7 +239,7 @@ class Decide:
             take_back(entity, before)
 
     def _world(self, as_of: str) -> World:
-        return World(self.context.authority, self.context.references.get, as_of)
+        return World(self.context.authority, self.context.references.get, as_of, self.context.decoders)
 
     def _count(self, decision: Decision) -> None:
         self.state.decided += 1

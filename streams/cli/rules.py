@@ -55,8 +55,9 @@ def list_rules(as_json: AsJson = False) -> None:
     def text(found: Any) -> str:
         rows = [(r.rule, r.code, r.severity, what(r), r.message) for r in found.rules]
         same = [(rule, ", ".join(codes)) for rule, codes in found.same.items()]
-        parts = [("said by other codes", same), ("said in part", [*found.partly.items()])]
-        parts.append(("without a code of their own", [*found.later.items()]))
+        counted = [(rule, ", ".join(outcomes)) for rule, outcomes in found.counted.items()]
+        parts = [("said by other codes", same), ("only counted, as outcomes of records", counted)]
+        parts += [("said in part", [*found.partly.items()]), ("later", [*found.later.items()])]
         return "\n".join([*table(rows), *(line for name, told in parts for line in ("", name, *table(told)))])
 
     output.answer("rules list", as_json, book, text)

@@ -9,11 +9,11 @@ Both work on the Entity they are given, deterministically, and return what follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from msgspec import Raw, Struct
 
-from streams.core import edit, finding, gate, parity, ruling, view, worklist
+from streams.core import awaited, edit, finding, gate, parity, ruling, view, worklist
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
@@ -50,11 +50,15 @@ REPAIR = "repair"
 
 
 class World(Struct, frozen=True):
-    """What a decision may look at besides the entity: who owns what, the references, and the date it is."""
+    """What a decision may look at besides the entity: who owns what, the references, and the date it is.
+
+    captured  systems of which rows are captured: what they were sent is confirmed, or it didn't arrive
+    """
 
     authority: Authority
     references: Callable[[str, str], Golden | None]
     as_of: str
+    captured: Container[str] = ()
 
 
 class Emission(Struct, frozen=True, gc=False):
@@ -196,6 +200,8 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     if isinstance(verdict, gate.Withdraw):
         # What must go, goes; a withdrawn entity has no wishes left that a reference could fulfil.
         found = {f for f in found if f.code not in ("identity.root_missing", "reference.unknown")}
+    answering = list(_answering(entity, sinks, world))
+    found.update(finding.of_awaited(entity, answering, world.as_of))
     events = finding.settle(entity, found, position, world.as_of, facts)
     emissions = _emit(entity, wanted, anew.union(entity.again))
     if entity.again:
@@ -203,10 +209,12 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
         entity.again = [sink for sink in entity.again if sink in sinks and sink not in emitted]
     emissions += _to_people(entity, record, world.authority, emissions)
     parity.note(entity, sinks, edits, decided_us)
+    awaited.note(entity, answering, world.as_of)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    days = (next_date(record, world.as_of), ruling.due(entity, world.as_of), *coming)
+    by_time = (ruling.due(entity, world.as_of), awaited.due(entity, world.as_of))
+    days = (next_date(record, world.as_of), *by_time, *coming)
     entity.due = min(filter(None, days), default="")
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
@@ -252,6 +260,16 @@ def _wanted(
             case _:
                 found[sink] = built[sink]
     return found
+
+
+def _answering(entity: Entity, verdicts: gate.Verdicts, world: World) -> Iterator[str]:
+    """The systems that are known to confirm what they are sent. Of somebody they never had their adapter withdraws
+    nothing, and so confirms nothing."""
+    for system, verdict in verdicts.items():
+        if system in entity.confirmed or (
+            system in world.captured and not isinstance(verdict, gate.Withdraw)
+        ):
+            yield system
 
 
 def _kept(entity: Entity, built: dict[str, view.View], sink: str) -> view.View | None:

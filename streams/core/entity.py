@@ -104,11 +104,20 @@ class Refusal(Struct, array_like=True, frozen=True, gc=False):
     revision: int
     code: str
     message: str = ""
+    since: int = 0
+    """of an adapter: the time (microseconds) it first stood still for such a reason"""
 
     @property
     def reason(self) -> str:
         """Code and words, as the receipt had them."""
         return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class Awaited(Struct, array_like=True, frozen=True, gc=False):
+    """The oldest revision that a system was sent and may not hold yet, and the as-of date it was sent on."""
+
+    revision: int
+    day: str
 
 
 class Link(Struct, array_like=True, gc=False):
@@ -275,6 +284,8 @@ class Entity(Struct, array_like=True, gc=False):
     """sink systems whose view goes out with the next decision though it says nothing new: a repair"""
     diverging: dict[str, str] = {}
     """'record/row/system' -> code of what a verification found wrong with the row and nobody has repaired"""
+    awaited: dict[str, Awaited] = {}
+    """system -> since when it owes a confirmation, as of the last decision"""
 
     def steps(self) -> list[Step]:
         """The last revisions, oldest first."""
@@ -587,6 +598,7 @@ class Standing(Struct, frozen=True, gc=False):
     parity: dict[str, Parity]
     closed: dict[str, str]
     again: list[str]
+    awaited: dict[str, Awaited]
 
 
 def standing(entity: Entity) -> Standing:
@@ -606,6 +618,7 @@ def standing(entity: Entity) -> Standing:
         entity.parity,
         entity.closed,
         entity.again,
+        entity.awaited,
     )
 
 

@@ -9,15 +9,17 @@ rules/book.py, days in deadline.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from streams.core import carried, deadline, ruling, unseen
+from streams.core import awaited, carried, deadline, ruling, unseen
 from streams.core.authority import Authority
 from streams.core.change import Position
 from streams.core.edit import Edit
 from streams.core.entity import SYSTEM, Claim, Entity, Evidence, Golden, Open, Proposal
 from streams.core.formats import refusal_code
+from streams.core.receipt import STANDSTILL
 from streams.core.rules import book
 from streams.core.rules.book import CODES
 from streams.core.today import Today
@@ -55,8 +57,11 @@ def of_values(entity: Entity) -> Iterator[Found]:
     """What single values give: refused ones, and those that capture did not deliver; what systems refuse."""
     for subject in entity.gaps:
         yield Found("capture.quarantined", subject)
-    for system in entity.refused:
-        yield Found(PAUSED if entity.kind == SYSTEM else REFUSED, f"{system}/{entity.kind}")
+    for system, refusal in entity.refused.items():
+        yield Found(
+            STANDSTILL.get(refusal.code, PAUSED) if entity.kind == SYSTEM else REFUSED,
+            f"{system}/{entity.kind}",
+        )
     for subject, code in entity.diverging.items():
         yield Found(code, subject)
     size, troubled = _walk(entity)
@@ -73,6 +78,7 @@ def of_values(entity: Entity) -> Iterator[Found]:
 
 
 REFUSED, PAUSED = "target.refused", "target.paused"
+QUOTING = frozenset({REFUSED, PAUSED, *STANDSTILL.values()})
 """The only codes whose words end with what somebody else said: the reason stands in the entity."""
 
 LARGE_BYTES = 1024 * 1024
@@ -119,6 +125,12 @@ def of_review(entity: Entity, authority: Authority, as_of: str) -> Iterator[Foun
         yield Found(
             "authority.review_overdue", "authority.toml/review_due", authority.review_due, authority.answers
         )
+
+
+def of_awaited(entity: Entity, answering: Iterable[str], as_of: str) -> Iterator[Found]:
+    """Views that a system was to confirm by now."""
+    for system, by in awaited.overdue(entity, answering, as_of):
+        yield Found("view.unconfirmed", f"{system}/{entity.kind}", by)
 
 
 def of_edits(entity: Entity, edits: Iterable[Edit]) -> Iterator[Found]:
@@ -238,9 +250,21 @@ def _told(
 
 
 def _reason(entity: Entity, item: Found) -> str:
-    """Why a system refuses a view, as its adapter told it."""
-    refused = entity.refused.get(item.subject.partition("/")[0]) if item.code in (REFUSED, PAUSED) else None
-    return refused.reason if refused is not None else ""
+    """Why a system refuses a view, or since when and why its adapter stands still, as that one told it."""
+    refused = entity.refused.get(item.subject.partition("/")[0]) if item.code in QUOTING else None
+    if refused is None:
+        return ""
+    return f"since {_minute(refused.since)}, {refused.reason}" if refused.since else refused.reason
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_US = 253_402_300_799_000_000
+"""The calendar's last second: a receipt may say any number."""
+
+
+def _minute(at_us: int) -> str:
+    at = EPOCH + timedelta(microseconds=min(max(at_us, 0), LAST_US))
+    return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
 MOST_EVIDENCE = 16

@@ -9,6 +9,8 @@ that comes again or late changes nothing (invariant 3). Names codes and paths, n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
 
@@ -18,6 +20,12 @@ from streams.core.entity import APPLIED, SUPERSEDED, SYSTEM, Confirmed, Entity, 
 CONFIRMED, REFUSED = "applied", "failed"
 PAUSED, RESUMED = "paused", "resumed"
 """Of an adapter as a whole: nothing is delivered to its system until a person has mended something."""
+
+STANDSTILL: Mapping[str, str] = {
+    **dict.fromkeys(("target.credentials", "target.forbidden"), "target.credentials"),
+    **dict.fromkeys(("target.unavailable", "target.busy", "target.unconfirmed"), "target.unavailable"),
+}
+"""Why an adapter stands still -> the finding's code; any other reason is `target.paused`."""
 
 NEVER_SENT = Malformed("receipt.never_sent", "a revision that the system was never sent")
 LONGEST = 300
@@ -82,5 +90,13 @@ def _refuse(entity: Entity, said: Receipt, revision: int) -> str:
     known = entity.refused.get(said.system)
     if known is not None and known.revision >= revision:
         return SUPERSEDED
-    entity.refused[said.system] = Refusal(revision, said.code, said.message[:LONGEST])
+    since = _since(known, said.code, revision) if entity.kind == SYSTEM else 0
+    entity.refused[said.system] = Refusal(revision, said.code, said.message[:LONGEST], since)
     return APPLIED
+
+
+def _since(known: Refusal | None, code: str, revision: int) -> int:
+    """The revision of an adapter's word is its time. Another process that stands still for the same reason goes on
+    with what the one before began."""
+    same = known is not None and STANDSTILL.get(known.code) == STANDSTILL.get(code)
+    return (known.since or known.revision) if known is not None and same else revision

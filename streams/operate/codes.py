@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.core.malformed import REASONS
-from streams.core.rules.book import CODES, LATER, PARTLY, SAME
+from streams.core.rules.book import CODES, COUNTED, LATER, PARTLY, SAME
 from streams.core.rules.rule import Rule, words
 from streams.operate.guard.conditions import CONDITIONS, UNVERIFIED
 
@@ -66,12 +66,22 @@ def _later() -> Iterator[str]:
     yield "| --- | --- |"
     for name in sorted(SAME):
         yield f"| {name} | {', '.join(f'`{code}`' for code in SAME[name])} |"
+    yield "\n## Rules that are only counted\n"
+    yield (
+        "A stale or repeated row is `superseded`; an echo of the platform's own write is taken in as what its\n"
+        "system holds (`applied`, or `unchanged`), and no view follows. Counted by topic in\n"
+        "`concord_decide_records` and in `concord status --json`; none of them is a finding.\n"
+    )
+    yield "| Rule | Outcomes |"
+    yield "| --- | --- |"
+    for name in sorted(COUNTED):
+        yield f"| {name} | {', '.join(f'`{outcome}`' for outcome in COUNTED[name])} |"
     yield "\n## What rules with a code don't say yet\n"
     yield "| Rule | What, and why |"
     yield "| --- | --- |"
     for name in sorted(PARTLY):
         yield f"| {name} | {PARTLY[name]} |"
-    yield "\n## Rules without a code\n\nWhy each rule of the domain that gives no finding of its own gives none.\n"
+    yield "\n## Rules that come later\n\nThey need payer exchange, directory serving or other entities' data.\n"
     yield "| Rule | Why |"
     yield "| --- | --- |"
     for name in sorted(LATER):

@@ -159,7 +159,7 @@ def decided_on(as_of: str, entity: Entity, find: Find, authority: Authority) -> 
         return goldens[name]
 
     copy = core_entity.decode(core_entity.encode(entity))
-    decide(copy, World(authority, look, as_of), 0)
+    decide(copy, World(authority, look, as_of, copy.awaited), 0)
     return copy
 
 

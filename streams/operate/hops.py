@@ -29,6 +29,10 @@ from streams.operate.standing import Hop, Input, balance, hop, judge_input, rate
 from streams.settings import Settings
 from streams.systems import ADAPTED, WORK
 
+CANARY_KEY = f"{canary.NAME}/".encode()
+CANARY_FRESH_MS = 10_000
+"""As old as a canary may become before nobody seems to read any more: running, but dead"""
+
 NO_WORKER = "no worker answers: concord up, or concord worker"
 NO_FOLLOWER = "no follower answers: concord up, or concord reference follow"
 NO_ADAPTER = "no adapter answers: concord up, or concord adapter "
@@ -247,6 +251,12 @@ def reference_hop(settings: Settings, after: Sample) -> Hop:
 # ---- inputs ----
 
 
+def fresh_canary(key: bytes | None, at_ms: float, now_ms: float) -> bool:
+    """A canary comes every second: that it has not been read yet is no lag, or nothing would ever be quiet. One that
+    has waited long is."""
+    return (key or b"").startswith(CANARY_KEY) and now_ms - at_ms < CANARY_FRESH_MS
+
+
 def _inputs(
     settings: Settings,
     positions: Mapping[Place, int],
@@ -254,13 +264,14 @@ def _inputs(
     stopped: Mapping[int, str],
     expected: Iterable[Place] = (),
 ) -> list[Input]:
-    """Each input judged: ends and the first waiting record come from the broker. A canary comes every second: that it
-    has not been read yet is no lag, or nothing would ever be quiet."""
+    """Each input judged: ends and the first waiting record come from the broker."""
     ends = {place: high for place, (_, high) in reading.ends(settings.kafka, positions).items()}
     behind = {place: at for place, at in positions.items() if ends[place] > at}
-    first = reading.first_after(settings.kafka, behind, {canary.NAME.encode()})
-    waiting = {place: m.timestamp()[1] for place, m in first.items() if m is not None}
     now_ms = time.time() * 1000
+    first = reading.first_after(
+        settings.kafka, behind, lambda m: not fresh_canary(m.key(), m.timestamp()[1], now_ms)
+    )
+    waiting = {place: m.timestamp()[1] for place, m in first.items() if m is not None}
     return [
         judge_input(
             place,

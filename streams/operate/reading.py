@@ -7,7 +7,7 @@ looking never disturbs the flow.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,9 +61,9 @@ def newest(kafka: str, starts: Mapping[Place, int]) -> dict[bytes, Message]:
 
 
 def first_after(
-    kafka: str, positions: Mapping[Place, int], passed_over: Container[bytes | None] = ()
+    kafka: str, positions: Mapping[Place, int], counts: Callable[[Message], bool] = lambda message: True
 ) -> dict[Place, Message | None]:
-    """The next committed record at or after each position whose key isn't to be passed over; None where none is left.
+    """The next committed record at or after each position that counts; None where none is left.
 
     Transaction markers take offsets too, so an end offset alone never proves that something waits.
     """
@@ -77,7 +77,7 @@ def first_after(
             for message in source.consume(500, 0.1):
                 if message.error() is not None:
                     found.setdefault(_ended(message), None)
-                elif message.key() not in passed_over:
+                elif counts(message):
                     found.setdefault(place_of(message), message)
             if time.monotonic() > deadline:
                 raise _stalled(positions.keys() - found.keys())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.core.rules.book import LATER, PARTLY, RULES, SAME
+from streams.core.rules.book import COUNTED, LATER, PARTLY, RULES, SAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All rules; and those of the domain that other codes say, that are here in part, that are missing, and why."""
+    """All rules; and those of the domain that other codes say, that are only counted, that are here in part, that are
+    missing, and why."""
 
     rules: list[Line]
     same: dict[str, tuple[str, ...]]
+    counted: dict[str, tuple[str, ...]]
     partly: dict[str, str]
     later: dict[str, str]
 
@@ -58,4 +60,10 @@ def book() -> Book:
         )
         for r in sorted(RULES, key=lambda rule: rule.code)
     ]
-    return Book(lines, dict(sorted(SAME.items())), dict(sorted(PARTLY.items())), dict(sorted(LATER.items())))
+    return Book(
+        lines,
+        dict(sorted(SAME.items())),
+        dict(sorted(COUNTED.items())),
+        dict(sorted(PARTLY.items())),
+        dict(sorted(LATER.items())),
+    )

@@ -189,7 +189,8 @@ class Sandbox:
         """An adapter, or a system itself, says what became of a view; without a revision, of the last one sent."""
         entity = self.entity(f"{said.kind}/{said.entity_id}")
         sent = entity.sent.get(said.system) if entity is not None else None
-        revision = sent.revision if sent is not None else self._offsets.get(RECEIPT_TOPIC, 0) + 1
+        at_us = self.source.day * DAY_SECONDS * 1_000_000 + self._offsets.get(RECEIPT_TOPIC, 0) + 1
+        revision = sent.revision if sent is not None else at_us
         whole = said if said.revision is not None else msgspec.structs.replace(said, revision=revision)
         self._work([self._record(RECEIPT_TOPIC, said.entity_id.encode(), msgspec.json.encode(whole))])
         self.settle()
@@ -237,7 +238,8 @@ class Sandbox:
         entity = self.entity(name)
         if entity is None:
             return None
-        world = World(self.handler.context.authority, self.references.get, self.handler.state.as_of)
+        shared = self.handler.context
+        world = World(shared.authority, self.references.get, self.handler.state.as_of, shared.decoders)
         return decide(entity, world, 0)
 
     def close(self) -> None:

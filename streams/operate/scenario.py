@@ -57,23 +57,27 @@ A changed row keeps the columns that are not named; "(none)" is null, "(not deli
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import asdict
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.envelope import UNAVAILABLE, Change, Op
 from connectors.stewardship.verdict import Decision, Word
+from schemas import strict
 from schemas.catalog import load_mapping
+from schemas.place import Path as Place
+from schemas.place import Places
+from schemas.problem import Problem, refuse
 from streams.core.gate import Hold, Verdict, Verdicts, Withdraw
 from streams.core.receipt import Receipt
 from streams.core.witness import Said
 from streams.errors import InvalidInput
+from streams.operate import scenario_check
 from streams.operate.sandbox import SYSTEM, Sandbox
 
 EPOCH = date(1970, 1, 1)
@@ -246,23 +250,49 @@ def run_one(path: Path) -> Result:
 
 
 def load(path: Path) -> Scenario:
-    """The scenario of a file, with the rows it uses."""
-    scenario = Scenario.model_validate(_read(path, Scenario))
-    shared = [
-        row for name in scenario.use for row in Shared.model_validate(_read(path.parent / name, Shared)).given
-    ]
+    """The scenario of a file, with the rows it uses; InvalidInput names every problem with its line."""
+    scenario = _read(path, Scenario)
+    shared = [row for name in scenario.use for row in _read(path.parent / name, Shared).given]
     return scenario.model_copy(update={"given": [*shared, *scenario.given]})
 
 
-def _read(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
+File = TypeVar("File", "Scenario", "Shared")
+
+
+def _read(path: Path, shape: type[File]) -> File:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-        shape.model_validate(content)
+        text = path.read_text("utf-8")
     except OSError as fault:
         raise InvalidInput("scenario.unreadable", f"{path}: {fault.strerror}", "check the path") from fault
-    except (tomllib.TOMLDecodeError, ValidationError) as fault:
-        raise InvalidInput("scenario.invalid", f"{path}: {fault}", "correct the file") from fault
-    return content
+    except UnicodeDecodeError as fault:
+        raise InvalidInput("scenario.unreadable", f"{path}: no text", "write it in UTF-8") from fault
+    read, places, problems = strict.parse(shape, text, str(path), "scenario")
+    if read is not None:
+        problems = list(_problems(read, places, str(path)))
+    if read is None or problems:
+        refuse(problems)
+    return read
+
+
+def _problems(read: Scenario | Shared, places: Places, file: str) -> Iterator[Problem]:
+    """Names that nothing knows."""
+    for number, row in enumerate(read.given):
+        yield from scenario_check.of_row(SYSTEM, row, ("given", number), places, file)
+    if isinstance(read, Shared):
+        return
+    for number, when in enumerate(read.when):
+        for row in when.change:
+            yield from scenario_check.of_row(when.system, row, ("when", number, "change"), places, file)
+        yield from _codes(when.then, ("when", number, "then"), places, file)
+    yield from _codes(read.then, ("then",), places, file)
+
+
+def _codes(then: Then, at: Place, places: Places, file: str) -> Iterator[Problem]:
+    for found in (line for lines in then.findings.values() for line in lines):
+        yield from scenario_check.of_code(found, (*at, "findings"), places, file)
+    for name in then.finding:
+        found = name.partition(" ")[2]
+        yield from scenario_check.of_code(found, (*at, "finding", name), places, file)
 
 
 def play(scenario: Scenario, sandbox: Sandbox) -> Iterator[str]:
@@ -322,15 +352,7 @@ def _edit(system: str, row: RowFile, sandbox: Sandbox) -> None:
     if system not in sandbox.targets:
         step = f'write targets = ["{system}"] at the top of the file'
         raise InvalidInput("scenario.system", f"{system} takes no part in this scenario", step)
-    _require_columns(system, row)
     sandbox.edit(system, row.table, {c: _cell(v) for c, v in row.row.items()}, delete=row.delete)
-
-
-def _require_columns(system: str, row: RowFile) -> None:
-    table = load_mapping(system).tables.get(row.table)
-    unknown = sorted(row.row.keys() - set(table.captured)) if table else [row.table]
-    if unknown:
-        raise InvalidInput("scenario.column", f"{row.table}: no {', '.join(unknown)}", "see schemas/mapping")
 
 
 class Rows:
@@ -340,7 +362,6 @@ class Rows:
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
 
     def change(self, row: RowFile) -> Change:
-        _require_columns(SYSTEM, row)
         table = load_mapping(SYSTEM).tables[row.table]
         name = (row.table, str(row.row.get(table.row)))
         before = self._known.get(name)

@@ -15,7 +15,7 @@ from streams.core.advance import advance, decide, diverge, hold, miss
 from streams.core.canonical import Approval, Enrollment, Holder, Provider, Request, Ruling
 from streams.core.canonical import Proposal as ProposalRow
 from streams.core.change import Change, Confirmation, Malformed, position_text
-from streams.core.entity import Entity, Refusal, aggregate
+from streams.core.entity import Confirmed, Entity, Refusal, aggregate
 from streams.core.finding import LARGE_BYTES
 from streams.core.formats import CHECKS, DATES_IN_ORDER
 from streams.core.malformed import REASONS
@@ -193,6 +193,17 @@ def twice() -> Entity:
     return entity
 
 
+def standing_still(reason: str) -> Entity:
+    return Entity("system", "directory", refused={"directory": Refusal(1, reason)})
+
+
+def unconfirmed() -> Entity:
+    entity = provider()
+    decide(entity, replace(WORLD, as_of="2026-01-01", captured=("directory",)), 0)
+    entity.confirmed["directory"] = Confirmed(0, (0, 0, 0), 4, 5)
+    return entity
+
+
 def local() -> Entity:
     change = Change(
         "directory", "provider", "7", "provider", "7", (1, 6, 6), Provider(npi="1407071236"),
@@ -258,9 +269,15 @@ REACHED: dict[str, Callable[[], Entity]] = {
     "edit.conflict": lambda: edited("conflict"),
     "target.altered": lambda: edited("altered"),
     "target.refused": lambda: Entity("provider", "e", refused={"directory": Refusal(1, "target.value")}),
-    "target.paused": lambda: Entity(
-        "system", "directory", refused={"directory": Refusal(1, "target.schema")}
-    ),
+    **{
+        code: partial(standing_still, reason)
+        for code, reason in (
+            ("target.paused", "target.schema"),
+            ("target.credentials", "target.forbidden"),
+            ("target.unavailable", "target.busy"),
+        )
+    },
+    "view.unconfirmed": unconfirmed,
     "identity.unlinked": local,
     "identity.linked_twice": twice,
     "identity.npi_shared": shared,

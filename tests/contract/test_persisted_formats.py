@@ -23,6 +23,7 @@ from streams.agents.said import Holder
 from streams.core import canonical, entity, view
 from streams.core.entity import (
     NIL,
+    Awaited,
     Broadcast,
     Claim,
     Confirmed,
@@ -54,7 +55,8 @@ OPEN = Open((1, 2, 3), "high", "hold", "message", "action", "steward", "2026-06-
 CONFIRMED = Confirmed(3, (1, 2, 3), 4, 5, "17", "hash")
 JUDGED = Judged((1, 2, 3), "revert", "2026-06-01", 1)
 PROPOSAL = Proposal("abc", "directory", "provider", "7", "last_name", "Roe", "Doe", (1, 2, 3), "2026-06-01")
-REFUSAL = Refusal(3, "target.value", "provider: HTTP 422")
+REFUSAL = Refusal(3, "target.value", "provider: HTTP 422", 2)
+AWAITED = Awaited(3, "2026-06-01")
 PARITY = Parity("differing", 7, ["provider.degree"])
 ENTITY = Entity(
     kind="provider",
@@ -80,6 +82,7 @@ ENTITY = Entity(
     closed={"7": "voided"},
     again=["directory"],
     diverging={"license/l/credentialing": "verify.missing"},
+    awaited={"directory": AWAITED},
 )
 TOLD = Told(
     "directory",
@@ -158,6 +161,7 @@ SHAPES: dict[str, Shape] = {
     "proposal": packed(PROPOSAL),
     "parity": packed(PARITY),
     "refusal": packed(REFUSAL),
+    "awaited": packed(AWAITED),
     "link": packed(Link("p", 1, "p")),
     "told": packed(TOLD),
     "sent": packed(Sent(3, Raw(b"\x91\xa6active"))),

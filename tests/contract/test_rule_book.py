@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from streams.core.entity import APPLIED, SUPERSEDED, UNCHANGED
 from streams.core.rules import book, rule
-from streams.core.rules.book import CODES, LATER, PARTLY, RULES, SAME
+from streams.core.rules.book import CODES, COUNTED, LATER, PARTLY, RULES, SAME
 from streams.core.rules.rule import EVERY, WARN
 from streams.core.today import today
 from streams.operate import scenario
@@ -27,6 +28,12 @@ DOMAIN = {
     for number in range(1, last + 1)
 }
 """The ids of the domain's rules."""
+MAY_COME_LATER = {
+    *("P02", "R11", "R12", "R16", "R17", "R20", "R24", "R26", "R31", "R32", "R33", "T01", "T03", "T05"),
+    *(f"B{number:02}" for number in range(6, 16)),
+    *("E04", "E07", "E08", "G01"),
+}
+"""Rules that need payer exchange, directory serving or other entities' data: nothing else may be missing."""
 ELSEWHERE = {
     "internal.decide_failed": "a defect of ours: no data brings it about",
     "entity.too_large": "a megabyte of text",
@@ -66,9 +73,20 @@ RESOLVED = {code for path in FILES for code in resolved(path)}
 
 
 def test_every_rule_of_the_domain_stands_in_one_place_of_the_book() -> None:
-    places = [{rule.id for rule in RULES}, set(SAME), set(LATER)]
+    places = [{rule.id for rule in RULES}, set(SAME), set(COUNTED), set(LATER)]
     assert set().union(*places) == DOMAIN
     assert sum(map(len, places)) == len(DOMAIN), "a rule stands twice"
+
+
+def test_only_what_needs_others_data_comes_later() -> None:
+    assert LATER.keys() <= MAY_COME_LATER
+
+
+def test_what_is_only_counted_is_counted_under_outcomes_there_are() -> None:
+    """That such rows open nothing, tests/unit/test_echo.py says."""
+    outcomes = {APPLIED, UNCHANGED, SUPERSEDED}
+    assert COUNTED.keys() == {"P04", "R19"}
+    assert {outcome for counted in COUNTED.values() for outcome in counted} <= outcomes
 
 
 def test_what_is_said_in_part_is_said_and_what_others_say_they_say() -> None:

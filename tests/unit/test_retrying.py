@@ -64,6 +64,22 @@ def test_a_failed_try_waits_longer_and_a_good_one_closes() -> None:
     assert (circuit.admits(0.0), circuit.fault) == (True, None)
 
 
+def test_an_outage_lasts_once_it_is_not_asked_again_within_half_a_minute_of_the_first_failure() -> None:
+    circuit = Circuit(Backoff(1.0, 5.0))
+    assert not circuit.lasts
+    now, lasted = 100.0, []
+    while now < 130.0:
+        circuit.failed(DOWN, now, share=1.0)
+        lasted.append(circuit.lasts)
+        now = circuit.retry_at
+    assert lasted == [*[False] * (len(lasted) - 1), True]
+    circuit.succeeded()
+    circuit.failed(DOWN, now + 1.0, share=1.0)
+    assert not circuit.lasts, "another outage begins anew"
+    circuit.failed(Unavailable("target.busy", "busy", retry_after=900), now + 2.0, share=1.0)
+    assert circuit.lasts, "nobody will be asked for a quarter of an hour"
+
+
 def test_who_asks_for_more_time_gets_it_and_is_not_asked_within_the_second() -> None:
     waits: list[float] = []
     busy = Unavailable("target.busy", "busy", retry_after=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.operate.hops import CANARY_FRESH_MS, fresh_canary
 from streams.operate.standing import (
     CAUGHT_UP,
     LAGGING,
@@ -82,3 +83,11 @@ def test_outcomes_balance_by_topic_over_all_partitions() -> None:
         False,
     )
     assert both["clock"].balanced
+
+
+def test_a_canary_on_its_way_is_no_lag_and_one_that_waits_is() -> None:
+    """Each source has one a second, so that one is always on its way; its key names the source."""
+    assert fresh_canary(b"canary/directory", 1_000, 2_000)
+    assert not fresh_canary(b"canary/directory", 1_000, 1_000 + CANARY_FRESH_MS)
+    assert not fresh_canary(b"provider/canary", 1_000, 2_000)
+    assert not fresh_canary(None, 1_000, 2_000)

@@ -4,8 +4,9 @@
 
 A new rule is one function and one line here, with a scenario in tests/behavior that fires it and one that doesn't.
 Rules are evaluated only where the entity has rows of every record they read: what is not there is unknown, which is
-neither pass nor fail. A rule with `until` only warns until that name stands in `rule.ON`. `SAME`, `PARTLY` and `LATER`
-name the rules of the domain that other lines say, that are here in part, and that are not here, and why.
+neither pass nor fail. A rule with `until` only warns until that name stands in `rule.ON`. `SAME`, `COUNTED`,
+`PARTLY` and `LATER` name the rules of the domain that other lines say, that are only counted, that are here in part, and
+that are not here, and why.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ RULES: tuple[Rule, ...] = (
     Rule("R18", "edit.conflict", "high", _STOP, "a system holds another value of a field it doesn't own, and authority doesn't say which is right", "find out which is right, and correct the other", "R18; authority matrix 2", "steward", local=True),
     Rule("R18", "target.altered", "medium", _SAY, "what the platform wrote came out different in the system", "look for a trigger or a narrower column there", "design section 6", "operator"),
     Rule("R18", "target.refused", "medium", _SAY, "a system refuses the view it was sent last", "correct the value at its owner, or what the reason names in the system; the next view settles it", "design section 6", "operator"),
+    Rule("P06", "target.credentials", "high", _SAY, "a system refuses its adapter's credentials or rights: nothing reaches it, nothing is lost", "renew the credentials or grant the right; the adapter goes on by itself", "P06", "operator"),
+    Rule("P07", "target.unavailable", "medium", _SAY, "a system is slow or down: nothing reaches it, nothing is lost", "see that it runs; concord status says how many views wait, and the adapter goes on by itself", "P07", "operator"),
     Rule("R18", "target.paused", "high", _SAY, "an adapter stands still: nothing reaches its system, nothing is lost", "mend what the reason names; the adapter goes on by itself", "design section 6", "operator"),
+    Rule("T06", "view.unconfirmed", "medium", _SAY, "a system has not confirmed by the next business day what it was sent", "if its adapter stands still, a finding of system/<name> says why, and this ends with it; else concord trace says how far the view came", "T06", "operator"),
     Rule("R26", "identity.unlinked", "medium", _SAY, "a system has somebody of whom the master knows nothing", "credential the provider, or correct the NPI or cross reference in that system", "design section 2", "steward"),
     Rule("R26", "identity.linked_twice", "high", _SAY, "a system has two rows for one provider", "merge them in that system", "entities 10.1", "steward"),
     Rule("R26", "identity.npi_shared", "high", _SAY, "two providers hold one NPI", "find out whose NPI it is", "entities 10.1; 45 CFR 162.410", "credentialing"),
@@ -202,15 +206,22 @@ SAME: Mapping[str, tuple[str, ...]] = {
 }
 """Rules of the domain that other lines say -> their codes."""
 
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "P04": ("superseded", "unchanged", "applied"),
+    "R19": ("superseded", "unchanged", "applied"),
+}
+"""Rules that the domain answers with a count alone, nothing for a steward to do -> the outcomes that count them: a stale
+row or a duplicate is superseded; an echo is taken in as what its system holds now, and no view follows from it."""
+
 _CLAIMS = "billing's claims are a log: they speak here once the open ones are folded into their provider"
 PARTLY: Mapping[str, str] = {
     "R04": "the parent classification that is shown instead of a code Plan-Net lacks: directory serving",
-    "R05": "equal across credentialing, payer and claim: needs what the payer and the claim have (payer exchange)",
-    "R07": "the issuer's own file is loaded, and claims nothing yet: DEA numbers are not announced, as NPIs are",
+    "R05": "equal to what the payer and the claim have: payer exchange; what enrollment and billing hold is judged as an edit",
+    "R07": "that an expired registration stops a packet where prescribing is required: nobody says whose service requires it",
     "R08": "lists of the states: no source of them is loaded",
     "R13": "agreement with the payer's record: payer exchange",
     "R15": "an effective date before the contract begins: enrollments name payer and product by enrollment's own ids, contracts are looked up by theirs (E04)",
-    "R23": "a geocode older than its address: no record says when the address changed; one phone on many providers: across entities, a job's",
+    "R23": "a geocode older than its address: it stops the adequacy feed (R32), and no record says when the address changed; one phone on many providers: across entities, a job's",
     "R25": "its half of P02 is a job's",
     "R26": "the same name, date of birth and licence under another NPI: across entities, a job's",
     "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it; publications are a log, whose rows reach no entity",
@@ -226,14 +237,10 @@ PARTLY: Mapping[str, str] = {
 _PAYER, _JOB = "needs payer exchange", "across entities: a job's"
 LATER: Mapping[str, str] = {
     "P02": f"{_JOB} (blast radius)",
-    "P04": "the domain gives it no finding: `aggregate` counts it as superseded, and an echo says nothing new",
-    "P06": "of a system, not of an entity: the adapter pauses and status says so",
-    "P07": "of a system, not of an entity: the adapter pauses and status says so",
     "R11": "needs packets opened by payer contract",
     "R12": "needs the roster mapping of each payer",
     "R16": _PAYER,
     "R17": _PAYER,
-    "R19": "as P04",
     "R20": f"{_JOB} (drift sweep)",
     "R24": "needs enrollment and payer data: section 4 of the domain's rules, of which B01-B05 stand here",
     "R31": "needs delegated files",
@@ -242,7 +249,6 @@ LATER: Mapping[str, str] = {
     "T01": "needs the version the payer accepted",
     "T03": "needs what billing and the directory confirm",
     "T05": "needs what became of paid and denied claims",
-    "T06": "of a delivery and of minutes: a record has dates only; status and trace say what is not confirmed",
     **dict.fromkeys((f"B{n:02}" for n in range(6, 16)), "billable() at a date of service needs payer data"),
     "E04": "needs contracts by payer, product and group TIN",
     "E07": "needs the roster mapping of each payer",
