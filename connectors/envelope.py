@@ -122,4 +122,6 @@ class Source:
             return [PLACEHOLDER] if kind == "text_list" else PLACEHOLDER
         if kind == "date":
             return f"{value}Z"
+        if kind == "timestamp" and "T" not in str(value):  # a scenario may name the day alone
+            return f"{value}T00:00:00.000000Z"
         return json.dumps(value, ensure_ascii=False) if kind == "json" else value

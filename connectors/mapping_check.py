@@ -9,7 +9,7 @@ line to change in a file; nothing is ever changed from here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from psycopg import sql
@@ -43,12 +43,15 @@ RIGHTS = {HEARTBEAT: ("update",), SIGNAL: ("select", "insert")}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: a stable code, where, what, and the exact cure."""
+    """One thing that is wrong: a stable code, where, what, and the exact cure. `place`: the file and line of the
+    mapping that it concerns, with table and column. `warning`: worth a decision, and nothing fails meanwhile."""
 
     code: str
     where: str
     message: str
     fix: str
+    place: str = ""
+    warning: bool = False
 
 
 def check(
@@ -74,7 +77,24 @@ def judge(
 ) -> list[Problem]:
     """Problems of what was seen; pure."""
     judgement = _Judgement(mapping, catalog, seen, role, publication)
-    return list(judgement.problems())
+    return [replace(found, place=place(mapping, found.where)) for found in judgement.problems()]
+
+
+def place(mapping: Mapping, where: str) -> str:
+    """`schemas/mapping/<system>.toml:<line> <table>.<column>` of `<system>.<schema>.<table>.<column>`; "" for what
+    no mapping names."""
+    for table in mapping.tables.values():
+        prefix = f"{mapping.system}.{table.qualified}"
+        if where == prefix or where.startswith(f"{prefix}."):
+            column = where[len(prefix) + 1 :]
+            line = table.lines.get(column, table.lines.get("", 1))
+            return f"{file_of(mapping)}:{line} {'.'.join(filter(None, (table.name, column)))}"
+    return ""
+
+
+def file_of(mapping: Mapping) -> str:
+    """The mapping's file, as the project names it."""
+    return f"schemas/mapping/{mapping.system}.toml"
 
 
 def quoted(name: str) -> str:
@@ -125,7 +145,10 @@ class _Judgement:
             yield self._missing_table(table.qualified)
             return
         present = [column for column in table.captured if column in facts.columns]
-        yield from (self._missing_column(table, c, facts) for c in table.captured if c not in facts.columns)
+        missing = [column for column in table.captured if column not in facts.columns]
+        strangers = _strangers(table, facts)
+        yield from (self._missing_column(table, column, facts, strangers) for column in missing)
+        yield from (self._unmapped(table, column) for column in strangers if not missing)
         yield from self._types(table, facts)
         yield from self._nullable(table, facts)
         yield from self._identity(table, facts)
@@ -136,14 +159,30 @@ class _Judgement:
         fix = f"correct the name in {self._file}, or remove [table.{name}]"
         if name in (*(table.qualified for table in OWN), SIGNAL, HEARTBEAT):
             fix = f"apply connectors/{self.mapping.system}/capture.sql (`concord systems apply`)"
-        return Problem("mapping.missing_table", self._where(name), "the table does not exist", fix)
+        renamed = ", ".join(self.seen.strangers)
+        hint = f"; {renamed} is published and in no mapping: was it renamed?" if renamed else ""
+        return Problem("mapping.missing_table", self._where(name), "the table does not exist" + hint, fix)
 
-    def _missing_column(self, table: Table, column: str, facts: Facts) -> Problem:
-        near = get_close_matches(column, facts.columns, n=1)
+    def _missing_column(
+        self, table: Table, column: str, facts: Facts, strangers: Sequence[str] = ()
+    ) -> Problem:
+        near = get_close_matches(column, strangers or facts.columns, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        fix = f"correct or remove '{column}' in [table.{table.name}] of {self._file}"
+        if strangers and not near:
+            hint = f"; {', '.join(strangers)} is in no mapping: was it renamed?"
+        fix = f"give the column back, or correct or remove '{column}' in [table.{table.name}] of {self._file}"
         where = self._where(table.qualified, column)
         return Problem("mapping.missing_column", where, "the column does not exist" + hint, fix)
+
+    def _unmapped(self, table: Table, column: str) -> Problem:
+        name = f"{self.mapping.system}.{table.name}.{column}"
+        fix = (
+            f"map it: concord schema new-field {table.record}.{column} --column {name} ...; or leave it out: "
+            f"add '{column}' to `unmapped` of [table.{table.name}] in {self._file}"
+        )
+        where = self._where(table.qualified, column)
+        message = f"the column {column} is new, and the mapping says nothing of it: it is not captured"
+        return Problem("mapping.unmapped", where, message, fix, warning=True)
 
     def _types(self, table: Table, facts: Facts) -> Iterator[Problem]:
         for name in table.columns if table not in OWN else ():
@@ -217,10 +256,18 @@ class _Judgement:
 
     @property
     def _file(self) -> str:
-        return f"schemas/mapping/{self.mapping.system}.toml"
+        return file_of(self.mapping)
 
     def _where(self, table: str, column: str = "") -> str:
         return ".".join(part for part in (self.mapping.system, table, column) if part)
+
+
+def _strangers(table: Table, facts: Facts) -> list[str]:
+    """Columns that nobody has said anything of. What may never be captured needs no word."""
+    if table in OWN:
+        return []
+    known = {*table.captured, *table.unmapped, *NEVER_CAPTURED}
+    return [column for column in facts.columns if column not in known]
 
 
 def _either(wanted: str) -> str:

@@ -240,6 +240,17 @@ def _epoch_at(consumer: Consumer, end: TopicPartition) -> int:
     return int(dict(message.headers() or []).get(EPOCH_HEADER, b"0"))
 
 
+ALTERED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.CannotCoerce,
+    psycopg.DataError,
+)
+"""What a statement fails with whose table, or a column of it, is gone or of another type."""
+
+
 @contextmanager
 def connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a source, by the role that the DSN names; what keeps it away is said clearly."""
@@ -252,6 +263,12 @@ def connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     except psycopg.errors.InsufficientPrivilege as fault:
         step = "give the capture role the rights of connectors/<system>/capture.sql and REPLICATION"
         raise EnvironmentFault("source.refused", f"the source's database: {_reason(fault)}", step) from None
+    except ALTERED as fault:
+        # Words of a DataError may quote a value (Invariant 11).
+        what = type(fault).__name__ if isinstance(fault, psycopg.DataError) else _reason(fault)
+        step = "concord mapping check names the table or column and the cure; then repeat"
+        message = f"the source's tables are not as the mapping has them: {what}"
+        raise EnvironmentFault("source.altered", message, step) from None
 
 
 def _reason(fault: psycopg.Error) -> str:

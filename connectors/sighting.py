@@ -18,11 +18,11 @@ from psycopg.conninfo import make_conninfo
 
 from connectors import sources
 from connectors.connect import Connect
-from connectors.mapping_check import CAPTURE_ROLE, Problem, judge, looked_at
+from connectors.mapping_check import CAPTURE_ROLE, looked_at
 from connectors.postgres import SOCKET
 from connectors.source import EPOCH, IDENTITY
-from connectors.survey import look
-from schemas.catalog import Mapping, load_catalog
+from connectors.survey import Survey, look
+from schemas.catalog import Mapping
 from streams.errors import EnvironmentFault, Unavailable
 
 _SERVER = """
@@ -123,11 +123,10 @@ class Origin:
         assert row is not None
         return _server(row)
 
-    def problems(self, mapping: Mapping, publication: str) -> tuple[Problem, ...]:
-        """What the database lacks of what the mapping names; raises Unavailable when it could not look."""
+    def survey(self, mapping: Mapping, publication: str) -> Survey:
+        """What is there of what the mapping names; raises Unavailable when it could not look."""
         with self._connected() as connection:
-            seen = look(connection, looked_at(mapping), role=CAPTURE_ROLE, publication=publication)
-        return tuple(judge(mapping, load_catalog(), seen, publication=publication))
+            return look(connection, looked_at(mapping), role=CAPTURE_ROLE, publication=publication)
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:

@@ -20,12 +20,15 @@ EVENTS = ("insert", "update", "delete", "truncate")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its base type's name (`_text` = text[]), whether it is an enum, NOT NULL, and readable."""
+    """One column: its base type's name (`_text` = text[]), whether it is an enum, NOT NULL, and readable; its type as
+    people write it, and (table's oid, column's number), which another column of the same name doesn't have."""
 
     type: str
     enum: bool
     required: bool
     readable: bool
+    spelled: str = ""
+    identity: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,20 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was seen of the tables asked for; a table that is missing here is missing there."""
+    """What was seen of the tables asked for; a table that is missing here is missing there. `strangers`: what is
+    published and was not asked for."""
 
     tables: Mapping[str, Facts] = field(default_factory=dict)
     role: bool = True
     publication: bool = True
     events: frozenset[str] = frozenset(EVENTS)
+    strangers: tuple[str, ...] = ()
 
 
 _COLUMNS = """
 select n.nspname || '.' || c.relname, a.attname, b.typname, b.typtype = 'e', a.attnotnull,
-       has_column_privilege(%(role)s, c.oid, a.attnum, 'select')
+       has_column_privilege(%(role)s, c.oid, a.attnum, 'select'),
+       format_type(a.atttypid, a.atttypmod), c.oid::int8, a.attnum::int
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -101,21 +107,31 @@ def survey(dsn: str, tables: Iterable[str], *, role: str, publication: str) -> S
 
 def look(connection: psycopg.Connection, tables: Iterable[str], *, role: str, publication: str) -> Survey:
     """The same over a connection that stays."""
-    asked = {"tables": list(tables), "role": role, "publication": publication}
+    tables = list(tables)
+    asked = {"tables": tables, "role": role, "publication": publication}
     known = connection.execute("select 1 from pg_roles where rolname = %(role)s", asked).fetchone()
     events = connection.execute(_EVENTS, asked).fetchone()
     if not known:
         return Survey({}, role=False, publication=events is not None)
     sent = frozenset(name for name, on in zip(EVENTS, events or (), strict=False) if on)
-    return Survey(_tables(connection, asked), publication=events is not None, events=sent)
-
-
-def _tables(connection: psycopg.Connection, asked: Mapping[str, object]) -> dict[str, Facts]:
-    columns: dict[str, dict[str, Column]] = {}
-    for table, name, type_, enum, required, readable in connection.execute(_COLUMNS, asked):
-        columns.setdefault(table, {})[name] = Column(type_, enum, required, readable)
-    primary, identity = _indexes(connection, asked)
     published = {table: (tuple(names), rows) for table, names, rows in connection.execute(_PUBLISHED, asked)}
+    found = _tables(connection, asked, published)
+    strangers = tuple(sorted(published.keys() - set(tables)))
+    return Survey(found, publication=events is not None, events=sent, strangers=strangers)
+
+
+Published = Mapping[str, tuple[tuple[str, ...], str | None]]
+
+
+def _tables(
+    connection: psycopg.Connection, asked: Mapping[str, object], published: Published
+) -> dict[str, Facts]:
+    columns: dict[str, dict[str, Column]] = {}
+    for table, name, kind, enum, required, readable, *more in connection.execute(_COLUMNS, asked):
+        spelled, oid, number = more
+        column = Column(kind, enum, required, readable, spelled, (oid, number))
+        columns.setdefault(table, {})[name] = column
+    primary, identity = _indexes(connection, asked)
     rights = {table: frozenset(names or ()) for table, names in connection.execute(_RIGHTS, asked)}
     return {
         table: Facts(

@@ -10,7 +10,7 @@ into a database (connectors/mapping_check.py does) and decides nothing about aut
 from __future__ import annotations
 
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -28,6 +28,7 @@ from schemas.catalog_file import (
     RecordFile,
     TableFile,
 )
+from schemas.place import Places
 from schemas.problem import Problem, refuse
 from streams.errors import EnvironmentFault, InvalidInput
 
@@ -65,7 +66,8 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One captured table: whose entity its rows belong to and which canonical field each column is."""
+    """One captured table: whose entity its rows belong to and which canonical field each column is; `unmapped`: the
+    columns left out on purpose; `lines`: where the file speaks of a column, and under "" of the table."""
 
     name: str
     kind: str
@@ -74,6 +76,8 @@ class Table:
     row: str
     mode: Mode
     columns: ReadOnly[str, str]
+    unmapped: tuple[str, ...] = ()
+    lines: ReadOnly[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def qualified(self) -> str:
@@ -118,10 +122,10 @@ def load_catalog(directory: Path | None = None) -> Catalog:
 def load_mapping(system: str, path: Path | None = None, directory: Path | None = None) -> Mapping:
     """One system's mapping: the file `path`, or <system>.toml of `directory` or of the package."""
     load_catalog(directory)
-    parsed, problems = _mapped(system, path or _mapping_file(system, directory), directory)
+    parsed, places, problems = _mapped(system, path or _mapping_file(system, directory), directory)
     if parsed is None or problems:
         refuse(problems)
-    tables = {name: _table(name, table) for name, table in parsed.table.items()}
+    tables = {name: _table(name, table, places) for name, table in parsed.table.items()}
     return Mapping(system, parsed.version, parsed.rekeyed, _frozen(tables))
 
 
@@ -134,7 +138,7 @@ def problems(directory: Path | None = None) -> list[Problem]:
     """All that is wrong with the catalogue and every mapping, at once."""
     found = list(_records(_folder(directory))[1])
     for system in systems(directory):
-        found += _mapped(system, _mapping_file(system, directory), directory)[1]
+        found += _mapped(system, _mapping_file(system, directory), directory)[2]
     return found
 
 
@@ -163,13 +167,13 @@ def _records(folder: Traversable) -> tuple[ReadOnly[str, RecordFile] | None, lis
 
 def _mapped(
     system: str, file: Traversable, directory: Path | None
-) -> tuple[MappingFile | None, list[Problem]]:
+) -> tuple[MappingFile | None, Places, list[Problem]]:
     """Compared with the catalogue only where that could be read: what is wrong there is said of it."""
     parsed, places, found = strict.parse(MappingFile, _text(file), str(file), "mapping")
     records, _ = _records(_folder(directory))
     if parsed is None or records is None:
-        return parsed, found
-    return parsed, [*catalog_check.mapping(system, parsed, records, places, str(file))]
+        return parsed, places, found
+    return parsed, places, [*catalog_check.mapping(system, parsed, records, places, str(file))]
 
 
 def _text(file: Traversable) -> str:
@@ -187,8 +191,13 @@ def _record(name: str, record: RecordFile) -> Record:
     return Record(name, record.kind, _frozen(fields))
 
 
-def _table(name: str, entry: TableFile) -> Table:
-    return Table(name, entry.kind, entry.record, entry.entity, entry.row, entry.mode, _frozen(entry.columns))
+def _table(name: str, entry: TableFile, places: Places) -> Table:
+    keys = {entry.entity: "entity", entry.row: "row"}
+    lines = {"": places.of(("table", name))}
+    lines |= {column: places.of(("table", name, key)) for column, key in keys.items()}
+    lines |= {column: places.of(("table", name, "columns", column)) for column in entry.columns}
+    said = entry.kind, entry.record, entry.entity, entry.row, entry.mode
+    return Table(name, *said, _frozen(entry.columns), tuple(entry.unmapped), _frozen(lines))
 
 
 def _frozen(content: ReadOnly[str, V]) -> ReadOnly[str, V]:

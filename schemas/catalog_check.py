@@ -22,7 +22,7 @@ WHY: Mapping[str, str] = {
     "mapping.record": "what no record stands for could not be decided on",
     "mapping.kind": "rows would be taken for another kind of entity's",
     "mapping.field": "what the column says would never take effect",
-    "mapping.duplicate": "of two columns nobody could say which one counts",
+    "mapping.duplicate": "of two statements nobody could say which one counts",
 }
 """Code -> why it is a problem."""
 
@@ -87,6 +87,9 @@ def _columns(name: str, table: TableFile, records: Mapping[str, RecordFile]) -> 
             what = f"{where}: {record}.{field} is already claimed by column {claimed[record, field]}"
             yield "mapping.duplicate", key, what, "let one column claim a field: remove one of the two"
         claimed[record, field] = column
+    for column in sorted(set(table.unmapped) & {table.entity, table.row, *table.columns}):
+        what = f"table {name}: column {column} is mapped and unmapped"
+        yield "mapping.duplicate", ("unmapped",), what, "remove one of the two"
 
 
 def target(record: str, said: str) -> tuple[str, str]:

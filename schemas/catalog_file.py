@@ -39,13 +39,15 @@ class CatalogFile(RootModel[dict[str, RecordFile]]):
 
 
 class TableFile(_Outside):
-    """[table.X]: whose rows they are, and [table.X.columns]: column = canonical field."""
+    """[table.X]: whose rows they are, and [table.X.columns]: column = canonical field. `unmapped`: columns that are
+    left out on purpose; any other one is told as new."""
 
     kind: str
     record: str
     entity: str
     row: str
     mode: Mode
+    unmapped: list[str] = Field(default_factory=list)
     columns: dict[str, str]
 
 

@@ -1,4 +1,4 @@
-"""The contracts of the sink topics: what the teams who build on one may rely on.
+"""The contracts of the topics that others read (sinks, findings, rejections): what they may rely on.
 
     schemas/contract/default.toml, <topic>.toml --read--> TopicContract, or problems --> check, pages, rights
 
@@ -46,10 +46,11 @@ class Freshness(_Outside):
 
 
 class Retention(_Outside):
-    """How long what is not the newest record of its key stays readable, at least."""
+    """How long what is not the newest record of its key stays readable, at least; of a topic that isn't compacted,
+    every record, and there are no tombstones."""
 
     history_hours: int = Field(ge=0)
-    tombstone_days: int = Field(ge=1)
+    tombstone_days: int | None = Field(default=None, ge=1)
 
 
 class ContractFile(_Outside):
@@ -61,14 +62,15 @@ class ContractFile(_Outside):
     owner: str = Field(min_length=1)
     classification: Classification
     key: str = Field(min_length=1)
-    writer: Principal
+    writers: list[Principal] = Field(min_length=1)
     readers: list[Principal]
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     compatibility: Literal["FULL_TRANSITIVE"]
+    promises: list[str] = Field(min_length=1)
     change_policy: list[str] = Field(min_length=1)
     freshness: Freshness
     retention: Retention
-    headers: dict[str, str] = Field(min_length=1)
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,13 @@ def clearance(contracts: list[TopicContract]) -> Mapping[str, str]:
 
 
 def _stems(root: Path) -> dict[str, str]:
-    """Sink topic -> the stem of its schema's files."""
-    named = [NAME.fullmatch(path.name) for path in root.glob("view/*.avsc")]
-    stems = {match["stem"] for match in named if match}
-    return {topic: stem for stem in sorted(stems) for topic in topics_of(stem, True)}
+    """Topic -> the stem of its schema's files."""
+    found: dict[str, str] = {}
+    for pattern, is_view in (("view/*.avsc", True), ("*.avsc", False)):
+        named = [NAME.fullmatch(path.name) for path in root.glob(pattern)]
+        for stem in sorted({match["stem"] for match in named if match}):
+            found |= dict.fromkeys(topics_of(stem, is_view), stem)
+    return found
 
 
 def _file(root: Path, path: Path) -> tuple[ContractFile | None, list[Problem]]:
@@ -143,7 +148,7 @@ def _syntax(path: Path) -> list[Problem]:
 
 
 def _unknown(path: Path, stems: Mapping[str, str]) -> Problem:
-    what = f"no sink topic is called {path.name.removesuffix('.toml')}"
+    what = f"no topic with a schema is called {path.name.removesuffix('.toml')}"
     why = "a contract of a topic that doesn't exist promises nothing"
     where = f"schemas/contract/{path.name}:1"
     return Problem(

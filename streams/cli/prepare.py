@@ -174,7 +174,11 @@ def mapping_check(names: Systems = None, as_json: AsJson = False) -> None:
 
         return preparing.check_mappings(configuration.load(), names or ())
 
-    output.answer("mapping check", as_json, work, _mapping_problems, lambda found: any(found.values()))
+    output.answer("mapping check", as_json, work, _mapping_problems, _is_wrong)
+
+
+def _is_wrong(found: Any) -> bool:
+    return any(not problem.warning for problems in found.values() for problem in problems)
 
 
 def _mapping_problems(found: Any) -> str:

@@ -12,7 +12,7 @@ from streams.cli.show import table
 
 app = typer.Typer(rich_markup_mode=None)
 group = typer.Typer(
-    help="Who may read and write the sink topics.", no_args_is_help=True, rich_markup_mode=None
+    help="Who may read and write the topics that others read.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(group, name="acls")
 

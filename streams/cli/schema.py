@@ -12,7 +12,9 @@ from streams.cli.output import AsJson
 from streams.cli.show import table
 
 app = typer.Typer(rich_markup_mode=None)
-group = typer.Typer(help="The contracts of the sink topics.", no_args_is_help=True, rich_markup_mode=None)
+group = typer.Typer(
+    help="The contracts of the topics that others read.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(group, name="schema")
 
 WRONG_INPUT = 2

@@ -41,6 +41,9 @@ def source(
     repair: Annotated[
         bool, typer.Option("--repair", help="Read again, or bury, the rows that diverge.")
     ] = False,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="Also rows whose newest change is in the quarantine.")
+    ] = False,
     at_most: AtMost = 1_000,
     share: Share = 0.25,
     by: Annotated[str, typer.Option(help="Who asks; it stands in the audit.")] = "",
@@ -60,7 +63,14 @@ def source(
         bounds = Bounds(rows=at_most, share=1.0) if repair else None
         who = by or getpass.getuser()
         return verify_source(
-            configuration.load(), names or (), bounds=bounds, by=who, cause=cause, share=share, say=output.say
+            configuration.load(),
+            names or (),
+            bounds=bounds,
+            by=who,
+            cause=cause,
+            share=share,
+            again=quarantined,
+            say=output.say,
         )
 
     output.log_to_stderr()

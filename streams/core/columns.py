@@ -146,6 +146,8 @@ def _wire_type(canonical: str) -> Any:
             return bool | None
         case "text_list":
             return list[str | None] | None
+        case "decimal":  # Debezium writes a numeric as text, and a column of integers as numbers
+            return str | int | None
         case "json":  # a column may hold the list as text[]: it arrives as a list, jsonb as its text
             return list[str | None] | str | None
         case "uuid":
@@ -169,6 +171,13 @@ def _date(value: str) -> str:
 _ANY_YEAR = re.compile(r"[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
+def _moment(value: str) -> str:
+    """As Debezium writes a timestamp; a column that became a date or a text would be read as another moment."""
+    if value[-1:] != "Z" or "T" not in value:
+        raise ValueError("not a timestamp")
+    return value
+
+
 def _document(value: Any) -> Any:
     if isinstance(value, list):
         return value
@@ -190,4 +199,10 @@ def _check_storable(document: Any, depth: int) -> None:
             _check_storable(item, depth - 1)
 
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {"date": _date, "json": _document, "uuid": str}
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "date": _date,
+    "json": _document,
+    "uuid": str,
+    "decimal": str,
+    "timestamp": _moment,
+}

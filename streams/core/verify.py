@@ -251,7 +251,9 @@ def difference(ours: Mapping[Name, Hash], theirs: Mapping[Name, Hash]) -> set[Na
 
 def state(ours: Hash | None, theirs: Hash | None) -> str:
     """What a disagreement is."""
-    return MISSING if ours is None else EXTRA if theirs is None else DIFFERENT
+    if theirs is None:
+        return EXTRA
+    return MISSING if ours in (None, QUARANTINED) else DIFFERENT
 
 
 STANDS = 2
@@ -263,9 +265,11 @@ class Standing:
 
     A round reads the source, lets the platform catch up past that reading, then reads the platform. A row whose source
     was the same before and after the platform was read, and which the platform holds otherwise, is no row in flight.
+    `again`: a row whose newest change is in the quarantine is missing, so that it is read again.
     """
 
-    def __init__(self, suspects: Iterable[Name] = ()) -> None:
+    def __init__(self, suspects: Iterable[Name] = (), *, again: bool = False) -> None:
+        self._again = again
         self._seen: dict[Name, tuple[tuple[Hash | None, Hash | None], int]] = {}
         self.suspect(suspects)
         self.confirmed: dict[Name, str] = {}
@@ -295,7 +299,7 @@ class Standing:
                 self._settle(name, *now)
 
     def _settle(self, name: Name, ours: Hash | None, theirs: Hash | None) -> None:
-        if ours == QUARANTINED:
+        if ours == QUARANTINED and not self._again:
             self.quarantined.add(name)
         else:
             self.confirmed[name] = state(ours, theirs)

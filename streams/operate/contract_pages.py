@@ -84,6 +84,9 @@ def _row(field: Said) -> str:
 
 
 def _headers(one: Told) -> Iterator[str]:
+    if not one.contract.headers:
+        yield "\n## Headers\n\nNone."
+        return
     yield "\n## Headers\n\n| Header | What it says |\n| --- | --- |"
     yield from (f"| `{name}` | {text} |" for name, text in one.contract.headers.items())
 
@@ -92,13 +95,14 @@ def _promises(one: Told) -> Iterator[str]:
     said = one.contract
     fresh, kept = said.freshness, said.retention
     yield "\n## What you may rely on\n"
-    yield "- A record is the entity's whole view: the newest one of a key says everything, and never ages out."
-    yield "- Order holds within a key. The same record may come again; with an older revision, too, after a replay."
+    yield from (f"- {text}" for text in said.promises)
     yield f"- Freshness, from a system's commit to a readable record: p50 {fresh.p50_ms} ms, p99 {fresh.p99_ms} ms."
     yield "  Not while an initial snapshot, a change of the rules or a backlog is worked off."
-    yield f"- Every record stays readable for {kept.history_hours} h at least, then compaction keeps the newest of each"
-    yield f"  key; a tombstone stays for {kept.tombstone_days} days. Away for longer: read from the beginning."
-    yield "- What must go says so: `status` is withdrawn, with a reason. A tombstone says nothing more: ignore it."
+    if one.compacted:
+        yield f"- Every record stays readable for {kept.history_hours} h at least, then compaction keeps the newest of"
+        yield f"  each key; a tombstone stays for {kept.tombstone_days} days. Away for longer: read from the beginning."
+    else:
+        yield f"- Every record stays readable for {kept.history_hours // 24} days, then it is gone."
     yield f"- Compatibility of the schema: {said.compatibility}."
     yield "\n## How it changes\n"
     yield from (f"- {text}" for text in said.change_policy)
@@ -112,7 +116,7 @@ def _access(one: Told) -> Iterator[str]:
 
 
 def _index(topics: Sequence[Told]) -> str:
-    lines = [f"# Sink topics\n\n{WRITTEN} How to read one: [consuming](../consuming.md).\n"]
+    lines = [f"# Topics that others read\n\n{WRITTEN} How to read one: [consuming](../consuming.md).\n"]
     lines += ["| Topic | What | Owner | Class | ODCS |", "| --- | --- | --- | --- | --- |"]
     for one in topics:
         said = one.contract

@@ -7,7 +7,7 @@ Says nothing that a contract, a schema or the topic catalogue doesn't.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from schemas.avro_type import Field, Type
@@ -87,7 +87,7 @@ def _is_list(kind: Type) -> bool:
 
 
 def _sla(told: Told) -> list[Data]:
-    fresh, kept = told.contract.freshness, told.contract.retention
+    fresh = told.contract.freshness
     return [
         {
             "property": "latency",
@@ -101,24 +101,24 @@ def _sla(told: Told) -> list[Data]:
             "unit": "ms",
             "description": "commit to readable, p99",
         },
-        {
-            "property": "retention",
-            "value": "unlimited",
-            "description": "the newest record of each key; the topic is compacted",
-        },
-        {
-            "property": "retention",
-            "value": kept.history_hours,
-            "unit": "h",
-            "description": "every record, at least",
-        },
-        {
-            "property": "retention",
-            "value": kept.tombstone_days,
-            "unit": "d",
-            "description": "a tombstone, at least",
-        },
+        *_retention(told),
     ]
+
+
+def _retention(told: Told) -> Iterator[Data]:
+    kept = told.contract.retention
+    if told.compacted:
+        newest = "the newest record of each key; the topic is compacted"
+        yield {"property": "retention", "value": "unlimited", "description": newest}
+    yield {
+        "property": "retention",
+        "value": kept.history_hours,
+        "unit": "h",
+        "description": "every record, at least",
+    }
+    if kept.tombstone_days:
+        tombstone = {"value": kept.tombstone_days, "unit": "d", "description": "a tombstone, at least"}
+        yield {"property": "retention", **tombstone}
 
 
 def asyncapi(topics: Sequence[Told]) -> Data:
@@ -126,9 +126,10 @@ def asyncapi(topics: Sequence[Told]) -> Data:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Concord's sink topics",
+            "title": "Concord's topics",
             "version": max(told.contract.version for told in topics),
-            "description": "One topic a system and kind of entity; each record is the entity's whole view. Generated.",
+            "description": "Views (each record the entity's whole view), findings, and why edits were not taken over. "
+            "Generated.",
         },
         "defaultContentType": "application/vnd.confluent.avro",
         "channels": {_name(told): _channel(told) for told in topics},
@@ -150,14 +151,16 @@ def _channel(told: Told) -> Data:
         "bindings": {
             "kafka": {
                 "topic": told.topic,
-                "topicConfiguration": {
-                    "cleanup.policy": [told.config["cleanup.policy"]],
-                    "delete.retention.ms": int(told.config["delete.retention.ms"]),
-                },
+                "topicConfiguration": _configuration(told),
                 "bindingVersion": "0.5.0",
             }
         },
     }
+
+
+def _configuration(told: Told) -> Data:
+    kept = [key for key in ("delete.retention.ms", "retention.ms") if key in told.config]
+    return {"cleanup.policy": [told.config["cleanup.policy"]]} | {key: int(told.config[key]) for key in kept}
 
 
 def _operation(told: Told) -> Data:
@@ -165,7 +168,7 @@ def _operation(told: Told) -> Data:
     return {
         "action": "send",
         "channel": {"$ref": channel},
-        "summary": f"Concord sends each new revision, keyed by {told.contract.key}",
+        "summary": f"Concord sends each new record, keyed by {told.contract.key}",
         "messages": [{"$ref": f"{channel}/messages/view"}],
     }
 
@@ -176,7 +179,11 @@ def _message(told: Told) -> Data:
         "name": told.schema.tree.name,
         "title": told.contract.title,
         "contentType": "application/vnd.confluent.avro",
-        "headers": {"type": "object", "properties": headers, "required": list(headers)},
+        **(
+            {"headers": {"type": "object", "properties": headers, "required": list(headers)}}
+            if headers
+            else {}
+        ),
         "payload": {"schemaFormat": TYPE, "schema": told.schema.schema},
         "bindings": {
             "kafka": {
@@ -200,7 +207,7 @@ def backstage(topics: Sequence[Told]) -> list[Data]:
         "providesApis": ["concord-sink-topics"],
         "dependsOn": [f"resource:default/{told.topic}" for told in topics],
     }
-    api = _entity("API", "concord-sink-topics", "The sink topics, as AsyncAPI")
+    api = _entity("API", "concord-sink-topics", "The topics that others read, as AsyncAPI")
     api["spec"] = {
         "type": "asyncapi",
         "lifecycle": "production",

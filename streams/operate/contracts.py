@@ -1,4 +1,4 @@
-"""A sink topic as consumers are told of it: its contract, the newest version of its schema, how the topic is kept.
+"""A topic as consumers are told of it: its contract, the newest version of its schema, how the topic is kept.
 
     schemas/contract/*.toml, view/*.avsc, topics.CATALOGUE --told--> Told --> pages, ODCS, AsyncAPI, Backstage, rights
 
@@ -42,6 +42,11 @@ class Told:
     config: Mapping[str, str]
 
     @property
+    def compacted(self) -> bool:
+        """Whether the newest record of each key stays for ever."""
+        return self.config["cleanup.policy"] == "compact"
+
+    @property
     def subject(self) -> str:
         """The name of its schema in the registry."""
         return f"{self.topic}-value"
@@ -53,7 +58,7 @@ class Told:
 
 
 def told() -> list[Told]:
-    """Every sink topic, by name; InvalidInput when a contract or schema is wrong."""
+    """Every topic that others read, by name; InvalidInput when a contract or schema is wrong."""
     found, _ = versions.read(topic_contract.HERE)
     newest = {stem: history[-1] for stem, history in versions.histories(found).items()}
     config = {topic.name: topic.config for topic in CATALOGUE}
@@ -61,10 +66,10 @@ def told() -> list[Told]:
 
 
 def of(topic: str) -> Told:
-    """One sink topic."""
+    """One of them."""
     known = {one.topic: one for one in told()}
     if topic not in known:
-        said = f"no sink topic is called {topic!r}"
+        said = f"no topic with a contract is called {topic!r}"
         raise InvalidInput("contract.topic_unknown", said, f"one of: {', '.join(known)}")
     return known[topic]
 

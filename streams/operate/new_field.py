@@ -34,6 +34,8 @@ SAMPLE: Mapping[str, str] = {
     "integer": "1", "boolean": "true", "date": "2026-06-01", "text_list": '["example"]', "decimal": '"1.50"',
 }  # fmt: skip
 """Canonical type -> a value in a scenario; every other one is a text."""
+GIVEN: Mapping[str, str] = {"provider": "ann", "location": "c1", "organization": "g1"}
+"""Kind -> who is there in tests/behavior/given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,11 @@ def _column_problems(wanted: Wanted) -> Iterator[Problem]:
         yield _wrong(
             "column", f"{wanted.column} is {tables[name].columns[column]} already", "name another column"
         )
+    elif column in tables[name].unmapped:
+        said = f"{wanted.column} is left out on purpose: `unmapped` of [table.{name}]"
+        yield _wrong(
+            "unmapped", said, f"take it out there, in schemas/mapping/{system}.toml, if that is over"
+        )
 
 
 def _view_problems(wanted: Wanted) -> Iterator[Problem]:
@@ -234,7 +241,8 @@ def _avro(wanted: Wanted) -> dict[str, Any]:
 def _scenario(wanted: Wanted, table: Table) -> str:
     system, name, column = wanted.place
     value = SAMPLE.get(wanted.type, '"example"')
-    row = ", ".join(dict.fromkeys(f'{key} = "ann"' for key in table.key))
+    who = GIVEN.get(table.kind, "ann")
+    row = ", ".join(dict.fromkeys(f'{key} = "{who}"' for key in table.key))
     by = "" if system == "credentialing" else f'system = "{system}"\n'
     lines = [
         f'title = "{wanted.name} reaches who is sent it"',
@@ -242,7 +250,7 @@ def _scenario(wanted: Wanted, table: Table) -> str:
         "[[when]]",
         f'on = 2026-06-01\n{by}change = [{{ table = "{name}", row = {{ {row}, {column} = {value} }} }}]',
     ]
-    lines += [f'\n[then.view."{_subject(view)}/ann"]\n{wanted.field} = {value}' for view in wanted.views]
+    lines += [f'\n[then.view."{_subject(view)}/{who}"]\n{wanted.field} = {value}' for view in wanted.views]
     return "\n".join(lines) + "\n"
 
 

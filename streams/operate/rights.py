@@ -1,4 +1,4 @@
-"""Who may read and write the sink topics, from their contracts, as the broker's access control lists.
+"""Who may read and write the topics that others read, from their contracts, as the broker's access control lists.
 
     contracts.told --wanted--> rights --plan--> what the broker lacks --apply--> granted
 
@@ -75,8 +75,9 @@ def wanted(topics: Iterable[Told], settings: Settings) -> list[Right]:
 
 def _of(one: Told, settings: Settings) -> Iterator[Right]:
     topic = settings.topic(one.topic)
-    for operation in ("WRITE", "DESCRIBE"):
-        yield Right(f"User:{one.contract.writer}", operation, "TOPIC", topic)
+    for name in one.contract.writers:
+        yield Right(f"User:{name}", "WRITE", "TOPIC", topic)
+        yield Right(f"User:{name}", "DESCRIBE", "TOPIC", topic)
     for name in one.contract.readers:
         yield Right(f"User:{name}", "READ", "TOPIC", topic)
         yield Right(f"User:{name}", "DESCRIBE", "TOPIC", topic)

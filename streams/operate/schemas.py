@@ -1,17 +1,19 @@
 """What a contributor may ask of the schemas and contracts: do they hold, are they sealed, may they be published.
 
-    schemas/gate, topic_contract, provenance --check--> every problem at once --> `concord schema check`, CI
+    schemas/gate, topic_contract, provenance, contracts --check--> every problem at once --> `concord schema check`, CI
 
 Needs no service. Only `publish` speaks to a registry, and only when there is no problem.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from schemas import contracts as contracts_of_decide
 from schemas import gate, registry, topic_contract, versions
 from schemas.avro_type import fields
 from schemas.catalog import load_catalog
@@ -62,6 +64,8 @@ def check(folder: Path | None = None) -> Checked:
         problems += [*_unwritable(version), *_underclassed(version)]
     for contract in contracts:
         problems += [*_keyless(contract, newest.get(contract.stem)), *_forgetful(contract)]
+    if (root / "canonical.toml").exists():
+        problems += contracts_of_decide.problems(root)
     sealed = versions.digests(root)
     open_ones = [version.file for version in found if version.file not in sealed]
     parsers = versions.parsers()
@@ -127,11 +131,12 @@ def _underclassed(version: Version) -> Iterator[Problem]:
 
 
 def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Problem]:
-    """The contract's key is a text of every record."""
+    """The contract's key is a text of every record, or made of several: `{kind}/{id}`."""
     if newest is None:
         return
     kinds = {field.name: field.type.kind for field in newest.tree.fields}
-    if kinds.get(contract.said.key) != "string":
+    named = re.findall(r"{(\w+)}", contract.said.key) or [contract.said.key]
+    if any(kinds.get(name) != "string" for name in named):
         where = f"schemas/contract/{contract.topic}.toml:1"
         what = f"key {contract.said.key} is no text that every record of {newest.file} has"
         why = "consumers find an entity by its key"
@@ -142,11 +147,12 @@ def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Proble
 def _forgetful(contract: TopicContract) -> Iterator[Problem]:
     """What the topic catalogue keeps for a shorter time than the contract promises."""
     promised, kept = contract.said.retention, TOPICS[contract.topic].config
+    compacted = kept["cleanup.policy"] == "compact"
     for key, wanted in (
-        ("min.compaction.lag.ms", promised.history_hours * HOUR),
-        ("delete.retention.ms", promised.tombstone_days * DAY),
+        ("min.compaction.lag.ms" if compacted else "retention.ms", promised.history_hours * HOUR),
+        ("delete.retention.ms", (promised.tombstone_days or 0) * DAY),
     ):
-        if int(kept[key]) < wanted:
+        if int(kept.get(key, 0)) < wanted:
             where = f"schemas/contract/{contract.topic}.toml:1"
             what = f"{wanted} ms are promised, the topic has {key}={kept[key]}"
             why = "a consumer that was away for as long as it may be would miss records"

@@ -80,7 +80,18 @@ def test_a_contract_names_the_headers_that_views_have() -> None:
     emission = Emission("directory", "provider", view.entity_id, 7, view.content, ("npi",))  # type: ignore[arg-type]
     sent = view_headers(decision_headers(emission, (1, 2, 3), 4, "2026-11-22T00:00:00Z"), emission)
     for one in TOPICS:
+        if not one.topic.startswith("sink."):
+            assert one.contract.headers == {}, "findings and rejections are sent without"
+            continue
         assert set(one.contract.headers) == {name for name, _ in sent}
+
+
+def test_who_tells_findings_may_write_them() -> None:
+    found = rights.wanted([of("finding")], Settings())
+    assert {r.principal for r in found if r.operation == "WRITE"} == {
+        "User:concord-decide",
+        "User:concord-guard",
+    }
 
 
 def test_the_rights_are_those_of_the_contracts() -> None:

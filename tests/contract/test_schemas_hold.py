@@ -56,7 +56,7 @@ def test_what_is_shipped_holds_and_every_version_is_sealed() -> None:
     checked = schemas.check()
     assert checked.problems == []
     assert checked.parsers == ["fastavro", "avro"]
-    assert checked.contracts == 10
+    assert checked.contracts == 14
 
 
 def test_the_command_closes_the_gate_and_tells_every_problem_at_once(root: Path, next_version: Next) -> None:
@@ -87,6 +87,42 @@ def test_the_command_closes_the_gate_and_tells_every_problem_at_once(root: Path,
     assert text.stdout.count("fix: ") == text.stdout.count("why: ") == len(said["result"]["problems"])
 
 
+def test_whatever_is_wrong_in_any_file_is_refused_at_once_with_its_place_its_reason_and_its_cure(
+    root: Path,
+) -> None:
+    (root / "view" / "directory.location.v2.avsc").write_text('{"type": "record", "name": ', "utf-8")
+    contract_file = root / "contract" / "sink.billing.provider.toml"
+    contract_file.write_text(
+        contract_file.read_text("utf-8").replace('owner = "billing_lead"\n', ""), "utf-8"
+    )
+    edited = root / "view" / "enrollment.provider.v1.avsc"
+    edited.write_text(edited.read_text("utf-8").replace('"doc": "', '"doc": "Edited. ', 1), "utf-8")
+    restricted = json.loads((root / VIEW).read_text("utf-8"))
+    birth = {"name": "birth", "type": ["null", "string"], "default": None, "doc": "Born.", "class": "S1"}
+    restricted["fields"].append(birth)
+    (root / VIEW.replace("v1", "v2")).write_text(json.dumps(restricted), "utf-8")
+    canonical = root / "canonical.toml"
+    ownerless = '[license.fields]\nnobodys = { type = "text", class = "public" }'
+    canonical.write_text(canonical.read_text("utf-8").replace("[license.fields]", ownerless), "utf-8")
+
+    done = CliRunner().invoke(app, ["schema", "check", str(root), "--json"])
+    problems = [p for p in json.loads(done.stdout)["result"]["problems"] if not p["warning"]]
+    assert done.exit_code == 2
+    expected = {
+        "schema.syntax": "schemas/view/directory.location.v2.avsc",
+        "contract.key_missing": "schemas/contract/sink.billing.provider.toml",
+        "schema.sealed_edited": "schemas/view/enrollment.provider.v1.avsc",
+        "schema.not_cleared": "schemas/view/directory.provider.v2.avsc:birth",
+        "authority.field_missing": "authority.toml",
+    }
+    assert {p["code"] for p in problems} == set(expected), problems
+    for problem in problems:
+        assert expected[problem["code"]] in problem["where"]
+        assert problem["what"]
+        assert problem["why"]
+        assert problem["fix"]
+
+
 def test_a_safe_version_passes_and_may_be_sealed(root: Path, next_version: Next) -> None:
     added = {"name": "pronouns", "type": ["null", "string"], "default": None, "doc": "As the provider says."}
     next_version(lambda schema: schema["fields"].append(added))
@@ -112,8 +148,8 @@ def test_an_edited_old_version_is_refused(root: Path) -> None:
 
 
 def test_a_removed_old_version_is_refused(root: Path) -> None:
-    (root / "rejection.v1.avsc").unlink()
-    assert codes(root) == ["schema.sealed_missing"]
+    (root / "finding.v1.avsc").unlink()
+    assert sorted(codes(root)) == ["schema.gap", "schema.sealed_missing"]
 
 
 def test_an_earlier_version_that_nobody_sealed_is_refused(root: Path) -> None:

@@ -363,3 +363,36 @@ def test_a_recorded_snapshot_stands_before_every_recorded_stream() -> None:
     last_read = max(change.position for change in recorded("snapshot"))
     assert all(last_read < change.position for change in recorded("update"))
     assert all(change.initial for change in recorded("snapshot"))
+
+
+# ---- columns that somebody has altered at their source ----
+
+
+def altered(table: str, **columns: Any) -> Any:
+    """A row of the table, with these columns as Debezium writes another type."""
+    names = MAPPING.tables[table]
+    key, value, headers = record(row(table, **{names.entity: "provider-0", names.row: "row-0"}))
+    value["after"] |= columns
+    return decode(key, value, headers)
+
+
+def test_a_mapped_column_that_is_gone_is_quarantined_and_never_read_as_null() -> None:
+    key, value, headers = record()
+    del value["after"]["expires"]
+    assert refused(key, value, headers) == "change.column_missing"
+
+
+@pytest.mark.parametrize("written", ["2026-06-01Z", "2026-06-01 10:00:00+00", 1_780_000_000_000_000])
+def test_a_timestamp_that_became_something_else_is_quarantined(written: Any) -> None:
+    said = altered("psv_record", performed_at=written)
+    assert (type(said), said.code) == (Malformed, "change.type_wrong")
+
+
+def test_a_date_that_became_a_timestamp_is_quarantined() -> None:
+    said = altered("license", expires="2027-01-01T00:00:00.000000Z")
+    assert (type(said), said.code) == (Malformed, "change.type_wrong")
+
+
+def test_a_decimal_may_come_from_a_column_of_integers() -> None:
+    said = altered("malpractice_coverage", per_occurrence=1_000_000, aggregate="3000000.50")
+    assert (said.values.per_occurrence, said.values.aggregate) == ("1000000", "3000000.50")

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from connectors.drift import Altered
 from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server, Slot, Task, _classes
 from streams.operate.announced import Answer, Party
@@ -55,6 +56,8 @@ def beats(captured: float, decided: float, quiet: float = 60.0) -> Facts:
     return replace(HEALTHY, beats=Beats(late, late), heard=Heard(quiet))
 
 
+LISTED_TO = "directory.public.dir_listing.listed_to"
+
 WRONG: dict[str, list[Facts]] = {
     "source.unreachable": [replace(HEALTHY, server=None, unreachable="connection refused")],
     "source.replaced": [replace(HEALTHY, server=replace(SERVER, identity="711/2"))],
@@ -86,6 +89,15 @@ WRONG: dict[str, list[Facts]] = {
     ],
     "mapping.differs": [
         replace(HEALTHY, problems=(Problem("mapping.missing_table", "directory.public.dir_listing", "gone", "fix"),))
+    ],
+    "mapping.forbidden": [
+        replace(HEALTHY, problems=(Problem("mapping.grant", "directory.public.dir_listing", "may not", "grant"),))
+    ],
+    "column.altered": [
+        replace(HEALTHY, altered=(Altered(f"{LISTED_TO}", "dir_listing", "file:1 dir_listing.listed_to", "was", "date"),))
+    ],
+    "column.unmapped": [
+        replace(HEALTHY, problems=(Problem("mapping.unmapped", "directory.public.dir_listing.x", "new", "map"),))
     ],
 }  # fmt: skip
 
@@ -226,6 +238,29 @@ def test_a_table_that_was_unpublished_is_to_be_verified_by_itself() -> None:
     assert left.action == "concord verify source directory.dir_listing --repair"
 
 
+def test_a_column_that_is_gone_is_told_with_the_mappings_line_and_its_table_verified_once_it_is_back() -> (
+    None
+):
+    book, where = Book(), "schemas/mapping/directory.toml:71 dir_listing.listed_to"
+    gone = Problem("mapping.missing_column", LISTED_TO, "the column does not exist", "give it back", where)
+    [opened] = book.look("directory", judge(replace(HEALTHY, problems=(gone,))), 3, 5_000, 0.0)
+    assert (opened.finding.code, opened.finding.message) == ("mapping.differs", f"{where}: {gone.message}")
+    assert look(book, replace(HEALTHY, problems=(gone,)), 2.0) == [], "told once"
+    look(book, HEALTHY, 4.0)
+    assert look(book, HEALTHY, 8.0) == [("closed", "mapping.differs"), ("opened", "capture.unverified")]
+    [left] = book.open.values()
+    assert left.action == "concord verify source directory.dir_listing --repair"
+
+
+def test_an_altered_column_is_verified_by_itself() -> None:
+    book = Book()
+    assert look(book, WRONG["column.altered"][0], 0.0) == [("opened", "column.altered")]
+    assert look(book, HEALTHY, 60.0) == []
+    verification = Verification(lambda target, cause: cast(Any, Verifying()))
+    verification.consider(book.open.values(), 60.0)
+    assert verification.consider(book.open.values(), 80.0) == "directory.dir_listing"
+
+
 def test_a_gap_that_a_new_snapshot_has_read_leaves_nothing() -> None:
     book = Book()
     look(book, GONE, 0.0)
@@ -341,6 +376,17 @@ def test_what_may_be_missing_is_verified_once_capture_is_in_order_and_settled_wh
     process.returncode = 0
     [event] = book.close(found.identity for found in verification.ended())
     assert (event.state, event.finding.code) == ("closed", "capture.skipped")
+
+
+def test_a_column_that_nobody_has_mapped_yet_keeps_nobody_from_verifying() -> None:
+    book = Book()
+    for at in (0.0, 2.0, 4.0):
+        look(book, WRONG["column.unmapped"][0], at)
+    look(book, replace(WRONG["column.unmapped"][0], heard=WRONG["capture.skipped"][0].heard), 6.0)
+    assert {found.code for found in book.open.values()} == {"column.unmapped", "capture.skipped"}
+    verification = Verification(lambda target, cause: cast(Any, Verifying()))
+    verification.consider(book.open.values(), 6.0)
+    assert verification.consider(book.open.values(), 20.0) == "directory"
 
 
 def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> None:

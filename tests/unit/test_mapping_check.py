@@ -79,6 +79,42 @@ def test_a_missing_column_suggests_the_one_that_was_meant() -> None:
     assert "did you mean until_?" in problem.message
 
 
+def test_a_column_that_was_renamed_is_told_once_with_its_new_name_and_the_mappings_line() -> None:
+    columns = {name: found for name, found in SOUND.columns.items() if name != "until"}
+    renamed = replace(SOUND, columns={**columns, "valid_to": column("date")})
+    [problem] = judge(with_lines(), CATALOG, seen(renamed))
+    assert "valid_to is in no mapping: was it renamed?" in problem.message
+    assert problem.place == "schemas/mapping/clinic.toml:15 Permit.until"
+
+
+def test_a_table_that_was_renamed_is_told_with_what_is_published_instead() -> None:
+    [problem] = judge(with_lines(), CATALOG, replace(seen(None), strangers=("public.Permits",)))
+    assert "public.Permits is published and in no mapping: was it renamed?" in problem.message
+    assert problem.place == "schemas/mapping/clinic.toml:7 Permit"
+
+
+def test_a_new_column_is_a_decision_to_take_and_nothing_fails_meanwhile() -> None:
+    [problem] = judge(with_lines(), CATALOG, seen(with_column("note", column("text"))))
+    assert (problem.code, problem.warning) == ("mapping.unmapped", True)
+    assert problem.place == "schemas/mapping/clinic.toml:7 Permit.note"
+    assert "concord schema new-field" in problem.fix
+    assert "`unmapped` of [table.Permit]" in problem.fix
+
+
+@pytest.mark.parametrize("name", ["ssn", "left_out"])
+def test_a_column_that_is_left_out_on_purpose_is_not_told(name: str) -> None:
+    table = replace(TABLE, unmapped=("left_out",))
+    mapping = replace(MAPPING, tables=MappingProxyType({"Permit": table}))
+    published = replace(with_column(name, column("text")), published=("person", "permit", "st", "until"))
+    assert judge(mapping, CATALOG, seen(published)) == []
+
+
+def with_lines() -> Mapping:
+    """As if it had been read from a file."""
+    table = replace(TABLE, lines={"": 7, "person": 10, "permit": 11, "st": 14, "until": 15})
+    return replace(MAPPING, tables=MappingProxyType({"Permit": table}))
+
+
 @pytest.mark.parametrize("type_", ["int4", "float8", "date"])
 def test_a_text_field_cannot_come_from_a_column_that_loses_zeros(type_: str) -> None:
     assert only(seen(with_column("st", column(type_)))).code == "mapping.type"

@@ -152,6 +152,13 @@ def test_a_row_that_is_quarantined_is_no_divergence() -> None:
     assert (standing.confirmed, standing.quarantined) == ({}, {("p1", "l1")})
 
 
+def test_a_row_that_is_quarantined_is_missing_when_it_is_to_be_read_again() -> None:
+    standing = Standing([("p1", "l1"), ("p1", "l2")], again=True)
+    for _ in range(STANDS + 1):
+        standing.look({("p1", "l1"): QUARANTINED, ("p1", "l2"): QUARANTINED}, {("p1", "l1"): 5})
+    assert standing.confirmed == {("p1", "l1"): MISSING, ("p1", "l2"): EXTRA}
+
+
 @given(st.lists(st.tuples(st.none() | st.integers(1, 3), st.none() | st.integers(1, 3)), max_size=12))
 def test_only_what_was_the_same_in_so_many_rounds_in_a_row_is_reported(
     seen: list[tuple[Hash | None, Hash | None]],

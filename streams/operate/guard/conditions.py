@@ -106,8 +106,20 @@ CONDITIONS: tuple[Condition, ...] = (
         "concord mapping check {system}", judging.unpublished, gap=True,
     ),
     Condition(
-        "mapping.differs", "high", "a mapped table or column is gone, of another type or not readable",
-        "concord mapping check {system}", judging.differs,
+        "mapping.differs", "high", "a mapped table or column is gone or of another type",
+        "concord mapping check {system}", judging.differs, gap=True,
+    ),
+    Condition(
+        "mapping.forbidden", "high", "the capture role may not read what the mapping names",
+        "concord mapping check {system}", judging.forbidden, after=2,
+    ),
+    Condition(
+        "column.altered", "medium", "a mapped column was altered, and its values may be others",
+        _VERIFY, judging.altered, stays=True,
+    ),
+    Condition(
+        "column.unmapped", "low", "a mapped table has a column that the mapping says nothing of",
+        "concord mapping check {system}", judging.unmapped, after=2,
     ),
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connectors.drift import Altered
 from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server
 from streams.operate.guard.completeness import Incomplete
@@ -82,6 +83,8 @@ class Facts:
     """the connector as Connect last told it"""
     idle: float | None = None
     """seconds since a worker has taken anything of the system; None: no worker answers"""
+    altered: tuple[Altered, ...] = ()
+    """mapped columns that were altered since the last look"""
 
     @property
     def epoch(self) -> int:

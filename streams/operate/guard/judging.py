@@ -7,6 +7,7 @@ conditions.py lists them with their words. Messages name tables, slots and posit
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from connectors.sighting import Slot
@@ -258,25 +259,55 @@ def _overtaken(facts: Facts, *, gone: bool) -> list[Seen] | None:
 # ---- the mapping ----
 
 _GAPS = ("mapping.unpublished", "mapping.partly_published", "mapping.publication", "mapping.replica_identity")
+_FORBIDDEN = ("mapping.role", "mapping.grant")
+_UNMAPPED = ("mapping.unmapped",)
+_DIFFERS = ("mapping.missing_table", "mapping.missing_column", "mapping.type", "mapping.nullable")
 
 
 def unpublished(facts: Facts) -> list[Seen] | None:
     """The publication lacks a table, column, row or event that the mapping names; or there is none at all."""
-    found = _mapping(facts, gap=True)
+    found = _mapping(facts, _GAPS)
     whole = [one for one in found or () if one.where.endswith("mapping.publication")]
     return whole or found
 
 
 def differs(facts: Facts) -> list[Seen] | None:
-    """A table or column that the mapping names is gone, of another type, or not readable."""
-    return _mapping(facts, gap=False)
+    """A table or column that the mapping names is gone, of another type, or a key that may be null."""
+    return _mapping(facts, _DIFFERS)
 
 
-def _mapping(facts: Facts, *, gap: bool) -> list[Seen] | None:
+def forbidden(facts: Facts) -> list[Seen] | None:
+    """The capture role is missing, or lacks a right."""
+    return _mapping(facts, _FORBIDDEN)
+
+
+def unmapped(facts: Facts) -> list[Seen] | None:
+    """A mapped table has a column that the mapping says nothing of."""
+    return _mapping(facts, _UNMAPPED)
+
+
+def altered(facts: Facts) -> list[Seen]:
+    """A mapped column is of another type, or another column, and its values still fit: they may have been rewritten."""
+    return [
+        Seen(
+            f"{one.where.removeprefix(f'{facts.system}.')} {one.now}",
+            f"{one.place}: {one.message}",
+            f"concord verify source {facts.system}.{one.table} --repair",
+            last=facts.lsn,
+        )
+        for one in facts.altered
+    ]
+
+
+def _mapping(facts: Facts, codes: Collection[str]) -> list[Seen] | None:
     if facts.problems is None:
         return None
     return [
-        Seen(f"{p.where.removeprefix(f'{facts.system}.')} {p.code}", f"{p.where}: {p.message}", p.fix)
+        Seen(
+            f"{p.where.removeprefix(f'{facts.system}.')} {p.code}",
+            f"{p.place or p.where}: {p.message}",
+            p.fix,
+        )
         for p in facts.problems
-        if (p.code in _GAPS) is gap
+        if p.code in codes
     ]

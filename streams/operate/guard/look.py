@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from connectors.connect import Connect
-from connectors.mapping_check import Problem
+from connectors.drift import Altered, Shapes
+from connectors.mapping_check import Problem, judge
 from connectors.sighting import Connector, Origin, Server, connector
 from connectors.sources import Source
-from schemas.catalog import load_mapping
+from connectors.survey import Survey
+from schemas.catalog import load_catalog, load_mapping
 from streams.errors import ConcordError
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken
 
@@ -34,6 +36,8 @@ class Look:
         self._before: tuple[Server | None, int] = (None, 0)
         self._known: Connector | None = None
         self._problems: tuple[Problem, ...] | None = None
+        self._shapes = Shapes()
+        self._altered: tuple[Altered, ...] = ()
         self._checked = float("-inf")
 
     def facts(
@@ -49,7 +53,8 @@ class Look:
         asked, unanswered = _tried(self._connector)
         if server is not None and now - self._checked >= MAPPING_EVERY:
             self._checked = now
-            self._problems, _ = _tried(self._mapping)
+            seen, _ = _tried(self._survey)
+            self._problems = self._judged(seen) if seen is not None else None
         before = self._seen(server, asked)
         self._known = asked or self._known
         return Facts(
@@ -66,6 +71,7 @@ class Look:
             overtaken,
             self._known,
             idle,
+            self._told(),
         )
 
     def close(self) -> None:
@@ -84,9 +90,18 @@ class Look:
     def _connector(self) -> Connector:
         return connector(self._connect, self._source.names.connector)
 
-    def _mapping(self) -> tuple[Problem, ...]:
-        names = self._source.names
-        return self._origin.problems(load_mapping(names.system), names.publication)
+    def _survey(self) -> Survey:
+        return self._origin.survey(load_mapping(self._source.names.system), self._source.names.publication)
+
+    def _judged(self, seen: Survey) -> tuple[Problem, ...]:
+        names, catalog = self._source.names, load_catalog()
+        mapping = load_mapping(names.system)
+        self._altered += tuple(self._shapes.altered(mapping, catalog, seen))
+        return tuple(judge(mapping, catalog, seen, publication=names.publication))
+
+    def _told(self) -> tuple[Altered, ...]:
+        told, self._altered = self._altered, ()
+        return told
 
 
 def _tried(ask: Callable[[], T]) -> tuple[T | None, str]:

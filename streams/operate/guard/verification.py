@@ -33,7 +33,7 @@ Start = Callable[[str, str], "subprocess.Popen[bytes]"]
 
 def start(target: str, cause: str) -> subprocess.Popen[bytes]:
     """`concord verify source` in a process of its own, after everything else on the machine."""
-    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair"]
+    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair", "--quarantined"]
     return subprocess.Popen(
         [*command, "--by", "guard", "--cause", cause],
         stdout=subprocess.DEVNULL,
@@ -65,7 +65,7 @@ class Verification:
     def consider(self, open_now: Iterable[Finding], now: float) -> str:
         """Begin one where it is due; what it verifies."""
         found = list(open_now)
-        broken = {f.system for f in found if not stays(f.code)}
+        broken = {f.system for f in found if not stays(f.code) and f.severity != "low"}
         for system in broken:
             self._calm[system] = now
         if self.running is not None:

@@ -31,9 +31,12 @@ def verify_source(
     cause: str = "",
     share: float = SHARE,
     size: int = RANGE,
+    again: bool = False,
     say: Say = lambda text: None,
 ) -> list[Verified]:
     """Verify these tables (`system` or `system.table`; none: every one); with `bounds`, repair what diverges.
+
+    `again`: rows whose newest change is in the quarantine are missing, and so are read again.
 
     Raises ConcordError where it could not look (a source that doesn't answer, capture that doesn't run, nobody who
     decides), and TooMany where `bounds` forbid a repair. That something diverges is no error but the answer.
@@ -43,7 +46,7 @@ def verify_source(
     before = audit.told(settings)
     with Entities(settings, shapes) as entities, Audit(settings) as book:
         systems = [System(settings, name, wanted, entities, say) for name, wanted in by_system.items()]
-        found = [system.verify(share, size) for system in systems]
+        found = [system.verify(share, size, again=again) for system in systems]
         tables = [table for some in found for table in some]
         try:
             if bounds is not None:

@@ -72,10 +72,10 @@ def kept(system: str) -> dict[str, Table]:
 class Look:
     """One table while it is looked at."""
 
-    def __init__(self, shape: Shape, checks: Checksums) -> None:
+    def __init__(self, shape: Shape, checks: Checksums, *, again: bool = False) -> None:
         self.shape, self.checks = shape, checks
         self.ranges: list[Range] = []
-        self.standing = core.Standing()
+        self.standing = core.Standing(again=again)
         self.rechecked = 0
         self.seconds = 0.0
         self.held: list[Sum] = []
@@ -125,11 +125,11 @@ class System:
         [self.source] = preparing.chosen_sources(settings, [system])
         self._settings, self._shapes, self.entities, self._say = settings, shapes, entities, say
 
-    def verify(self, share: float, size: int) -> list[Verified]:
-        """All its tables: read one after the other, caught up with once."""
+    def verify(self, share: float, size: int, *, again: bool = False) -> list[Verified]:
+        """All its tables: read one after the other, caught up with once. `again`: what is quarantined is missing."""
         _ready(self._settings, self.source)
         with self.looking() as (connection, caught_up):
-            looks = [Look(shape, Checksums(connection, shape.table, share)) for shape in self._shapes]
+            looks = [Look(s, Checksums(connection, s.table, share), again=again) for s in self._shapes]
             for look in looks:
                 look.read(size)
                 self._say(f"{look.shape.name}: {sum(r.sum.count for r in look.ranges):,} rows read")
