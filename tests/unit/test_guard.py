@@ -11,6 +11,7 @@ import pytest
 from connectors.mapping_check import Problem
 from connectors.sighting import Connector, Server, Slot, Task, _classes
 from streams.operate.announced import Answer, Party
+from streams.operate.guard import judging
 from streams.operate.guard.around import Around
 from streams.operate.guard.book import CALM, Book
 from streams.operate.guard.completeness import Incomplete
@@ -351,3 +352,12 @@ def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> 
     process.returncode = 1
     assert list(verification.ended()) == []
     assert len(book.open) == 1
+
+
+def test_a_worker_that_is_just_starting_is_not_stalled() -> None:
+    """Guard and worker start together; a worker that never comes is told all the same."""
+    starting = replace(beats(0.2, LATE + 1), idle=60.0)
+    starting = replace(starting, beats=replace(starting.beats, new=frozenset({"decided"})))
+    assert judging.decide_stalled(starting) == []
+    late = {"captured": 0.2, "decided": judging.STARTING + 1}
+    assert judging.decide_stalled(replace(starting, beats=replace(starting.beats, late=late)))

@@ -22,11 +22,13 @@ class Beats:
     age   since the newest canary that has reached the hop was committed
     late  since the oldest one that has not reached it was committed; 0: all have
     fault why it could not be written
+    new   hops that none has reached yet: who works there may just be starting
     """
 
     age: Mapping[str, float] = field(default_factory=dict)
     late: Mapping[str, float] = field(default_factory=dict)
     fault: str = ""
+    new: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ LATE = 4.0
 """Seconds: a canary takes well under one."""
 IDLE = 3.0
 """Seconds without any step of a worker, before it is known for how long it takes none."""
+STARTING = 60.0
+"""Seconds a worker may take to open its partitions and come to the first canary of this guard."""
 BEHIND = 60.0
 SNAPSHOT_QUIET = 120.0
 """Seconds without a record while an initial snapshot runs: a large table's first rows may take that long."""
@@ -201,7 +203,8 @@ def decide_stalled(facts: Facts) -> list[Seen] | None:
     if captured is None or decided is None or captured > LATE:
         return None  # what does not arrive can't be taken
     stands = facts.idle is None or facts.idle > IDLE  # behind, and moving: a backlog passes by itself
-    return _is(decided > IDLE and stands, "no worker has taken what was captured since")
+    limit = STARTING if "decided" in facts.beats.new else IDLE
+    return _is(decided > limit and stands, "no worker has taken what was captured since")
 
 
 def skipped(facts: Facts) -> list[Seen]:

@@ -63,4 +63,4 @@ class Pulse:
             after = next((at for beat, at in self._written if beat > reached), None)
             ages[hop] = max(moment - (before[-1] if before else self._written[0][1]), 0.0)
             late[hop] = max(moment - after, 0.0) if after is not None else 0.0
-        return Beats(ages, late, self.fault)
+        return Beats(ages, late, self.fault, frozenset(HOPS) - self._reached.keys())
