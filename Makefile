@@ -26,8 +26,9 @@ demo: $(INSTALLED) ## the main job on the real stack: load providers, play a sto
 test: $(INSTALLED) ## every test ring but the benchmarks, on the real services (CI runs this)
 	@$(BIN)/python -m pytest
 
-check: $(INSTALLED) ## format, lint, types, unit tests: before each commit
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/python -m pytest -q tests/unit
+check: $(INSTALLED) ## format, lint, types, schemas, unit tests: before each commit
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/concord schema check \
+		&& $(BIN)/python -m pytest -q tests/unit
 
 bench: $(INSTALLED) ## measure; raw results and a summary go to bench-results/
 	@$(BIN)/python -m tests.bench

@@ -1,6 +1,7 @@
 """What the guard does by itself: the few acts that can make nothing worse, each a few times and then no more.
 
     open findings --Remedies--> pause a connector, start failed tasks again, make a lost slot anew
+    closed ones   --Remedies--> start the task of an altered table again
 
 Never takes a snapshot, never raises an epoch, never writes a row: those are a person's command. Every act is one line
 in the log, with its cause. docs/capture-guard.md says why each is safe.
@@ -26,6 +27,9 @@ HOUR = 3_600.0
 RESTARTS = 3
 RENEWALS = 2
 PAUSES = 6
+REFRESHES = 6
+ALTERED = frozenset({"mapping.differs", "publication.differs"})
+"""Closed, they tell of a table that was altered and mended."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Remedies:
             "pause": Bounded(PAUSES, 10.0),
             "restart": Bounded(RESTARTS, 20.0),
             "renew": Bounded(RENEWALS, 60.0),
+            "refresh": Bounded(REFRESHES, 5.0),
         }
 
     def act(self, facts: Facts, codes: Collection[str], now: float) -> str:
@@ -72,6 +77,12 @@ class Remedies:
         if "connector.failed" in codes:
             return self._do("restart", codes, now, self._restart)
         return ""
+
+    def altered(self, closed: Collection[str], now: float) -> str:
+        """A mended table: the task learns its columns anew, or what is read again would be taken in their old order,
+        and the task would fail on it; what was done."""
+        found = sorted(ALTERED.intersection(closed))
+        return self._do("refresh", found, now, self._refresh) if found else ""
 
     def _do(self, name: str, codes: Collection[str], now: float, act: Callable[[Connect], None]) -> str:
         if not self._bounds[name].admits(now):
@@ -91,6 +102,9 @@ class Remedies:
 
     def _restart(self, connect: Connect) -> None:
         connect.restart_failed(self._source.names.connector)
+
+    def _refresh(self, connect: Connect) -> None:
+        connect.restart(self._source.names.connector)
 
     def _renew(self, connect: Connect) -> None:
         """Capture goes on under the same epoch from where a slot can; a finding that stays names what is left out."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -108,7 +108,10 @@ class Guard:
         for event in events:
             _say(event)
         for facts in found:
-            self._act(facts)
+            closed = [
+                e.finding.code for e in events if e.state == "closed" and e.finding.system == facts.system
+            ]
+            self._act(facts, closed)
 
     def _looked(self, pool: ThreadPoolExecutor) -> list[Facts]:
         """A look at every source; one that hangs doesn't hide the others."""
@@ -151,12 +154,12 @@ class Guard:
             log.info("guard.epoch", system=system, epoch=epoch)
         return events
 
-    def _act(self, facts: Facts) -> None:
+    def _act(self, facts: Facts, closed: Collection[str]) -> None:
         remedies = self._remedies.get(facts.system)
         if remedies is None:
             return
-        codes = [found.code for found in self.open(facts.system)]
-        if act := remedies.act(facts, codes, time.monotonic()):
+        codes, now = [found.code for found in self.open(facts.system)], time.monotonic()
+        if act := remedies.altered(closed, now) or remedies.act(facts, codes, now):
             self._acts[act] = self._acts.get(act, 0) + 1
 
     def _verified(self) -> list[Event]:
