@@ -25,6 +25,8 @@ from streams.settings import Settings, need
 from streams.systems import ADAPTERS
 
 PATIENCE = 10.0
+SILENCE = 3.0
+"""Seconds until an adapter that doesn't answer is taken for one that doesn't run."""
 POLL = 0.1
 LONGEST = 500
 
@@ -100,17 +102,17 @@ def _tell(settings: Settings, system: str, word: Pause | None) -> None:
 def _effect(settings: Settings, system: str, changed: bool) -> Told:
     """Wait until every adapter that answers has taken it to heart."""
     word = marks(settings).get(system)
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while True:
         said = list(_said(settings, system))
         effective = bool(said) and all(one == word for one in said)
-        if effective or not said or time.monotonic() > deadline:
+        if effective or time.monotonic() - began > (PATIENCE if said else SILENCE):
             return Told(system, word, changed, len(said), effective)
         time.sleep(POLL)
 
 
 def _said(settings: Settings, system: str) -> Iterator[Pause | None]:
-    for answer in announced.answering(settings, f"adapter/{system}/"):
+    for answer in announced.answering(settings, f"adapter/{system}"):
         yield _word(answer.status)
 
 

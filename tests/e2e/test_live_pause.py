@@ -23,7 +23,7 @@ def named(platform: Platform, npi: str) -> list[tuple[Any, ...]]:
 
 
 def pids(platform: Platform) -> set[int]:
-    return {a.party.pid for a in announced.answering(platform.settings, "adapter/directory/")}
+    return {a.party.pid for a in announced.answering(platform.settings, "adapter/directory")}
 
 
 def test_a_paused_system_is_left_alone_over_a_restart_and_gets_everything_afterwards(
