@@ -171,9 +171,12 @@ def _date(value: str) -> str:
 _ANY_YEAR = re.compile(r"[+-]?[0-9]{4,}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
+_NO_MOMENTS = frozenset({"infinity", "-infinity"})
+
+
 def _moment(value: str) -> str:
     """As Debezium writes a timestamp; a column that became a date or a text would be read as another moment."""
-    if value[-1:] != "Z" or "T" not in value:
+    if (value[-1:] != "Z" or "T" not in value) and value not in _NO_MOMENTS:
         raise ValueError("not a timestamp")
     return value
 

@@ -388,6 +388,12 @@ def test_a_timestamp_that_became_something_else_is_quarantined(written: Any) -> 
     assert (type(said), said.code) == (Malformed, "change.type_wrong")
 
 
+@pytest.mark.parametrize("written", ["infinity", "-infinity"])
+def test_a_timestamp_without_end_is_kept_as_it_is_written(written: str) -> None:
+    """As Debezium writes it; a row whose timestamp never ends is no altered column."""
+    assert altered("psv_record", performed_at=written).values.performed_at == written
+
+
 def test_a_date_that_became_a_timestamp_is_quarantined() -> None:
     said = altered("license", expires="2027-01-01T00:00:00.000000Z")
     assert (type(said), said.code) == (Malformed, "change.type_wrong")
