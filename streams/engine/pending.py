@@ -146,6 +146,7 @@ class Pending:
     def touch_snapshot(self, system: str, key: bytes) -> None:
         """An initial snapshot made this entity dirty. Until it is released, nothing else makes it due."""
         self._snapshot.setdefault(system, {})[key] = None
+        self._deferred.discard(key)  # due with this release: waited for, no snapshot would ever be over
 
     def waiting(self, system: str) -> list[bytes]:
         """Entities that wait for this system's snapshot-complete."""

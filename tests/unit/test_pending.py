@@ -169,6 +169,19 @@ def test_a_transaction_that_goes_on_when_a_snapshot_is_over_is_waited_for() -> N
     assert (pending.releasing(), pending.late) == (False, 0)
 
 
+def test_what_another_snapshot_touches_while_it_is_deferred_holds_up_no_release() -> None:
+    """Nothing of a snapshot is released while releases go on: what can't become due must not count as one."""
+    pending = Pending()
+    pending.touch_snapshot(S, A)
+    touched(pending, 10, A, 0)
+    pending.release(S, [A])
+    pending.touch_snapshot("other", A)
+    assert pending.due(LINGER_MS, 9) == []
+    assert not pending.releasing()
+    pending.release("other", [A])
+    assert pending.due(LINGER_MS, 9) == [(A, True)]
+
+
 def test_nothing_else_decides_what_waits_for_a_snapshot() -> None:
     """A change streamed by another system, silence or staleness: half of the snapshot's rows may be missing."""
     pending = Pending()
