@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from streams.core.entity import Golden, decode_golden
+from streams.core.entity import Golden, encode_golden
 from streams.engine.partition import DECISIONS, SLICE, Handler, Unit
 from streams.engine.producer import Headers, Output
 from streams.engine.references import DONE, References
@@ -79,18 +79,15 @@ class MemoryReferences(References):
             if name.startswith(DONE):
                 self._done.add(name)
             elif output.value:
-                self.put(name, decode_golden(output.value), output.partition or 0)
+                self._hear(name, output.value, output.partition or 0)
 
     def put(self, name: str, golden: Golden | None, partition: int = 0) -> None:
         """The golden record of `kind/id` as it is from now on; None when it is gone."""
+        self._hear(name, None if golden is None else encode_golden(golden), partition)
+
+    def _hear(self, name: str, value: bytes | None, partition: int) -> None:
         self._offset += 1
-        self._sequence += 1
-        if golden is None:
-            self._golden.pop(name, None)
-        else:
-            self._golden[name] = golden
-        self._changed.pop(name, None)
-        self._changed[name] = (self._sequence, partition, self._offset)
+        self._know(name, value, partition, self._offset)
 
 
 class MemoryPartition:

@@ -20,6 +20,9 @@ from streams.engine.topic import topic_id
 log = structlog.get_logger(__name__)
 
 DONE = "done/"
+DECODED = 20_000
+"""References kept decoded, some 3 KB each where it takes 0.5 KB to keep them as they came: memory must not grow with
+all clinics of a country, and what is decided in a row mostly names the same ones."""
 _BATCH = 500
 _POLL_SECONDS = 0.05
 
@@ -30,13 +33,14 @@ def done_key(system: str, epoch: int, partition: int) -> str:
 
 
 class References:
-    """In-memory golden records by `kind/id`. Changed on the event loop only."""
+    """Golden records by `kind/id`, in memory as they were broadcast. Changed on the event loop only."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._partitions = partitions
-        self._golden: dict[str, Golden] = {}
+        self._known: dict[str, bytes] = {}
+        self._decoded: dict[str, Golden] = {}
         self._changed: dict[str, tuple[int, int, int]] = {}
         """name -> (sequence, partition, offset), oldest change first"""
         self._done: set[str] = set()
@@ -50,7 +54,13 @@ class References:
 
     def get(self, kind: str, entity_id: str) -> Golden | None:
         """The golden record of a reference, or None while it is unknown."""
-        return self._golden.get(f"{kind}/{entity_id}")
+        name = f"{kind}/{entity_id}"
+        golden = self._decoded.get(name)
+        if golden is None and (value := self._known.get(name)) is not None:
+            if len(self._decoded) >= DECODED:
+                self._decoded.clear()
+            golden = self._decoded[name] = decode_golden(value)
+        return golden
 
     def since(self, sequence: int) -> tuple[int, list[tuple[str, int, int]]]:
         """(newest sequence, [(name, partition, offset)]) of what changed after `sequence`, oldest first."""
@@ -70,7 +80,7 @@ class References:
         self._listeners.append(callback)
 
     def __len__(self) -> int:
-        return len(self._golden)
+        return len(self._known)
 
     def start(self) -> None:
         """Begin to read; `ready` is set once the end that was seen at the start is reached."""
@@ -136,11 +146,14 @@ class References:
         if name.startswith(DONE):
             self._done.add(name)
             return
-        value = record.value()
+        self._know(name, record.value(), record.partition() or 0, record.offset() or 0)
+
+    def _know(self, name: str, value: bytes | None, partition: int, offset: int) -> None:
+        self._decoded.pop(name, None)
         if value is None:
-            self._golden.pop(name, None)
+            self._known.pop(name, None)
         else:
-            self._golden[name] = decode_golden(value)
+            self._known[name] = value
         self._sequence += 1
         self._changed.pop(name, None)
-        self._changed[name] = (self._sequence, record.partition() or 0, record.offset() or 0)
+        self._changed[name] = (self._sequence, partition, offset)

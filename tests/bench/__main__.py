@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from streams.errors import ConcordError
-from tests.bench import advance, decide, docs, latency, path, report, restore, verification
+from tests.bench import advance, decide, docs, known, latency, path, report, restore, verification
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
@@ -28,6 +28,7 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
     "c": path.measure,
     "d": latency.measure,
     "e": restore.measure,
+    "m": known.measure,
     "v": verification.measure,
 }
 console = Console(stderr=True)
