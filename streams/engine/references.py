@@ -20,7 +20,7 @@ from streams.engine.topic import topic_id
 log = structlog.get_logger(__name__)
 
 DONE = "done/"
-DECODED = 20_000
+DECODED = 5_000
 """References kept decoded, some 3 KB each where it takes 0.5 KB to keep them as they came: memory must not grow with
 all clinics of a country, and what is decided in a row mostly names the same ones."""
 _BATCH = 500

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from streams.errors import ConcordError
-from tests.bench import advance, decide, docs, known, latency, path, report, restore, verification
+from tests.bench import advance, decide, docs, known, latency, path, report, restore, scale, verification
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
@@ -31,11 +31,13 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
     "m": known.measure,
     "v": verification.measure,
 }
+AT_LENGTH: dict[str, Callable[..., Result]] = {"s": scale.measure}
+"""Only when asked for by name: `make bench-scale`."""
 console = Console(stderr=True)
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Experiments, such as a,b; all when left out.")] = "",
+    only: Annotated[str, typer.Option(help="Experiments, such as a,b; all but s when left out.")] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="Small sizes: for development, not for figures.")
     ] = False,
@@ -53,16 +55,17 @@ def main(
         docs.write(docs_of)
         return
     chosen = [name.strip() for name in only.split(",") if name.strip()] or list(EXPERIMENTS)
-    unknown = [name for name in chosen if name not in EXPERIMENTS]
+    known = EXPERIMENTS | AT_LENGTH
+    unknown = [name for name in chosen if name not in known]
     if unknown:
-        raise typer.BadParameter(f"no experiment {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
+        raise typer.BadParameter(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")
     folder = Folder(out or Path("bench-results") / time.strftime("%Y%m%d-%H%M%S"))
     signal.signal(signal.SIGTERM, _like_ctrl_c)
     bed = Bed(folder.path.resolve(), say)
     results: list[Result] = []
     try:
         for name in chosen:
-            results.append(EXPERIMENTS[name](bed, folder, quick=quick, profile=profile))
+            results.append(known[name](bed, folder, quick=quick, profile=profile))
             folder.summary(results, quick=quick)
     except (ConcordError, Failed) as error:
         say(str(error))
