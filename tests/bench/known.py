@@ -126,28 +126,27 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
     count = int(os.environ.get("CONCORD_BENCH_PROVIDERS", QUICK if quick else FULL))
     place = folder.path.resolve() / "m-store"
     try:
-        steps, churned, lately = _grow(bench, Known(place), count)
+        steps, churned, changed = _grow(bench, Known(place), count)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     folder.csv("m-steps", [*steps, churned])
-    return report(steps, churned, lately)
+    return report(steps, churned, changed)
 
 
 def _grow(bench: Bed, known: Known, count: int) -> tuple[list[Step], Step, int]:
     composition.tune_gc()  # as a worker does
     source, began, steps = generated(count), time.process_time(), [known.step(0, time.process_time())]
-    lately: list[load.Provider] = []
     for done in range(0, count, BATCH):
         batch = list(islice(source, BATCH))
         known.take([p for p, _ in batch], [each for _, references in batch for each in references])
-        lately = [*lately, *(p for p, _ in batch[:: max(1, CHURN // 10)])][-count // CHURN :]
         if (done + BATCH) % max(BATCH, count // STEPS) == 0:
             steps.append(known.step(done + BATCH, began))
             bench.say(f"m: {steps[-1]}")
     if known.handler.state.decided < count:
         raise Failed(f"{known.handler.state.decided:,} decisions of {count:,} providers")
-    known.churn(lately)
-    return steps, known.step(count, began), len(lately)
+    some = [provider for provider, _ in generated(max(1, count // CHURN))]
+    known.churn(some)
+    return steps, known.step(count, began), len(some)
 
 
 def generated(count: int) -> Iterator[tuple[load.Provider, list[tuple[str, Row]]]]:
@@ -160,7 +159,7 @@ def generated(count: int) -> Iterator[tuple[load.Provider, list[tuple[str, Row]]
         yield load.Provider(str(own["provider"][0]["provider_id"]), own), references
 
 
-def report(steps: Sequence[Step], churned: Step, lately: int) -> Result:
+def report(steps: Sequence[Step], churned: Step, changed: int) -> Result:
     """Memory by what is known."""
     result = Result(NAME, METHOD)
     first, last = steps[0], steps[-1]
@@ -168,7 +167,7 @@ def report(steps: Sequence[Step], churned: Step, lately: int) -> Result:
     for step in steps[1:]:
         if step.providers * 10 in (last.providers, last.providers * 5) or step is last:
             result.add(f"memory with {step.providers:,} providers known", step.resident_mb, "MB", most=600)
-    result.add(f"memory after {lately:,} of them changed", churned.resident_mb, "MB", most=600)
+    result.add(f"memory after {changed:,} of them changed", churned.resident_mb, "MB", most=600)
     grown = (last.resident_mb - first.resident_mb) / max(last.providers, 1) * 1e3
     result.add("memory a thousand providers", grown, "MB")
     result.add("store on disk", last.store_mb, "MB")
