@@ -29,6 +29,7 @@ from connectors.sources import Source
 from schemas.catalog import Table, load_mapping
 from schemas.problem import nearest
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+from streams.kafka import broker
 
 log = structlog.get_logger(__name__)
 
@@ -122,9 +123,7 @@ def signal_reading(dsn: str, signal: str, tables: Mapping[str, str]) -> None:
 
 def heard(kafka: str, topic: str) -> Consumer:
     """A reader of Debezium's notifications from now on."""
-    consumer = Consumer(
-        {"bootstrap.servers": kafka, "group.id": "concord-backfill", "enable.auto.commit": False}
-    )
+    consumer = Consumer({**broker(kafka), "group.id": "concord-backfill", "enable.auto.commit": False})
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     ends = []
     for number in partitions:

@@ -29,6 +29,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.sink import Partition, Target, View, is_reference
 from connectors.wire import Decoder, Undecodable
 from streams.errors import ConcordError, Unavailable
+from streams.kafka import broker
 
 BATCH = 1000
 GATHER = 0.005  # seconds to wait for more once there is something
@@ -56,7 +57,7 @@ class Intake:
     ) -> None:
         self._batch = batch
         self._consumer = Consumer(_settings(kafka, group))
-        self._admin = AdminClient({"bootstrap.servers": kafka})
+        self._admin = AdminClient(broker(kafka))
         self._decoder = decoder
         self._topics = list(topics)
         self._generation = 0
@@ -200,7 +201,7 @@ class Intake:
 
 def _settings(kafka: str, group: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "group.id": group,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,

@@ -19,6 +19,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.errors import EnvironmentFault, Unavailable
+from streams.kafka import broker
 
 EPOCH_HEADER = "concord-epoch"
 TIMEOUT = 30.0
@@ -198,7 +199,7 @@ def _until(condition: Callable[[], bool], fault: str) -> None:
 
 def last_epoch(kafka: str, topic: str) -> int:
     """The highest epoch in the topic's last records, 0 for a topic that never had any."""
-    settings = {"bootstrap.servers": kafka, "group.id": "concord-epoch", "enable.auto.commit": False}
+    settings = {**broker(kafka), "group.id": "concord-epoch", "enable.auto.commit": False}
     consumer = Consumer({**settings, "log_level": 0})
     try:
         return _patiently(consumer, topic)

@@ -17,6 +17,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import Unavailable
+from streams.kafka import broker
 
 TOPIC = "control"
 FIRST_READ = 5.0
@@ -131,7 +132,7 @@ class KafkaPauses:
 
 def _settings(kafka: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "group.id": "concord-control",  # required by the client; never joined, never committed
         "enable.auto.commit": False,
         "isolation.level": "read_committed",

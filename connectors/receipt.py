@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from connectors.sink import Failed, View
 from connectors.wire import Undecodable
 from streams.errors import ConcordError, Unavailable
+from streams.kafka import broker
 
 CONFIRM = 10.0  # seconds until an unconfirmed receipt is a system fault
 
@@ -116,7 +117,7 @@ def unread(system: str, record: Undecodable) -> Receipt:
 def producer(kafka: str) -> Producer:
     """Connect's partitioner: an entity's receipts stand in the partition of its changes."""
     settings: dict[str, Any] = {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
         "acks": "all",

@@ -39,6 +39,7 @@ from streams.core import view, worklist
 from streams.engine import transport
 from streams.engine.references import References
 from streams.engine.worker import Partitions, Places
+from streams.kafka import broker, faust_login
 from streams.placing import partition_of
 from streams.settings import Settings, need
 from streams.systems import REKEYED
@@ -125,6 +126,7 @@ class Worker:
         app = faust.App(
             settings.topic(settings.group),
             broker=f"{transport.SCHEME}://{settings.kafka}",
+            broker_credentials=faust_login(),
             value_serializer="raw",
             key_serializer="raw",
             stream_buffer_maxsize=8,
@@ -288,7 +290,7 @@ class Worker:
         }
 
     def _announce(self, port: int) -> None:
-        producer = Producer({"bootstrap.servers": self.settings.kafka, "partitioner": "murmur2_random"})
+        producer = Producer({**broker(self.settings.kafka), "partitioner": "murmur2_random"})
         value = {"host": web.HOST, "port": port, "pid": os.getpid(), "started_at": self.started_at}
         producer.produce(
             self.settings.topic("workers"), json.dumps(value).encode(), f"worker/{self.id}".encode()

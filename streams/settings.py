@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -74,6 +74,59 @@ class Api(BaseModel):
         """Views at a time: at their slowest they take two minutes, well within what Kafka lets a member be silent."""
         slowest = min(self.rate, self.concurrency / self.timeout_s)
         return max(2, min(100, int(120 * slowest)))
+
+
+class KafkaLogin(BaseSettings):
+    """How this process introduces itself to the broker (docs/operations.md): CONCORD_KAFKA_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="CONCORD_KAFKA_", extra="ignore", frozen=True)
+
+    security: Literal["plaintext", "ssl", "sasl_ssl", "sasl_plaintext"] = "plaintext"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    ca: Path | None = Field(
+        default=None, description="who signed the broker's certificate, if not the system's"
+    )
+    certificate: Path | None = Field(default=None, description="this client's own, for mutual TLS")
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> KafkaLogin:
+        named = self.security.startswith("sasl")
+        if named != bool(self.user):
+            raise ValueError(
+                "CONCORD_KAFKA_USER goes with CONCORD_KAFKA_SECURITY=sasl_ssl, and neither without the other"
+            )
+        if named and bool(self.password.get_secret_value()) == (self.password_file is not None):
+            raise ValueError("one of CONCORD_KAFKA_PASSWORD and CONCORD_KAFKA_PASSWORD_FILE must be set")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("CONCORD_KAFKA_CERTIFICATE and CONCORD_KAFKA_KEY go together")
+        return self
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said can't be read on the way."""
+        return self.security.endswith("ssl")
+
+    def secret(self) -> str:
+        """The password. Raises OSError."""
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        return self.password_file.read_text("utf-8").strip()
+
+
+@cache
+def kafka_login() -> KafkaLogin:
+    """The login of this process; InvalidInput says what is wrong with it."""
+    try:
+        return KafkaLogin()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"CONCORD_KAFKA_{'_'.join(map(str, first['loc'])).upper()}: " if first["loc"] else ""
+        message = f"{name}{first['msg']}"
+        raise InvalidInput("settings.invalid", message, "correct it (docs/operations.md)") from None
 
 
 class Settings(BaseSettings):

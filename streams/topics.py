@@ -26,6 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import InvalidInput, Unavailable
+from streams.kafka import broker
 from streams.systems import REKEYED, SYSTEMS, TAKEN, WORK
 
 MINUTE = 60_000
@@ -198,7 +199,7 @@ def apply(
 
 def kept_seconds(kafka: str, names: Sequence[str]) -> dict[str, float]:
     """How long each of these topics keeps a record, as the cluster has it; those that are compacted are left out."""
-    found = _configs(AdminClient({"bootstrap.servers": kafka, "log_level": 0}), names)
+    found = _configs(AdminClient({**broker(kafka), "log_level": 0}), names)
     logs = {name: config for name, config in found.items() if "compact" not in config["cleanup.policy"]}
     return {name: ms / 1000 for name, config in logs.items() if (ms := int(config["retention.ms"])) > 0}
 

@@ -29,6 +29,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.reference.holder import Holder, announced, stored
 from streams.errors import ConcordError, Unavailable
+from streams.kafka import broker
 
 TOPIC = "claims.npi"
 STATE = "entity"
@@ -88,7 +89,7 @@ class Announcements:
 
     def identify(self) -> str:
         """The topic's id: a topic that was made anew begins anew."""
-        admin = AdminClient({"bootstrap.servers": self._kafka, "log_level": 0})
+        admin = AdminClient({**broker(self._kafka), "log_level": 0})
         try:
             described = admin.describe_topics(TopicCollection([self.topic]), request_timeout=TIMEOUT)
             self.topic_id = str(described[self.topic].result().topic_id)
@@ -207,7 +208,7 @@ def states(kafka: str, topic: str, partition: int, kind: bytes) -> Iterator[byte
 
 def _settings(kafka: str, group: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "group.id": group,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,

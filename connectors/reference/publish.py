@@ -25,6 +25,7 @@ from connectors.reference.source import Source
 from connectors.reference.store import Folder
 from connectors.reference.witness import Claim, Witness, claims, entities, open_all
 from streams.errors import Unavailable
+from streams.kafka import broker
 
 TOPIC = "claims.witness"
 BATCH = 5_000
@@ -117,7 +118,7 @@ def tell_entities(folder: Folder, source: Source, publisher: Publisher) -> Told:
 
 def _settings(kafka: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
         "acks": "all",

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from connectors.sink import Partition
 from streams.errors import Unavailable
+from streams.kafka import broker
 
 TIMEOUT = 10.0
 CONFIRMED = ".confirmed"
@@ -61,7 +62,7 @@ class KafkaOffsets:
     """Committed offsets; the topic's id stands in the commit's metadata."""
 
     def __init__(self, kafka: str, group: str) -> None:
-        settings = {"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False}
+        settings = {**broker(kafka), "group.id": group, "enable.auto.commit": False}
         self._consumer = Consumer(settings)
         self._known: dict[Partition, int] = {}
 

@@ -25,6 +25,7 @@ from connectors.connect import Connect
 from connectors.sources import snapshot
 from streams.agents.control import SnapshotComplete, Tick, TickProposed, encode, today
 from streams.errors import ConcordError, Unavailable
+from streams.kafka import broker
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ def tick(bootstrap: str, topic: str, partitions: int, day: date, who: str) -> No
 
 def tell(bootstrap: str, topic: str, values: Sequence[bytes], key: bytes) -> None:
     """A record for each partition, in their order; Unavailable when one was not taken."""
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "partitioner": "murmur2_random"})
+    producer = Producer({**broker(bootstrap), "acks": "all", "partitioner": "murmur2_random"})
     delivered: list[int] = []
     for partition, value in enumerate(values):
         producer.produce(
@@ -143,7 +144,7 @@ class ClockHolder:
         log.info("snapshot.complete", system=system, epoch=epoch)
 
     def _ends(self, topic: str) -> list[int]:
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "concord-clock"})
+        consumer = Consumer({**broker(self._bootstrap), "group.id": "concord-clock"})
         try:
             marks = [
                 consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)

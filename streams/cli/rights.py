@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,24 +15,28 @@ group = typer.Typer(
     help="Who may read and write the topics that others read.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(group, name="acls")
+Platform = Annotated[
+    str,
+    typer.Option("--platform", help="The user that Concord's own processes log in as: what they do, too."),
+]
 
 
-@group.command("plan", epilog="Example: concord acls plan")
-def plan(as_json: AsJson = False) -> None:
+@group.command("plan", epilog="Example: concord acls plan --platform concord")
+def plan(platform: Platform = "", as_json: AsJson = False) -> None:
     """Show what the broker lacks of what the contracts allow, and what it has beside. Exit code 3: no authorizer."""
     from streams import settings
     from streams.operate import rights
 
-    output.answer("acls plan", as_json, lambda: rights.plan(settings.load()), _plan)
+    output.answer("acls plan", as_json, lambda: rights.plan(settings.load(), platform), _plan)
 
 
-@group.command("apply", epilog="Example: concord acls apply")
-def apply(as_json: AsJson = False) -> None:
+@group.command("apply", epilog="Example: concord acls apply --platform concord")
+def apply(platform: Platform = "", as_json: AsJson = False) -> None:
     """Grant what is missing; never takes a right away. Exit code 3: no authorizer."""
     from streams import settings
     from streams.operate import rights
 
-    output.answer("acls apply", as_json, lambda: rights.apply(settings.load()), _plan)
+    output.answer("acls apply", as_json, lambda: rights.apply(settings.load(), platform), _plan)
 
 
 def _plan(found: Any) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
 
 from streams.errors import Transient
+from streams.kafka import broker
 
 COMMIT_SECONDS = 30.0
 INIT_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Refused(Exception, Transient):
 def config(bootstrap: str, transactional_id: str) -> dict[str, object]:
     """librdkafka settings of a partition's producer."""
     return {
-        "bootstrap.servers": bootstrap,
+        **broker(bootstrap),
         "transactional.id": transactional_id,
         "transaction.timeout.ms": 60_000,
         "acks": "all",

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from streams.core.entity import Golden, decode_golden
 from streams.engine.topic import topic_id
+from streams.kafka import broker
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,7 @@ class References:
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                **broker(self._bootstrap),
                 "group.id": "concord-references",  # required by the client; never committed, never joined
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

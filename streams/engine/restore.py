@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.engine.store import Batch, Checkpoint, Store, decode_index
 from streams.errors import Unavailable
+from streams.kafka import broker
 
 STATE_KEY_PREFIX = b"partition/"
 STRETCH = 10_000
@@ -70,7 +71,7 @@ class Restorer:
         """offsets read, of how many: written by the restoring thread only"""
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **broker(bootstrap),
                 "group.id": f"concord-restore-{partition}",  # required by the client; never committed
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

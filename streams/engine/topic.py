@@ -10,9 +10,11 @@ from typing import Any
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from streams.kafka import broker
+
 
 def topic_id(bootstrap: str, topic: str) -> str:
     """Kafka's id of the topic."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(broker(bootstrap))
     described: Any = admin.describe_topics(TopicCollection([topic]), request_timeout=30)[topic].result()
     return str(described.topic_id)

@@ -22,6 +22,7 @@ from schemas import registry
 from schemas.catalog import load_catalog, load_mapping
 from streams import topics
 from streams.errors import InvalidInput
+from streams.kafka import broker
 from streams.settings import Settings, need
 from streams.systems import SYSTEMS
 
@@ -135,7 +136,7 @@ def _capture_dsn(settings: Settings, system: str) -> str:
 
 
 def _admin(settings: Settings) -> AdminClient:
-    return AdminClient({"bootstrap.servers": need(settings.kafka, "CONCORD_KAFKA"), "log_level": 0})
+    return AdminClient({**broker(need(settings.kafka, "CONCORD_KAFKA")), "log_level": 0})
 
 
 def _layout(settings: Settings) -> topics.Layout:

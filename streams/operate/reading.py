@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import EnvironmentFault, Unavailable
+from streams.kafka import broker
 
 TIMEOUT = 10.0
 STALL = 15.0
@@ -129,7 +130,7 @@ def place_of(message: Message) -> Place:
 def consumer(kafka: str) -> Iterator[Consumer]:
     """A consumer that belongs to no group."""
     settings: dict[str, Any] = {
-        "bootstrap.servers": kafka,
+        **broker(kafka),
         "group.id": "concord-operate",  # required by the client; never joined, never committed
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",

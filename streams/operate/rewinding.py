@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.problem import nearest
 from streams.errors import ConcordError, EnvironmentFault, InvalidInput
+from streams.kafka import broker
 from streams.operate import contracts, reading
 from streams.operate.reading import Place
 from streams.settings import Settings, need
@@ -61,7 +62,7 @@ def rewind(settings: Settings, group: str, topic: str, to: str, *, apply: bool) 
     name = settings.topic(contracts.of(topic).topic)
     _refuse_own(settings, group)
     moment = _moment(to)
-    admin = AdminClient({"bootstrap.servers": need(settings.kafka, "CONCORD_KAFKA"), "log_level": 0})
+    admin = AdminClient({**broker(need(settings.kafka, "CONCORD_KAFKA")), "log_level": 0})
     _require_alone(admin, group)
     now = _committed(admin, group, name, settings)
     ends = reading.ends(settings.kafka, [(name, p) for p in range(settings.partitions)])

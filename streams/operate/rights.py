@@ -8,7 +8,7 @@ authorizer allows everybody everything; that is said, not passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from streams.errors import EnvironmentFault, Unavailable
+from streams.kafka import broker
 from streams.operate.contracts import Told, told
 from streams.settings import Settings, need
 
@@ -53,15 +54,24 @@ class Plan:
     beside: list[Right]
 
 
-def plan(settings: Settings) -> Plan:
-    """What `apply` would grant; nothing missing means the broker allows what the contracts say."""
-    return _plan(admin(settings), settings)
+PLATFORM: Mapping[str, tuple[str, ...]] = {
+    "TOPIC": ("READ", "WRITE", "DESCRIBE", "CREATE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"),
+    "GROUP": ("READ", "DESCRIBE"),
+    "TRANSACTIONAL_ID": ("WRITE", "DESCRIBE"),
+}
+"""What Concord's own processes and commands do; access control lists themselves are an administrator's."""
 
 
-def apply(settings: Settings) -> Plan:
+def plan(settings: Settings, platform: str = "") -> Plan:
+    """What `apply` would grant; nothing missing means the broker allows what the contracts say, and the platform's own
+    user, if one is named, what its processes do."""
+    return _plan(admin(settings), settings, platform)
+
+
+def apply(settings: Settings, platform: str = "") -> Plan:
     """Grant what is missing; the plan as it was before. Idempotent."""
     client = admin(settings)
-    found = _plan(client, settings)
+    found = _plan(client, settings, platform)
     if found.missing:
         for asked in client.create_acls([binding(right) for right in found.missing]).values():
             _result(asked)
@@ -84,10 +94,21 @@ def _of(one: Told, settings: Settings) -> Iterator[Right]:
         yield Right(f"User:{name}", "READ", "GROUP", settings.topic(name), prefixed=True)
 
 
-def _plan(client: AdminClient, settings: Settings) -> Plan:
+def of_platform(name: str, settings: Settings) -> list[Right]:
+    """What the platform's own user needs, on whatever begins with the topic prefix; without one, on everything."""
+    prefix = settings.topic_prefix
+    return [
+        Right(f"User:{name}", operation, resource, prefix or "*", prefixed=bool(prefix))
+        for resource, operations in PLATFORM.items()
+        for operation in operations
+    ]
+
+
+def _plan(client: AdminClient, settings: Settings, platform: str) -> Plan:
     _require_authorizer(client)
-    rights = wanted(told(), settings)
-    topics = {right.name for right in rights if right.resource == "TOPIC"}
+    contracted = wanted(told(), settings)
+    rights = contracted + (of_platform(platform, settings) if platform else [])
+    topics = {right.name for right in contracted if right.resource == "TOPIC"}
     known = {_right(found) for found in _result(client.describe_acls(_EVERY))}
     held = [right for right in rights if right in known]
     beside = sorted(r for r in known - set(rights) if r.resource == "TOPIC" and _concerns(r, topics))
@@ -135,7 +156,7 @@ def _right(found: Any) -> Right:
 
 def admin(settings: Settings) -> AdminClient:
     """Who asks the broker."""
-    return AdminClient({"bootstrap.servers": need(settings.kafka, "CONCORD_KAFKA"), "log_level": 0})
+    return AdminClient({**broker(need(settings.kafka, "CONCORD_KAFKA")), "log_level": 0})
 
 
 def _require_authorizer(client: AdminClient) -> None:

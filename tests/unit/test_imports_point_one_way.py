@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"streams.operate", "streams.app"}),
     frozenset({"streams.agents"}),
     frozenset({"streams.engine", "connectors", "streams.codec", "streams.topics"}),
-    frozenset({"schemas", "stack", "streams.settings"}),
+    frozenset({"schemas", "stack", "streams.settings", "streams.kafka"}),
     frozenset({"streams.core"}),
     frozenset(
         {

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams import topics
 from streams.errors import ConcordError, EnvironmentFault, Unavailable
+from streams.kafka import broker
 from streams.operate import reading, rights
 from streams.operate.doctor.judge_database import SKEW, SYNCHRONISE
 from streams.operate.doctor.result import Result, error, finding, judged, ok, shown, skipped
@@ -49,9 +50,7 @@ class Broker:
 def look(settings: Settings) -> Broker:
     """The broker now; Unavailable when it could not be looked at."""
     address = need(settings.kafka, "CONCORD_KAFKA")
-    admin = AdminClient(
-        {"bootstrap.servers": address, "log_level": 0, "socket.connection.setup.timeout.ms": 5_000}
-    )
+    admin = AdminClient({**broker(address), "log_level": 0, "socket.connection.setup.timeout.ms": 5_000})
     try:
         known = admin.list_topics(timeout=TIMEOUT)
         layout = topics.Layout(partitions=settings.partitions, prefix=settings.topic_prefix)

@@ -29,6 +29,7 @@ from connectors.sink import KINDS, Partition, View
 from connectors.wire import Decoder, Undecodable, registry_schemas
 from schemas import registry
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+from streams.kafka import broker
 from streams.operate import reading
 from streams.operate.export import files, manifest
 from streams.operate.export.manifest import Form, Kind, Manifest, Span
@@ -122,7 +123,7 @@ def _same_system(last: Manifest | None, system: str, folder: Path) -> None:
 
 
 def _partitions(kafka: str, topics: list[str]) -> list[Partition]:
-    admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    admin = AdminClient({**broker(kafka), "log_level": 0})
     try:
         described = admin.describe_topics(TopicCollection(topics), request_timeout=reading.TIMEOUT)
         found = [future.result() for future in described.values()]

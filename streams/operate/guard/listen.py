@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from connectors.source import CANARY, Names, captured
 from schemas.catalog import load_mapping
+from streams.kafka import broker
 from streams.operate import findings
 from streams.operate.guard import completeness
 from streams.operate.guard.completeness import Incomplete, Ledger
@@ -103,7 +104,7 @@ class Listener:
         self._lock = threading.Lock()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": kafka,
+                **broker(kafka),
                 "group.id": f"{prefix}{GROUP}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, Producer
 from schemas import registry
 from streams import codec
 from streams.core import finding
+from streams.kafka import broker
 from streams.operate.findings import read_open
 from streams.operate.guard.book import Event, Finding
 from streams.settings import Settings, need
@@ -38,7 +39,7 @@ class Publisher:
         self._waiting: list[Event] = []
         self._producer = Producer(
             {
-                "bootstrap.servers": need(settings.kafka, "CONCORD_KAFKA"),
+                **broker(need(settings.kafka, "CONCORD_KAFKA")),
                 "acks": "all",
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",

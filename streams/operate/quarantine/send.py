@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.engine.producer import MAX_MESSAGE_BYTES
 from streams.errors import Unavailable
+from streams.kafka import broker
 from streams.operate.quarantine.record import Headers
 
 SECONDS = 30
@@ -40,7 +41,7 @@ class Sender:
         self._failed: list[str] = []
         self._producer = Producer(
             {
-                "bootstrap.servers": kafka,
+                **broker(kafka),
                 "acks": "all",
                 "enable.idempotence": True,
                 "delivery.timeout.ms": SECONDS * 1000,
