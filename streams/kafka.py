@@ -35,6 +35,17 @@ def broker(address: str) -> dict[str, Any]:
     return found | {f"{name}.location": str(path) for name, path in files.items() if path is not None}
 
 
+def asked_who() -> str:
+    """What else to check of a broker that doesn't answer: one that refuses a name or a password says so to its own log
+    only, and to us nothing in time."""
+    login = kafka_login()
+    return (
+        ""
+        if login.security == "plaintext"
+        else f" and accepts CONCORD_KAFKA_{'USER' if login.user else 'CA'}"
+    )
+
+
 def faust_login() -> faust.SASLCredentials | faust.SSLCredentials | None:
     """The same for the chunk transport."""
     import faust  # half a second that only workers need

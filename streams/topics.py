@@ -25,8 +25,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from streams.errors import InvalidInput, Unavailable
-from streams.kafka import broker
+from streams.errors import ConcordError, EnvironmentFault, InvalidInput, Unavailable
+from streams.kafka import asked_who, broker
 from streams.systems import REKEYED, SYSTEMS, TAKEN, WORK
 
 MINUTE = 60_000
@@ -317,8 +317,17 @@ def _result(future: Future[Any], topic: str, ignore: int | None = None) -> Any:
         raise _unavailable(f"look at or change topic {topic}", fault) from fault
 
 
-def _unavailable(act: str, fault: KafkaException) -> Unavailable:
+def _unavailable(act: str, fault: KafkaException) -> ConcordError:
     message = f"the Kafka cluster did not {act}: {fault.args[0].str()}"
-    return Unavailable(
-        "kafka.unavailable", message, "check that the broker runs (`concord status`), then repeat"
-    )
+    if fault.args[0].code() in _NOT_ALLOWED:
+        step = "an administrator grants what is missing: concord acls apply --platform USER"
+        return EnvironmentFault("kafka.not_allowed", message, step)
+    step = f"check that the broker runs (`concord status`){asked_who()}, then repeat"
+    return Unavailable("kafka.unavailable", message, step)
+
+
+_NOT_ALLOWED = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)

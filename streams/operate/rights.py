@@ -97,11 +97,15 @@ def _of(one: Told, settings: Settings) -> Iterator[Right]:
 def of_platform(name: str, settings: Settings) -> list[Right]:
     """What the platform's own user needs, on whatever begins with the topic prefix; without one, on everything."""
     prefix = settings.topic_prefix
-    return [
+    found = [
         Right(f"User:{name}", operation, resource, prefix or "*", prefixed=bool(prefix))
         for resource, operations in PLATFORM.items()
         for operation in operations
     ]
+    if prefix:  # named by Debezium, in front of ours
+        topics = f"__debezium-heartbeat.{prefix}"
+        found += [Right(f"User:{name}", act, "TOPIC", topics, prefixed=True) for act in PLATFORM["TOPIC"]]
+    return found
 
 
 def _plan(client: AdminClient, settings: Settings, platform: str) -> Plan:
