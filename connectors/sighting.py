@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from connectors import sources
+from connectors import lenient, sources
 from connectors.connect import Connect
 from connectors.mapping_check import CAPTURE_ROLE, looked_at
 from connectors.postgres import SOCKET
@@ -44,6 +44,10 @@ left join pg_replication_slots s on s.slot_name = %(slot)s
 left join pg_stat_replication_slots t on t.slot_name = %(slot)s
 """
 _CLASS = re.compile(r"^(?:Caused by: )?((?:\w+\.)+\w+)(?::|$)", re.MULTILINE)
+_UNPROCESSABLE = "Error while processing event at offset"
+"""What Debezium (3.7) says of a change that it read and can't turn into an event."""
+_PASSING = ("SQLException", "IOException", "InterruptedException")
+"""... unless the database didn't answer when it was asked about the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Task:
 
     state: str
     fault: str = ""
+    unprocessable: bool = False
+    """a change as it stands in the log failed it: starting it again meets the same one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,13 @@ class Connector:
     captured: bool = False
     """it has committed an offset: without its slot, changes would be missing"""
     lsn: int | None = None
+    lenient_until: int = 0
+    """up to which LSN changes that can't be processed are passed over; 0: none are"""
+
+    @property
+    def unprocessable(self) -> bool:
+        """A task has failed over a change that can't be processed."""
+        return any(task.state == "FAILED" and task.unprocessable for task in self.tasks)
 
     @property
     def runs(self) -> bool:
@@ -171,13 +184,19 @@ def connector(connect: Connect, name: str) -> Connector:
     offset = connect.offset(name)
     return Connector(
         status["connector"]["state"],
-        tuple(Task(task["state"], _classes(task.get("trace", ""))) for task in status["tasks"]),
+        tuple(_task(task["state"], task.get("trace", "")) for task in status["tasks"]),
         int(config[EPOCH]),
         config.get(IDENTITY, ""),
         sources.finished(offset),
         offset is not None,
         offset.get("lsn") if offset else None,
+        lenient.until(config),
     )
+
+
+def _task(state: str, trace: str) -> Task:
+    fault = _classes(trace)
+    return Task(state, fault, _UNPROCESSABLE in trace and not any(name in fault for name in _PASSING))
 
 
 def _classes(trace: str) -> str:
