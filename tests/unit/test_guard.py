@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -316,6 +318,26 @@ def test_a_hop_that_is_asked_now_and_then_is_as_old_as_it_was_when_asked() -> No
     assert pulse.beats(29.0).late["decided"] == 0.0
     pulse.silent("decided")
     assert pulse.beats(29.0).late["decided"] == 8.0
+
+
+def test_a_canary_may_be_written_while_somebody_asks_how_it_fares() -> None:
+    """The guard died of it: one thread beats, another judges."""
+    pulse, stop = Pulse(), threading.Event()
+
+    def beating() -> None:
+        for beat in itertools.count(1):
+            if stop.is_set():
+                return
+            pulse.wrote(beat, float(beat))
+
+    thread = threading.Thread(target=beating)
+    thread.start()
+    try:
+        asked = [pulse.beats(0.0) for _ in range(200)]
+    finally:
+        stop.set()
+        thread.join()
+    assert len(asked) == 200
 
 
 def test_a_source_that_takes_no_writes_is_not_late() -> None:
