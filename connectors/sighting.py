@@ -44,7 +44,7 @@ left join pg_replication_slots s on s.slot_name = %(slot)s
 left join pg_stat_replication_slots t on t.slot_name = %(slot)s
 """
 _CLASS = re.compile(r"^(?:Caused by: )?((?:\w+\.)+\w+)(?::|$)", re.MULTILINE)
-_UNPROCESSABLE = "Error while processing event at offset"
+_UNPROCESSABLE = re.compile(r"Error while processing event at offset \{(?:.*?\W)?lsn=(\d+)")
 """What Debezium (3.7) says of a change that it read and can't turn into an event."""
 _PASSING = ("SQLException", "IOException", "InterruptedException")
 """... unless the database didn't answer when it was asked about the table."""
@@ -88,8 +88,8 @@ class Task:
 
     state: str
     fault: str = ""
-    unprocessable: bool = False
-    """a change as it stands in the log failed it: starting it again meets the same one"""
+    stuck_at: int = 0
+    """LSN of the change that it read and couldn't turn into an event; 0: it failed over something else"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,9 @@ class Connector:
     """up to which LSN changes that can't be processed are passed over; 0: none are"""
 
     @property
-    def unprocessable(self) -> bool:
-        """A task has failed over a change that can't be processed."""
-        return any(task.state == "FAILED" and task.unprocessable for task in self.tasks)
+    def stuck_at(self) -> int:
+        """LSN of a change over which a task has failed, since it can't be processed; 0: over none."""
+        return max((task.stuck_at for task in self.tasks if task.state == "FAILED"), default=0)
 
     @property
     def runs(self) -> bool:
@@ -196,7 +196,8 @@ def connector(connect: Connect, name: str) -> Connector:
 
 def _task(state: str, trace: str) -> Task:
     fault = _classes(trace)
-    return Task(state, fault, _UNPROCESSABLE in trace and not any(name in fault for name in _PASSING))
+    stuck = None if any(name in fault for name in _PASSING) else _UNPROCESSABLE.search(trace)
+    return Task(state, fault, int(stuck[1]) if stuck else 0)
 
 
 def _classes(trace: str) -> str:

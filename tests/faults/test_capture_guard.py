@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -242,3 +243,23 @@ def test_a_guard_killed_while_changes_are_passed_over_ends_it_and_leaves_everyth
     source.wait(source.captures, "canaries to arrive again")
     after = source.provide("After it")
     source.wait(lambda: source.captured(after), "what is written now")
+
+
+def test_rows_of_a_table_with_a_column_list_arrive_after_it_was_read_again(source: Guarded) -> None:
+    """Debezium then takes them for rows with every column, and fails: a start teaches it the list."""
+    source.in_order()
+    first = source.provide("Before")
+    source.wait(lambda: source.captured(first), "what was written before")
+    wanted = {"data-collections": ["public.provider"], "type": "incremental"}
+    signal_it = "insert into concord_signal (id, type, data) values (%s, 'execute-snapshot', %s)"
+    source.run(signal_it, str(uuid.uuid4()), json.dumps(wanted))
+    followers: list[str] = []
+
+    def follows() -> bool:
+        followers.append(source.provide("After"))
+        return "connector.unprocessable" in source.codes() or len(followers) > 40
+
+    source.wait(follows, "rows to follow it")
+    source.wait(lambda: all(map(source.captured, followers)), "every one of them")
+    source.wait_closed("connector.unprocessable")
+    assert "pass_over" not in source.status()["acts"]

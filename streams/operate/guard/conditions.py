@@ -77,7 +77,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition("connector.failed", "high", "the connector's task has failed", _STATUS, judging.connector_failed),
     Condition(
-        "connector.unprocessable", "high", "changes that Debezium can't process are passed over",
+        "connector.unprocessable", "high", "Debezium can't process a change",
         "concord mapping check {system}; while its task fails, concord sources status {system}",
         judging.unprocessable, gap=True,
     ),

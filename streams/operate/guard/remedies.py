@@ -30,6 +30,7 @@ RESTARTS = 3
 RENEWALS = 2
 PAUSES = 6
 REFRESHES = 6
+AGAINS = 6
 LENIENCES = 4
 STRICTNESSES = 30
 """Never fewer than leniences: to fail again over what can't be processed is the safe side."""
@@ -61,11 +62,14 @@ class Remedies:
     def __init__(self, source: Source, connect: str) -> None:
         self._source = source
         self._connect = connect
+        self._tried = 0
+        """the change that a start hasn't got past"""
         self._bounds = {
             "pause": Bounded(PAUSES, 10.0),
             "restart": Bounded(RESTARTS, 20.0),
             "renew": Bounded(RENEWALS, 60.0),
             "refresh": Bounded(REFRESHES, 5.0),
+            "again": Bounded(AGAINS, 0.0),
             "pass_over": Bounded(LENIENCES, 5.0),
             "heed": Bounded(STRICTNESSES, 5.0),
         }
@@ -88,9 +92,13 @@ class Remedies:
         return ""
 
     def _unprocessable(self, found: Connector, lsn: int, codes: Collection[str], now: float) -> str:
-        """All it needs to know stands in Connect: whoever was killed in the middle goes on from there."""
+        """Once more from the offset: a task that starts learns its tables anew. If it doesn't get past the same change,
+        that is passed over. What ends it stands in Connect: whoever was killed in between goes on from there."""
         name = self._source.names.connector
-        if found.unprocessable and not found.lenient_until:
+        if found.stuck_at and not found.lenient_until:
+            if found.stuck_at > self._tried and (again := self._do("again", codes, now, self._restart)):
+                self._tried = found.stuck_at
+                return again
             return self._do("pass_over", codes, now, lambda connect: lenient.begin(connect, name, lsn))
         if found.runs and found.lenient_until and (found.lsn or 0) > found.lenient_until:
             return self._do("heed", codes, now, lambda connect: lenient.end(connect, name))
