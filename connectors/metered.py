@@ -20,6 +20,7 @@ from connectors.deliver import Report, Settled
 from connectors.pause import Pause
 from connectors.retrying import Circuit
 from connectors.sink import Applied, Deferred, Failed, Outcome, Partition, Superseded, View
+from schemas.topic_contract import Freshness
 from streams import metrics
 
 NAMES: Mapping[type, str] = {
@@ -36,7 +37,7 @@ STATES = ("closed", "half_open", "open")
 class Meter:
     """Counts of one adapter process. Written by the delivery's thread, read by the status server's."""
 
-    def __init__(self, system: str) -> None:
+    def __init__(self, system: str, promised: Mapping[str, Freshness] | None = None) -> None:
         self.registry = CollectorRegistry()
         self._system = system
         self._tally: Tally[str] = Tally()
@@ -50,6 +51,8 @@ class Meter:
         self._records = metrics.counter("concord_adapter_records_total", self.registry)
         self._released = metrics.counter("concord_adapter_released_total", self.registry)
         self._latency = metrics.histogram("concord_end_to_end_seconds", self.registry).labels(system)
+        self._readable = metrics.histogram("concord_readable_seconds", self.registry)
+        self._promised(promised or {})
         self._lag_gauge = metrics.gauge("concord_adapter_lag_records", self.registry)
         self._open = metrics.gauge("concord_adapter_circuit", self.registry).labels(system)
         self._paused = metrics.gauge("concord_adapter_paused", self.registry)
@@ -67,6 +70,8 @@ class Meter:
         self._later += released
         self._add(self._released, released)
         self._applied([*report.settled, *report.released])
+        for view, _ in report.settled:
+            self._read(view)
 
     def lag(self, lag: Mapping[Partition, int], offsets: Mapping[Partition, int]) -> None:
         self._lag, self._next = dict(lag), dict(offsets)
@@ -123,6 +128,18 @@ class Meter:
         if view.committed_us is not None:
             self._committed_us = view.committed_us
             self._latency.observe(max(0.0, now - view.committed_us / 1_000_000))
+
+    def _promised(self, promised: Mapping[str, Freshness]) -> None:
+        """Told beside what is measured, so that nobody compares it with anything but the contract."""
+        gauge = metrics.gauge("concord_readable_objective_seconds", self.registry)
+        for topic, fresh in promised.items():
+            gauge.labels(topic, "0.5").set(fresh.p50_ms / 1_000)
+            gauge.labels(topic, "0.99").set(fresh.p99_ms / 1_000)
+
+    def _read(self, view: View) -> None:
+        if view.committed_us is not None and view.written_ms is not None:
+            took = view.written_ms / 1_000 - view.committed_us / 1_000_000
+            self._readable.labels(view.topic).observe(max(0.0, took))
 
     def _behind_seconds(self) -> float | None:
         return None if self._committed_us is None else time.time() - self._committed_us / 1_000_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -37,6 +37,8 @@ from connectors.stewardship import adapter as stewardship
 from connectors.stop import Stopped
 from connectors.wire import Decoder, registry_schemas
 from schemas import registry as registry_client
+from schemas import topic_contract
+from schemas.topic_contract import Freshness
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 from streams.settings import Api
 from streams.systems import WORK
@@ -174,6 +176,12 @@ class Adapter:
         self._meter.circuit(self._circuit)
 
 
+def promised(topics: Iterable[str], prefix: str) -> dict[str, Freshness]:
+    """What the contracts of these topics say of freshness."""
+    said = {f"{prefix}{contract.topic}": contract.said.freshness for contract in topic_contract.load()}
+    return {topic: said[topic] for topic in topics if topic in said}
+
+
 def run(
     system: str,
     kafka: str,
@@ -188,7 +196,6 @@ def run(
         known = ", ".join((*TARGETS, *REQUESTS))
         raise InvalidInput("adapter.unknown", f"no adapter for system {system!r}", f"use one of: {known}")
     stop = stop_signals.on_signals()
-    meter = Meter(system)
     group = group or f"{topic_prefix}concord-{system}"
     receipts = KafkaReceipts(producer(kafka), f"{topic_prefix}receipt")
     offsets = KafkaOffsets(kafka, f"{group}{CONFIRMED}") if api else None
@@ -200,6 +207,7 @@ def run(
     target = Retrying(plain, stop.wait)
     decoder = Decoder(system, registry_schemas(registry_client.connect(registry)))
     topics = [f"{topic_prefix}sink.{system}.{kind}" for kind in {**KINDS, **WORK}[system]]
+    meter = Meter(system, promised(topics, topic_prefix))
     intake = Intake(kafka, group, topics, decoder, api.batch if api else BATCH)
     pauses = KafkaPauses(kafka, f"{topic_prefix}{TOPIC}", system)
     announced = Announced(f"adapter/{system}", meter, producer(kafka), f"{topic_prefix}workers")

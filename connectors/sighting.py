@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from connectors import sources
+from connectors import lenient, sources
 from connectors.connect import Connect
 from connectors.mapping_check import CAPTURE_ROLE, looked_at
 from connectors.postgres import SOCKET
@@ -44,6 +44,10 @@ left join pg_replication_slots s on s.slot_name = %(slot)s
 left join pg_stat_replication_slots t on t.slot_name = %(slot)s
 """
 _CLASS = re.compile(r"^(?:Caused by: )?((?:\w+\.)+\w+)(?::|$)", re.MULTILINE)
+_UNPROCESSABLE = re.compile(r"Error while processing event at offset \{(?:.*?\W)?lsn=(\d+)")
+"""What Debezium (3.7) says of a change that it read and can't turn into an event."""
+_PASSING = ("SQLException", "IOException", "InterruptedException")
+"""... unless the database didn't answer when it was asked about the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Task:
 
     state: str
     fault: str = ""
+    stuck_at: int = 0
+    """LSN of the change that it read and couldn't turn into an event; 0: it failed over something else"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,13 @@ class Connector:
     captured: bool = False
     """it has committed an offset: without its slot, changes would be missing"""
     lsn: int | None = None
+    lenient_until: int = 0
+    """up to which LSN changes that can't be processed are passed over; 0: none are"""
+
+    @property
+    def stuck_at(self) -> int:
+        """LSN of a change over which a task has failed, since it can't be processed; 0: over none."""
+        return max((task.stuck_at for task in self.tasks if task.state == "FAILED"), default=0)
 
     @property
     def runs(self) -> bool:
@@ -171,13 +184,20 @@ def connector(connect: Connect, name: str) -> Connector:
     offset = connect.offset(name)
     return Connector(
         status["connector"]["state"],
-        tuple(Task(task["state"], _classes(task.get("trace", ""))) for task in status["tasks"]),
+        tuple(_task(task["state"], task.get("trace", "")) for task in status["tasks"]),
         int(config[EPOCH]),
         config.get(IDENTITY, ""),
         sources.finished(offset),
         offset is not None,
         offset.get("lsn") if offset else None,
+        lenient.until(config),
     )
+
+
+def _task(state: str, trace: str) -> Task:
+    fault = _classes(trace)
+    stuck = None if any(name in fault for name in _PASSING) else _UNPROCESSABLE.search(trace)
+    return Task(state, fault, int(stuck[1]) if stuck else 0)
 
 
 def _classes(trace: str) -> str:

@@ -47,6 +47,8 @@ class View:
     offset: int = -1
     committed_us: int | None = None
     position: str = ""
+    written_ms: int | None = None
+    """when the record was written into its topic; unknown of a view that waited in the target"""
 
     @property
     def withdrawn(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from psycopg.conninfo import conninfo_to_dict
 
-from connectors import origin
+from connectors import lenient, origin
 from connectors.connect import Connect
 from connectors.source import EPOCH, IDENTITY, Connection, Names, render
 from schemas.catalog import load_mapping
@@ -44,7 +44,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `apply` would do with one source. `resnapshot` needs a person's word; `reasons` says why."""
+    """What `apply` would do with one source. `resnapshot` needs a person's word; `reasons` says why.
+
+    `for_now`: what the guard has set and sets back by itself; `apply` leaves it, a new snapshot ends it.
+    """
 
     system: str
     connector: str
@@ -52,6 +55,7 @@ class Plan:
     epoch: int
     settings: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    for_now: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +171,12 @@ def _plan(connect: Connect, kafka: str, source: Source, epoch: int | None) -> Pl
     identity = origin.identity(source.dsn)
     now = int(running[EPOCH]) if running else _first_epoch(kafka, source, epoch)
     reasons = tuple(_reasons(connect, source, running, identity)) if running else ()
-    settings = _difference(running or {}, wanted(source, now, identity))
+    for_now = lenient.deviation(running or {})
+    settings = _difference(running or {}, {**wanted(source, now, identity), **for_now})
     action: Action = (
         "create" if not running else "resnapshot" if reasons else "update" if settings else "none"
     )
-    return Plan(source.names.system, source.names.connector, action, now, settings, reasons)
+    return Plan(source.names.system, source.names.connector, action, now, settings, reasons, for_now)
 
 
 def _first_epoch(kafka: str, source: Source, epoch: int | None) -> int:
@@ -217,7 +222,8 @@ def _apply(connect: Connect, kafka: str, source: Source, resnapshot: bool, epoch
     elif planned.action == "resnapshot":
         _refuse(connect, planned)
     elif planned.action == "update":
-        connect.update(planned.connector, wanted(source, planned.epoch, origin.identity(source.dsn)))
+        config = wanted(source, planned.epoch, origin.identity(source.dsn))
+        connect.update(planned.connector, {**config, **planned.for_now})
     return planned
 
 
@@ -244,7 +250,7 @@ def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | No
     connect.update(planned.connector, wanted(source, raised, origin.identity(source.dsn)))
     _resume(connect, source)
     settings = {**planned.settings, EPOCH: (str(planned.epoch), str(raised))}
-    return replace(planned, action="resnapshot", epoch=raised, settings=settings)
+    return replace(planned, action="resnapshot", epoch=raised, settings=settings, for_now={})
 
 
 def _resume(connect: Connect, source: Source) -> None:

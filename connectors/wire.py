@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import fastavro
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
 from connectors.sink import Row, View, kind_of
@@ -102,7 +102,13 @@ def view_of(kind: str, key: str, content: Row, message: Message) -> View:
         offset=message.offset(),
         committed_us=int(committed) if committed.isdigit() else None,
         position=headers.get("concord-position", b"").decode(),
+        written_ms=_written_ms(message),
     )
+
+
+def _written_ms(message: Message) -> int | None:
+    kind, at = message.timestamp()
+    return at if kind != TIMESTAMP_NOT_AVAILABLE else None
 
 
 @cache

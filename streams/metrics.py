@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
-HISTOGRAMS = ("concord_end_to_end_seconds",)
-SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.08, 0.1, 0.15, 0.2, 0.35, 0.5, 1, 2, 5, 15, 60, 300, 1_800)
+HISTOGRAMS = ("concord_end_to_end_seconds", "concord_readable_seconds")
+SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2, 5, 15, 60, 300, 1_800)
 PROCESS = "process"
 """The label the exporter adds to what a process told of itself: its announcement's key."""
 
@@ -82,6 +82,9 @@ TOLD: Mapping[str, Mapping[str, str]] = {
     "adapter": {
         "concord_end_to_end_seconds{system}":
             "Source commit to applied in the system; of what time alone made due, from the decision.",
+        "concord_readable_seconds{topic}": "Source commit to the record in the topic.",
+        "concord_readable_objective_seconds{topic,share}":
+            "Within which this share of the topic's records is there, by its contract (schemas/contract).",
         "concord_adapter_records_total{system,outcome}": "Sink records by outcome.",
         "concord_adapter_released_total{system,outcome}": "Deferred views settled later, by outcome.",
         "concord_adapter_lag_records{system,topic,partition}": "Records not applied yet.",

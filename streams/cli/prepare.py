@@ -111,6 +111,7 @@ def _source_plans(plans: Any) -> str:
         lines.append(f"{plan.action:10} {plan.connector}  epoch {plan.epoch}")
         lines += [f"           because {reason}" for reason in plan.reasons]
         lines += [f"           {key}: {now} -> {new}" for key, (now, new) in plan.settings.items()]
+        lines += [f"           {key}: {now}, for now, by concord guard" for key, now in plan.for_now.items()]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from connectors import sources, systems
+from connectors import lenient, sources, systems
 from connectors.connect import Connect
 from connectors.source import IDENTITY
 from stack.environment import Environment
@@ -210,3 +211,55 @@ def test_a_killed_guard_knows_again_what_is_open(source: Guarded) -> None:
     source.wait(lambda: source.status().get("open"), "the guard to be back and to know")
     source.run(found["action"])
     source.wait_closed("publication.differs")
+
+
+def test_a_guard_killed_while_changes_are_passed_over_ends_it_and_leaves_everything_to_verify(
+    source: Guarded,
+) -> None:
+    """A row of the old type is read after its column has become another: no start gets past it."""
+    source.in_order()
+    who = source.provide("Of the old type")
+    cycle = (
+        "insert into credentialing_cycle (cycle_id, provider_id, due_date) values (gen_random_uuid(), %s, %s)"
+    )
+    with Connect(source.stack.connect) as connect:
+        connect.stop(source.name)
+        source.run(cycle, who, "2027-01-31")
+        source.run("alter table credentialing_cycle alter column due_date type timestamptz")
+        connect.resume(source.name)
+        source.wait(lambda: lenient.until(connect.config(source.name) or {}), "the change to be passed over")
+        source.guard.signal(signal.SIGKILL)  # its supervisor starts another one
+        [plan] = sources.plan(connect, source.stack.kafka, [source.source])
+        assert (plan.action, lenient.FAILURES in plan.for_now) == ("none", True)
+        source.wait(
+            lambda: not lenient.until(connect.config(source.name) or {}),
+            "the next guard to end what it began",
+        )
+        [plan] = sources.plan(connect, source.stack.kafka, [source.source])
+        assert (plan.action, plan.for_now) == ("none", {})
+    source.wait_closed("connector.unprocessable")
+    left = source.wait_open("capture.unverified")
+    assert left["action"] == f"concord verify source {SYSTEM} --repair"
+    source.wait(source.captures, "canaries to arrive again")
+    after = source.provide("After it")
+    source.wait(lambda: source.captured(after), "what is written now")
+
+
+def test_rows_of_a_table_with_a_column_list_arrive_after_it_was_read_again(source: Guarded) -> None:
+    """Debezium then takes them for rows with every column, and fails: a start teaches it the list."""
+    source.in_order()
+    first = source.provide("Before")
+    source.wait(lambda: source.captured(first), "what was written before")
+    wanted = {"data-collections": ["public.provider"], "type": "incremental"}
+    signal_it = "insert into concord_signal (id, type, data) values (%s, 'execute-snapshot', %s)"
+    source.run(signal_it, str(uuid.uuid4()), json.dumps(wanted))
+    followers: list[str] = []
+
+    def follows() -> bool:
+        followers.append(source.provide("After"))
+        return "connector.unprocessable" in source.codes() or len(followers) > 40
+
+    source.wait(follows, "rows to follow it")
+    source.wait(lambda: all(map(source.captured, followers)), "every one of them")
+    source.wait_closed("connector.unprocessable")
+    assert "pass_over" not in source.status()["acts"]

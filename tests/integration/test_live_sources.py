@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
-from connectors import origin, sources
+from connectors import lenient, origin, sources
 from connectors.connect import Connect
 from connectors.source import IDENTITY, Names
 from connectors.sources import Source
@@ -165,6 +165,21 @@ def test_a_setting_changed_by_hand_is_shown_and_set_back(capture: Capture) -> No
     assert capture.plan().settings == {"poll.interval.ms": ("500", "5")}
     assert capture.apply().action == "update"
     assert capture.plan().action == "none"
+
+
+def test_what_the_guard_has_set_for_now_is_shown_and_left_and_a_new_snapshot_ends_it(capture: Capture) -> None:
+    capture.apply()
+    capture.wait_for_snapshot()
+    lenient.begin(capture.connect, capture.name, 4_000)
+    for_now = {lenient.FAILURES: "warn", lenient.UNTIL: "4000"}
+    assert (capture.plan().action, capture.plan().for_now) == ("none", for_now)
+    config = capture.connect.config(capture.name)
+    assert config is not None
+    capture.connect.update(capture.name, {**config, "poll.interval.ms": "500"})
+    assert capture.apply().settings == {"poll.interval.ms": ("500", "5")}
+    assert capture.plan().for_now == for_now
+    capture.apply(resnapshot=True)
+    assert (capture.plan().action, capture.plan().for_now) == ("none", {})
 
 
 def test_status_tells_snapshot_position_and_slot(capture: Capture) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +12,9 @@ import pytest
 
 from connectors.drift import Altered
 from connectors.mapping_check import Problem
-from connectors.sighting import Connector, Server, Slot, Task, _classes
+from connectors.sighting import Connector, Server, Slot, Task, _classes, _task
+from connectors.source import Names
+from connectors.sources import Source
 from streams.operate.announced import Answer, Party
 from streams.operate.guard import judging
 from streams.operate.guard.around import Around
@@ -20,7 +24,7 @@ from streams.operate.guard.conditions import CONDITIONS, UNVERIFIED, judge
 from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken, Skipped
 from streams.operate.guard.judging import LATE
 from streams.operate.guard.pulse import Pulse
-from streams.operate.guard.remedies import HOUR, Bounded
+from streams.operate.guard.remedies import HOUR, LENIENCES, Bounded, Remedies
 from streams.operate.guard.verification import Verification
 from streams.settings import Settings
 
@@ -71,6 +75,10 @@ WRONG: dict[str, list[Facts]] = {
     "connect.unanswered": [replace(HEALTHY, connector=None, unanswered="does not answer")],
     "connector.missing": [replace(HEALTHY, connector=Connector("MISSING"))],
     "connector.failed": [connector(tasks=(Task("FAILED", "ConnectException"),)), connector(state="FAILED")],
+    "connector.unprocessable": [
+        connector(tasks=(Task("FAILED", "DateTimeParseException", stuck_at=4_000),)),
+        connector(lenient_until=5_000),
+    ],
     "connector.stopped": [connector(state="PAUSED"), connector(state="STOPPED", tasks=()), connector(tasks=())],
     "capture.stalled": [
         beats(LATE + 1, LATE + 1),
@@ -312,6 +320,26 @@ def test_a_hop_that_is_asked_now_and_then_is_as_old_as_it_was_when_asked() -> No
     assert pulse.beats(29.0).late["decided"] == 8.0
 
 
+def test_a_canary_may_be_written_while_somebody_asks_how_it_fares() -> None:
+    """The guard died of it: one thread beats, another judges."""
+    pulse, stop = Pulse(), threading.Event()
+
+    def beating() -> None:
+        for beat in itertools.count(1):
+            if stop.is_set():
+                return
+            pulse.wrote(beat, float(beat))
+
+    thread = threading.Thread(target=beating)
+    thread.start()
+    try:
+        asked = [pulse.beats(0.0) for _ in range(200)]
+    finally:
+        stop.set()
+        thread.join()
+    assert len(asked) == 200
+
+
 def test_a_source_that_takes_no_writes_is_not_late() -> None:
     pulse = Pulse()
     pulse.wrote(5, 10.0)
@@ -389,6 +417,26 @@ def test_a_column_that_nobody_has_mapped_yet_keeps_nobody_from_verifying() -> No
     assert verification.consider(book.open.values(), 20.0) == "directory"
 
 
+def test_the_tables_of_a_system_are_verified_at_once_and_one_that_is_not_whole_by_itself() -> None:
+    book, process = Book(), Verifying()
+    verification = Verification(lambda target, cause: cast(Any, process))
+    others = (
+        Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),
+        Incomplete("directory", 8, 300, 400, {"dir_site": 1}),
+    )
+    look(book, replace(HEALTHY, heard=Heard(0.1, incomplete=others)), 0.0)
+    verification.consider(book.open.values(), 0.0)
+    both = "directory.dir_listing directory.dir_site"
+    assert verification.consider(book.open.values(), 20.0) == both
+    process.returncode = 1
+    assert list(verification.ended()) == []
+    assert verification.consider(book.open.values(), 400.0) == "directory.dir_listing"
+    process.returncode = 0
+    assert [found.action for found in verification.ended()] == [
+        "concord verify source directory.dir_listing --repair"
+    ]
+
+
 def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> None:
     book, process = Book(), Verifying()
     verification = Verification(lambda target, cause: cast(Any, process))
@@ -407,3 +455,104 @@ def test_a_worker_that_is_just_starting_is_not_stalled() -> None:
     assert judging.decide_stalled(starting) == []
     late = {"captured": 0.2, "decided": judging.STARTING + 1}
     assert judging.decide_stalled(replace(starting, beats=replace(starting.beats, late=late)))
+
+
+# ---- what can't be processed ----
+
+UNPROCESSABLE = connector(tasks=(Task("FAILED", "DateTimeParseException", stuck_at=4_000),))
+TRACE = (
+    "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer\n"
+    "Caused by: org.apache.kafka.connect.errors.ConnectException: Error while processing event at offset"
+    " {transaction_id=7, lsn_proc=9, lsn_commit=8, lsn=4000, txId=7}\n"
+)
+
+
+class Acting(Remedies):
+    """Its decisions, without Connect; what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__(Source(Names("directory"), ""), "")
+        self.done: list[str] = []
+
+    def _do(self, name: str, codes: Any, now: float, act: Any) -> str:
+        if not self._bounds[name].admits(now):
+            return ""
+        self.done.append(name)
+        return name
+
+
+def acts(acting: Acting, facts: Facts, now: float) -> str:
+    return acting.act(facts, holding(facts), now)
+
+
+def test_a_change_that_no_restart_gets_past_is_told_from_a_database_that_does_not_answer() -> None:
+    assert (
+        _task("FAILED", f"{TRACE}Caused by: java.time.format.DateTimeParseException: 2026").stuck_at == 4_000
+    )
+    assert _task("FAILED", f"{TRACE}Caused by: org.postgresql.util.PSQLException: gone").stuck_at == 0
+    assert _task("FAILED", "org.apache.kafka.connect.errors.ConnectException: no slot").stuck_at == 0
+    assert holding(UNPROCESSABLE) == {"connector.unprocessable"}, "told once"
+
+
+def test_what_can_not_be_processed_is_passed_over_until_capture_is_past_where_the_log_ended() -> None:
+    acting = Acting()
+    assert [acts(acting, UNPROCESSABLE, at) for at in (0.0, 6.0)] == ["again", "pass_over"]
+    lenient = connector(lenient_until=5_000)
+    assert acts(acting, lenient, 10.0) == "", "its offset is 1,100"
+    assert acts(acting, connector(lenient_until=5_000, lsn=5_000), 20.0) == ""
+    assert acts(acting, connector(lenient_until=5_000, lsn=6_000, tasks=(Task("FAILED"),)), 30.0) == "restart"
+    assert acts(acting, connector(lenient_until=5_000, lsn=6_000), 40.0) == "heed"
+    assert acts(acting, HEALTHY, 50.0) == ""
+
+
+def test_another_guard_ends_what_a_killed_one_began() -> None:
+    assert acts(Acting(), connector(lenient_until=5_000, lsn=6_000), 0.0) == "heed"
+
+
+def test_who_stopped_the_connector_goes_on_with_it_alone() -> None:
+    assert acts(Acting(), connector(lenient_until=5_000, lsn=6_000, state="PAUSED"), 0.0) == ""
+
+
+def test_a_table_that_fails_again_and_again_is_left_to_a_person() -> None:
+    acting = Acting()
+    for at in range(20):
+        acts(acting, UNPROCESSABLE, 60.0 * at)
+    assert acting.done == ["again", *["pass_over"] * LENIENCES]
+
+
+def test_a_task_that_gets_further_each_time_is_started_again() -> None:
+    """After a re-read of a table with a column list Debezium takes its rows in another order, until it starts anew."""
+    acting, later = Acting(), connector(tasks=(Task("FAILED", "NumberFormatException", stuck_at=4_500),))
+    assert [acts(acting, UNPROCESSABLE, 0.0), acts(acting, later, 60.0)] == ["again", "again"]
+
+
+def test_what_was_passed_over_is_verified_with_everything_else_of_the_system() -> None:
+    """Also where the guard was killed between: the finding was told before the connector was touched."""
+    book = Book()
+    assert look(book, UNPROCESSABLE, 0.0) == [("opened", "connector.unprocessable")]
+    look(book, replace(UNPROCESSABLE, problems=WRONG["publication.differs"][0].problems), 1.0)
+    again = Book(book.open.values())
+    look(again, connector(lenient_until=5_000), 2.0)
+    for at in (4.0, 8.0):
+        look(again, HEALTHY, at)
+    assert {found.code for found in again.open.values()} == {UNVERIFIED.code}
+    verification = Verification(lambda target, cause: cast(Any, Verifying()))
+    verification.consider(again.open.values(), 8.0)
+    assert verification.consider(again.open.values(), 30.0) == "directory"
+    assert {found.action for found in verification.findings} == {
+        "concord verify source directory --repair",
+        "concord verify source directory.dir_listing --repair",
+    }
+
+
+def test_a_gap_that_comes_while_it_is_verified_is_not_settled_with_it() -> None:
+    book = Book()
+    for at, facts in ((0.0, UNPROCESSABLE), (2.0, HEALTHY), (6.0, HEALTHY)):
+        look(book, facts, at)
+    [verified] = book.open.values()
+    later = replace(HEALTHY, server=replace(SERVER, lsn=9_000))
+    for at, facts in ((10.0, UNPROCESSABLE), (12.0, later), (16.0, later)):
+        look(book, facts, at)
+    [left] = book.open.values()
+    assert (left.identity, left.first, left.last) == (verified.identity, 1_100, 9_000)
+    assert left != verified

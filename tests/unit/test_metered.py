@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connectors.deliver import Report
 from connectors.metered import Meter
 from connectors.retrying import Circuit
-from connectors.sink import Applied, Deferred, Failed, Outcome, Partition, Superseded
+from connectors.run import promised
+from connectors.sink import KINDS, Applied, Deferred, Failed, Outcome, Partition, Superseded
+from schemas.topic_contract import load
 from streams.errors import Unavailable
+from streams.metrics import SECONDS
+from streams.systems import WORK
 from tests import views
 
 VIEW = views.location("directory", views.entity(1))
@@ -53,3 +59,27 @@ def test_a_pause_is_a_metric_with_its_reason_and_ends_with_it() -> None:
     circuit.succeeded()
     meter.circuit(circuit)
     assert b"target.credentials" not in meter.metrics()
+
+
+def test_what_a_contract_promises_is_told_beside_what_is_measured() -> None:
+    """The alert compares the two series, so the contract is the one place where the figure stands."""
+    topic, prefix = "p.sink.directory.location", "p."
+    meter = Meter("directory", promised([topic, "p.sink.nobody.provider"], prefix))
+    late = replace(VIEW, topic=topic, committed_us=1_000_000, written_ms=1_500)
+    meter.count(Report([(late, Superseded())], released=[(replace(late, written_ms=None), Applied())]))
+    [said] = [contract.said.freshness for contract in load() if f"{prefix}{contract.topic}" == topic]
+    told = meter.metrics().decode()
+    assert f'concord_readable_objective_seconds{{share="0.5",topic="{topic}"}} {said.p50_ms / 1_000}' in told
+    assert f'concord_readable_objective_seconds{{share="0.99",topic="{topic}"}} {said.p99_ms / 1_000}' in told
+    assert f'concord_readable_seconds_sum{{topic="{topic}"}} 0.5' in told
+    assert f'concord_readable_seconds_count{{topic="{topic}"}} 1.0' in told
+
+
+def test_every_promise_of_freshness_can_be_measured() -> None:
+    """A quantile is told apart at the histogram's bounds: one between two of them would be guessed."""
+    promises = {
+        (c.topic, ms / 1_000) for c in load() for ms in (c.said.freshness.p50_ms, c.said.freshness.p99_ms)
+    }
+    assert {(topic, seconds) for topic, seconds in promises if seconds not in SECONDS} == set()
+    read = {f"sink.{system}.{kind}" for system, kinds in (*KINDS.items(), *WORK.items()) for kind in kinds}
+    assert {topic for topic, _ in promises if topic.startswith("sink.")} <= read

@@ -127,7 +127,12 @@ class Book:
                 found = self.open[key]
                 yield self._close(found)
                 if condition.gap and epoch <= found.epoch:  # a new snapshot has read what was missed
-                    yield self._open(_left(found, epoch, lsn))
+                    yield self._open(self._widened(_left(found, epoch, lsn)))
+
+    def _widened(self, left: Finding) -> Finding:
+        """With what an earlier one has left in the same place."""
+        before = self.open.get(left.identity)
+        return replace(left, first=min(before.first, left.first)) if before else left
 
     def _open(self, found: Finding) -> Event:
         self.open[found.identity] = found

@@ -77,6 +77,11 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition("connector.failed", "high", "the connector's task has failed", _STATUS, judging.connector_failed),
     Condition(
+        "connector.unprocessable", "high", "Debezium can't process a change",
+        "concord mapping check {system}; while its task fails, concord sources status {system}",
+        judging.unprocessable, gap=True,
+    ),
+    Condition(
         "connector.stopped", "medium", "the connector is paused or stopped",
         "PUT /connectors/<name>/resume in Connect", judging.connector_stopped, after=2,
     ),

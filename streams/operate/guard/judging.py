@@ -157,7 +157,19 @@ def connector_failed(facts: Facts) -> list[Seen] | None:
         return None
     failed = [task for task in facts.connector.tasks if task.state == "FAILED"]
     fault = next((task.fault for task in failed if task.fault), "no reason given")
-    return _is(bool(failed) or facts.connector.state == "FAILED", f"the connector's task has failed: {fault}")
+    holds = (bool(failed) or facts.connector.state == "FAILED") and not facts.connector.stuck_at
+    return _is(holds, f"the connector's task has failed: {fault}")
+
+
+def unprocessable(facts: Facts) -> list[Seen] | None:
+    """It has failed over a change as the log has it, or passes over such changes since."""
+    connector = facts.connector
+    if connector is None:
+        return None
+    fault = next((task.fault for task in connector.tasks if task.stuck_at), "")
+    how = f" ({fault})" if fault else ""
+    message = f"Debezium can't process a change{how}: where starting again doesn't help, it is passed over"
+    return _is(bool(connector.lenient_until or connector.stuck_at), message, first=connector.lsn or 0)
 
 
 def connector_stopped(facts: Facts) -> list[Seen] | None:
@@ -180,7 +192,7 @@ def capture_stalled(facts: Facts) -> list[Seen] | None:
     connector = facts.connector or facts.known
     if connector is None:
         return None
-    if not connector.runs:
+    if not connector.runs or connector.lenient_until:
         return []  # said by the connector's own conditions
     limit = LATE if connector.snapshot_finished else SNAPSHOT_QUIET
     state = "the connector is RUNNING" if facts.connector is not None else "Connect does not answer"

@@ -3,11 +3,12 @@
     wrote(beat) ... reached(hop, beat) --beats--> age and lateness of each hop
 
 Ages are counted from the moment this process saw its own write committed, so no two clocks are compared. Pure: times
-are arguments.
+are arguments. Written by the threads that beat and ask, read by those that judge and answer.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 from streams.operate.guard.facts import HOPS, Beats
@@ -23,14 +24,16 @@ class Pulse:
         self._written: deque[tuple[int, float]] = deque(maxlen=KEPT)
         self._reached: dict[str, int] = {}
         self._asked: dict[str, float] = {}
+        self._lock = threading.Lock()
         self.fault = ""
 
     def wrote(self, beat: int, now: float) -> None:
         """Committed."""
-        if self._written and beat <= self._written[-1][0]:
-            self._written.clear()  # the source was restored: it counts from an older number on
-            self._reached.clear()
-        self._written.append((beat, now))
+        with self._lock:
+            if self._written and beat <= self._written[-1][0]:
+                self._written.clear()  # the source was restored: it counts from an older number on
+                self._reached.clear()
+            self._written.append((beat, now))
         self.fault = ""
 
     def failed(self, why: str) -> None:
@@ -41,8 +44,9 @@ class Pulse:
         """A canary has got this far; `asked`: when somebody was asked, for a hop that is only asked now and then."""
         if asked is not None:
             self._asked[hop] = asked
-        if self._written and beat <= self._written[-1][0] + KEPT:
-            self._reached[hop] = max(beat, self._reached.get(hop, 0))
+        with self._lock:
+            if self._written and beat <= self._written[-1][0] + KEPT:
+                self._reached[hop] = max(beat, self._reached.get(hop, 0))
 
     def silent(self, hop: str) -> None:
         """Nobody answers for the hop: from now on its canaries grow old."""
@@ -54,13 +58,15 @@ class Pulse:
 
     def beats(self, now: float) -> Beats:
         """How it fares now; before the first was written, nobody can say."""
-        if not self._written:
+        with self._lock:
+            written = list(self._written)
+        if not written:
             return Beats(fault=self.fault)
         ages, late = {}, {}
         for hop in HOPS:
             reached, moment = self._reached.get(hop, 0), self._asked.get(hop, now)
-            before = [at for beat, at in self._written if beat <= reached]
-            after = next((at for beat, at in self._written if beat > reached), None)
-            ages[hop] = max(moment - (before[-1] if before else self._written[0][1]), 0.0)
+            before = [at for beat, at in written if beat <= reached]
+            after = next((at for beat, at in written if beat > reached), None)
+            ages[hop] = max(moment - (before[-1] if before else written[0][1]), 0.0)
             late[hop] = max(moment - after, 0.0) if after is not None else 0.0
         return Beats(ages, late, self.fault, frozenset(HOPS) - self._reached.keys())

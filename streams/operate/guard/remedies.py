@@ -1,6 +1,7 @@
 """What the guard does by itself: the few acts that can make nothing worse, each a few times and then no more.
 
-    open findings --Remedies--> pause a connector, start failed tasks again, make a lost slot anew
+    open findings --Remedies--> pause a connector, start failed tasks again, make a lost slot anew,
+                                pass over for a while what can't be processed
     closed ones   --Remedies--> start the task of an altered table again
 
 Never takes a snapshot, never raises an epoch, never writes a row: those are a person's command. Every act is one line
@@ -15,8 +16,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from connectors import sources
+from connectors import lenient, sources
 from connectors.connect import Connect
+from connectors.sighting import Connector
 from connectors.sources import Source
 from streams.errors import ConcordError
 from streams.operate.guard.facts import Facts
@@ -28,6 +30,10 @@ RESTARTS = 3
 RENEWALS = 2
 PAUSES = 6
 REFRESHES = 6
+AGAINS = 6
+LENIENCES = 4
+STRICTNESSES = 30
+"""Never fewer than leniences: to fail again over what can't be processed is the safe side."""
 ALTERED = frozenset({"mapping.differs", "publication.differs"})
 """Closed, they tell of a table that was altered and mended."""
 
@@ -56,11 +62,16 @@ class Remedies:
     def __init__(self, source: Source, connect: str) -> None:
         self._source = source
         self._connect = connect
+        self._tried = 0
+        """the change that a start hasn't got past"""
         self._bounds = {
             "pause": Bounded(PAUSES, 10.0),
             "restart": Bounded(RESTARTS, 20.0),
             "renew": Bounded(RENEWALS, 60.0),
             "refresh": Bounded(REFRESHES, 5.0),
+            "again": Bounded(AGAINS, 0.0),
+            "pass_over": Bounded(LENIENCES, 5.0),
+            "heed": Bounded(STRICTNESSES, 5.0),
         }
 
     def act(self, facts: Facts, codes: Collection[str], now: float) -> str:
@@ -76,6 +87,21 @@ class Remedies:
             return self._do("renew", codes, now, self._renew)
         if "connector.failed" in codes:
             return self._do("restart", codes, now, self._restart)
+        if "connector.unprocessable" in codes:
+            return self._unprocessable(facts.connector, facts.lsn, codes, now)
+        return ""
+
+    def _unprocessable(self, found: Connector, lsn: int, codes: Collection[str], now: float) -> str:
+        """Once more from the offset: a task that starts learns its tables anew. If it doesn't get past the same change,
+        that is passed over. What ends it stands in Connect: whoever was killed in between goes on from there."""
+        name = self._source.names.connector
+        if found.stuck_at and not found.lenient_until:
+            if found.stuck_at > self._tried and (again := self._do("again", codes, now, self._restart)):
+                self._tried = found.stuck_at
+                return again
+            return self._do("pass_over", codes, now, lambda connect: lenient.begin(connect, name, lsn))
+        if found.runs and found.lenient_until and (found.lsn or 0) > found.lenient_until:
+            return self._do("heed", codes, now, lambda connect: lenient.end(connect, name))
         return ""
 
     def altered(self, closed: Collection[str], now: float) -> str:

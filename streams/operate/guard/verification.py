@@ -1,6 +1,6 @@
 """What may be missing is verified and repaired without being asked: a process of its own, one at a time.
 
-    findings that stay --Verification--> concord verify source SYSTEM[.TABLE] --repair --> settled, or left to a person
+    findings that stay --Verification--> concord verify source TABLE... --repair --> settled, or left to a person
 
 Begins once capture is in order again: before, what is missing may be on its way. Bounded like every act; how many rows
 may be repaired is verification's own bound. Never waits, and the guard's own work never waits for it.
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,15 +25,24 @@ log = structlog.get_logger("concord.guard")
 COMMAND = "concord verify source "
 CALM = 10.0
 """Seconds that capture must have been in order."""
-TIMES = 2
-APART = 300.0
+TIMES = 4
+APART = 60.0
 
 Start = Callable[[str, str], "subprocess.Popen[bytes]"]
 
 
 def start(target: str, cause: str) -> subprocess.Popen[bytes]:
     """`concord verify source` in a process of its own, after everything else on the machine."""
-    command = [sys.executable, "-m", "streams.cli", "verify", "source", target, "--repair", "--quarantined"]
+    command = [
+        sys.executable,
+        "-m",
+        "streams.cli",
+        "verify",
+        "source",
+        *target.split(),
+        "--repair",
+        "--quarantined",
+    ]
     return subprocess.Popen(
         [*command, "--by", "guard", "--cause", cause],
         stdout=subprocess.DEVNULL,
@@ -52,6 +61,8 @@ class Verification:
     findings: tuple[Finding, ...] = ()
     _bounds: dict[str, Bounded] = field(default_factory=lambda: defaultdict(lambda: Bounded(TIMES, APART)))
     _calm: dict[str, float] = field(default_factory=dict)
+    _alone: set[str] = field(default_factory=set)
+    """what was not whole when it was verified with others: one table that is not keeps no other open"""
 
     def ended(self) -> Sequence[Finding]:
         """What a verification that has ended has settled."""
@@ -60,7 +71,10 @@ class Verification:
         code, done = self.running.returncode, self.findings
         self.running, self.findings = None, ()
         log.info("guard.verified", target=self.target, exit_code=code, settled=len(done) if code == 0 else 0)
-        return done if code == 0 else ()
+        if code == 0:
+            return done
+        self._alone.update(self.target.split())
+        return ()
 
     def consider(self, open_now: Iterable[Finding], now: float) -> str:
         """Begin one where it is due; what it verifies."""
@@ -70,23 +84,40 @@ class Verification:
             self._calm[system] = now
         if self.running is not None:
             return ""
-        for one in found:
-            since = self._calm.setdefault(one.system, now)
-            if stays(one.code) and now - since >= CALM and self._bounds[_target(one)].admits(now):
-                return self._start(one, found)
+        for system in sorted({one.system for one in found if stays(one.code)}):
+            since = self._calm.setdefault(system, now)
+            mine = [one for one in found if one.system == system and stays(one.code)]
+            if now - since >= CALM and (due := self._due({_target(one) for one in mine}, now)):
+                return self._start(due, mine)
         return ""
 
-    def _start(self, one: Finding, found: Iterable[Finding]) -> str:
-        self.target = _target(one)
-        self.findings = tuple(f for f in found if stays(f.code) and _target(f) == self.target)
-        log.warning("guard.acts", act="verify", target=self.target, because=one.code)
-        self.running = self.begin(self.target, one.code)
+    def _due(self, targets: Collection[str], now: float) -> list[str]:
+        """Of one system: the whole of it, which is its tables too; or its tables at once; or one that needs its own."""
+        whole = [target for target in targets if "." not in target]
+        together = sorted(set(targets) - set(whole) - self._alone)
+        if due := [t for t in whole if self._admits(t, now)] or [t for t in together if self._admits(t, now)]:
+            return due
+        return next(([t] for t in sorted(self._alone & set(targets)) if self._admits(t, now)), [])
+
+    def _admits(self, target: str, now: float) -> bool:
+        return self._bounds[target].admits(now)
+
+    def _start(self, due: list[str], mine: Iterable[Finding]) -> str:
+        self.target = " ".join(due)
+        self.findings = tuple(f for f in mine if any(_within(_target(f), target) for target in due))
+        because = sorted({one.code for one in self.findings})
+        log.warning("guard.acts", act="verify", target=self.target, because=because)
+        self.running = self.begin(self.target, because[0])
         return self.target
 
     def stop(self) -> None:
         """What runs is left undone: it is verified again another time."""
         if self.running is not None:
             self.running.terminate()
+
+
+def _within(target: str, verified: str) -> bool:
+    return target == verified or target.startswith(f"{verified}.")
 
 
 def _target(found: Finding) -> str:

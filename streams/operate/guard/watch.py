@@ -166,7 +166,8 @@ class Guard:
         """What verification has settled is closed; what may be missing is verified next."""
         if self._verification is None:
             return []
-        events = self._book.close(found.identity for found in self._verification.ended())
+        ended = self._verification.ended()
+        events = self._book.close(f.identity for f in ended if self._book.open.get(f.identity) == f)
         if self._verification.consider(self.open(), time.monotonic()):
             self._acts["verify"] = self._acts.get("verify", 0) + 1
         return events
