@@ -130,10 +130,13 @@ def test_edited_everywhere_at_once_under_kills_all_systems_end_equal_or_say_why(
         seconds = time.monotonic() - stopped
         done = sum((editor.counts for editor in editors), Counter[str]())
         bound = sum(editor.views for editor in editors)
+        kept = Counter(
+            (code, system) for (system, _), code in edits.stopped(read_open(loaded.settings)).items()
+        )
         print(
             f"{done.total()} edits {dict(done)}, {len(soak.sent)} views sent (at most {bound}), "
             f"settled {seconds:.1f} s after the last edit, "
-            f"{len(edits.stopped(read_open(loaded.settings)))} views kept back by a finding"
+            f"{kept.total()} views kept back by a finding {dict(kept)}"
         )
         assert edits.lost(soak.ask, soak.ledger) == [], "what an owner said is gone from its own system"
         assert divergences(loaded) == [], "rows deleted by whoever may not, or kept of what the master ended"
