@@ -11,56 +11,34 @@ system owns (Invariant 9) and never deletes a row of the system's own tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from connectors import shape, statement
-from connectors.fault import DOWN, SCHEMA
-from connectors.postgres import Cursor, PostgresTarget, store
+from connectors import statement
+from connectors.fault import DOWN
+from connectors.postgres import Cursor, store
 from connectors.resolve import Held, applied_row, freeze, matched, ready_or_waiting, text, thaw, wanted
-from connectors.sink import (
-    Applied,
-    Batch,
-    Deferred,
-    Outcome,
-    Partition,
-    Refused,
-    Request,
-    Row,
-    Superseded,
-    View,
-)
+from connectors.shaped import ShapedTarget
+from connectors.sink import Applied, Batch, Deferred, Outcome, Request, Row, Superseded, View
 from connectors.table import Children, System
-from streams.errors import ConcordError, EnvironmentFault, Unavailable
+from streams.errors import Unavailable
 
 Outcomes: TypeAlias = dict[tuple[str, str], Outcome]
 
-SHOWN = 5
 NOWHERE = ""  # what a withdrawn view waits for when the target never had the entity: nothing, it only guards
 
 
-class RelationalTarget(PostgresTarget):
+class RelationalTarget(ShapedTarget):
     """See connectors.sink.Target for the contract."""
 
     def __init__(self, system: System, dsn: str) -> None:
-        super().__init__(system.name, dsn)
+        super().__init__(system.name, dsn, system.written())
         self._system = system
-        self._altered = False
-
-    def offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """While a table is altered, nothing is read: a view that happens to fit would end the pause for a moment."""
-        with self.transaction() as cursor:
-            if self._altered and (found := shape.altered(cursor, self._system.written())):
-                raise self._standstill(found)
-            shape.remember(cursor, self._system.written())
-        self._altered = False
-        return super().offsets(partitions)
 
     def apply(self, batch: Batch) -> list[Outcome]:
         outcomes: Outcomes = {}
-        with self._unaltered() as cursor:
+        with self.unaltered() as cursor:
             for kind, views in groupby(batch.views, lambda view: view.kind):
                 outcomes |= Stage(cursor, self._system, kind).deliver(list(views))
             _discard(cursor, batch.discard)
@@ -68,35 +46,13 @@ class RelationalTarget(PostgresTarget):
         return [outcomes[view.identity] for view in batch.views]
 
     def release(self) -> list[View]:
-        with self._unaltered() as cursor:
+        with self.unaltered() as cursor:
             awaited = [reference for (reference,) in cursor.execute(statement.AWAITED)]
             there = find(cursor, self._system, awaited)
             if not there:
                 return []
             rows = cursor.execute(statement.RELEASE, {"there": list(there)}).fetchall()
         return [thaw(*row) for row in rows]
-
-    @contextmanager
-    def _unaltered(self) -> Iterator[Cursor]:
-        """A transaction whose faults are looked into: is it the view, or has somebody altered a table?"""
-        try:
-            with self.transaction() as cursor:
-                yield cursor
-        except (Refused, EnvironmentFault) as fault:
-            raise self._looked_into(fault) from None
-
-    def _looked_into(self, fault: ConcordError) -> ConcordError:
-        try:
-            with self.transaction() as cursor:
-                found = shape.altered(cursor, self._system.written())
-        except ConcordError:
-            return fault
-        self._altered = bool(found)
-        return self._standstill(found) if found else fault
-
-    def _standstill(self, found: Sequence[str]) -> EnvironmentFault:
-        step = "alter it back: the adapter goes on by itself. Or accept it: delete its row of concord_shape"
-        return EnvironmentFault(SCHEMA, f"{self._name}: {'; '.join(found[:SHOWN])}", step)
 
 
 class Stage:

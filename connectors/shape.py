@@ -32,7 +32,8 @@ Shape: TypeAlias = dict[tuple[str, str], Column]
 LOOK = """
 select written.name, a.attname,
        case when a.attname = any(written.columns) then format_type(a.atttypid, a.atttypmod) else '' end,
-       a.attnotnull and (a.attname = any(written.columns) or not (a.atthasdef or a.attidentity <> ''))
+       a.attnotnull and (a.attname = any(written.columns)
+                         or (%(inserts)s and not (a.atthasdef or a.attidentity <> '')))
 from jsonb_to_recordset(%(tables)s) as written(name text, columns text[])
 join pg_attribute a on a.attrelid = to_regclass(written.name) and a.attnum > 0 and not a.attisdropped
 """
@@ -50,9 +51,9 @@ _TEXTS = {"text": "text", "character varying": "text", "character": "text"}
 _WHOLE = ("smallint", "integer", "bigint")
 
 
-def remember(cursor: Cursor, written: Written) -> None:
-    """Keep what is there, unless it is narrower than what is known."""
-    now, known = _look(cursor, written), _known(cursor)
+def remember(cursor: Cursor, written: Written, *, inserts: bool = True) -> None:
+    """Keep what is there, unless it is narrower than what is known. `inserts`: the adapter makes rows, too."""
+    now, known = _look(cursor, written, inserts), _known(cursor)
     rows = [
         {"table_name": place[0], "column_name": place[1], **column._asdict()}
         for place, column in now.items()
@@ -62,9 +63,9 @@ def remember(cursor: Cursor, written: Written) -> None:
         cursor.execute(REMEMBER, {"rows": text(rows)})
 
 
-def altered(cursor: Cursor, written: Written) -> list[str]:
+def altered(cursor: Cursor, written: Written, *, inserts: bool = True) -> list[str]:
     """What the adapter can no longer write as it could: names and types, never a value."""
-    return list(differences(_look(cursor, written), _known(cursor), written))
+    return list(differences(_look(cursor, written, inserts), _known(cursor), written))
 
 
 def differences(now: Shape, known: Shape, written: Written) -> Iterator[str]:
@@ -118,9 +119,9 @@ def _parts(name: str) -> tuple[str, int | None, int, str]:
     return _TEXTS.get(base, base), int(size) if size else None, int(scale or 0), rest
 
 
-def _look(cursor: Cursor, written: Written) -> Shape:
+def _look(cursor: Cursor, written: Written, inserts: bool) -> Shape:
     tables = [{"name": table, "columns": sorted(columns)} for table, columns in written.items()]
-    return _shape(cursor.execute(LOOK, {"tables": text(tables)}).fetchall())
+    return _shape(cursor.execute(LOOK, {"tables": text(tables), "inserts": inserts}).fetchall())
 
 
 def _known(cursor: Cursor) -> Shape:

@@ -268,16 +268,16 @@ LEFT: Mapping[str, str] = {
 """system -> who still shows a value that the system may not say"""
 
 
-def stopped(findings: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """(system, entity) of which an open finding keeps the view back or takes it out: a conflict, mostly. What was
-    reverted or proposed excuses nothing: it must be restored."""
-    found = set()
+def stopped(findings: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """(system, entity) -> code of an open finding that keeps the view back or takes it out: a conflict, mostly. What
+    was reverted or proposed excuses nothing: it must be restored."""
+    found = {}
     for finding in findings:
         rule = CODES.get(finding["code"])
         for system in LEFT:
             concerned = rule is not None and (not rule.local or finding["subject"].startswith(f"{system}/"))
             if concerned and rule is not None and rule.effect_on(system) in (HOLD, WITHDRAW):
-                found.add((system, str(finding["entity_id"])))
+                found[system, str(finding["entity_id"])] = str(finding["code"])
     return found
 
 

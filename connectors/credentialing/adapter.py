@@ -17,13 +17,28 @@ from typing import Any
 from psycopg import sql
 
 from connectors.asked import missed
-from connectors.postgres import Cursor, PostgresTarget, store
+from connectors.postgres import Cursor, store
 from connectors.receipt import Receipts, refused
+from connectors.shape import Written
+from connectors.shaped import ShapedTarget
 from connectors.sink import Applied, Batch, Failed, Outcome, Row, View
 from schemas.catalog import load_mapping
 
 NAME = "credentialing"
 APPLIED, MISSED = "applied", "missed"
+
+ASKED: Written = {
+    "provider": frozenset(
+        "first_name middle_name last_name name_suffix degree sex caqh_id languages".split()
+    ),
+    "organization": frozenset("dba tin tin_type org_type parent_id delegated_flag".split()),
+    "practice_location": frozenset(
+        "org_id name line1 line2 city state zip phone fax hours accessibility telehealth".split()
+    ),
+    "license": frozenset("state number expires".split()),
+    "affiliation": frozenset({"effective_to"}),
+}
+"""The columns that others may propose a value of: capture.sql grants the same (Invariant 9)."""
 
 TAKE = """
 insert into concord_request (request_id, kind, entity_id, field, outcome)
@@ -46,16 +61,16 @@ class Column:
     row: str
 
 
-class RequestTarget(PostgresTarget):
+class RequestTarget(ShapedTarget):
     """See connectors.sink.Target for the contract; a request that misses has its receipt before the commit."""
 
     def __init__(self, dsn: str, receipts: Receipts) -> None:
-        super().__init__(NAME, dsn)
+        super().__init__(NAME, dsn, ASKED, inserts=False)
         self._receipts = receipts
 
     def apply(self, batch: Batch) -> list[Outcome]:
         """One transaction. A request is made once, whatever is sent again; what is older asks for nothing new."""
-        with self.transaction() as cursor:
+        with self.unaltered() as cursor:
             outcomes = [_settle(cursor, view) for view in batch.views]
             failed = [(v, o) for v, o in zip(batch.views, outcomes, strict=True) if isinstance(o, Failed)]
             self._receipts.write(refused(NAME, view, outcome) for view, outcome in failed)

@@ -16,8 +16,9 @@ from typing import Any
 
 from connectors import statement
 from connectors.fault import DOWN
-from connectors.postgres import Cursor, PostgresTarget, store
+from connectors.postgres import Cursor, store
 from connectors.resolve import text, view_hash
+from connectors.shaped import ShapedTarget
 from connectors.sink import Applied, Batch, Outcome, Row, Superseded, View
 from connectors.statement import listed, recordset
 from streams.core.ruling import OPEN
@@ -83,16 +84,16 @@ where kind = %(kind)s and entity_id = any(%(ids)s) and state = any(%(open)s)
 """
 
 
-class StewardshipTarget(PostgresTarget):
+class StewardshipTarget(ShapedTarget):
     """See connectors.sink.Target for the contract."""
 
     def __init__(self, dsn: str) -> None:
-        super().__init__(NAME, dsn)
+        super().__init__(NAME, dsn, {"proposal": frozenset(COLUMNS)})
 
     def apply(self, batch: Batch) -> list[Outcome]:
         """One transaction: the mark of each newer view, then its proposals."""
         newer: set[tuple[str, str]] = set()
-        with self.transaction() as cursor:
+        with self.unaltered() as cursor:
             for kind, views in groupby(batch.views, lambda view: view.kind):
                 newer |= {view.identity for view in _deliver(cursor, kind, list(views))}
             store(cursor, batch.offsets)

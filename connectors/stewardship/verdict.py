@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from connectors.sink import Row
 from streams.core.ruling import (
+    ANSWERS_FOR,
     APPROVE,
     IN_WORK,
     LOCK,
@@ -32,9 +33,6 @@ from streams.core.ruling import (
 
 Decision = Literal["approve", "reject", "lock", "withdraw"]
 Rows: TypeAlias = list[tuple[str, Row]]
-
-ANSWERS_FOR = {"directory": "directory_manager", "enrollment": "enrollment_lead", "billing": "billing_lead"}
-"""Proposing system -> the role that speaks for it, and may take back what it proposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,7 @@ def _closed(proposal: Row, word: Word) -> Refusal | None:
 
 def _not_theirs(proposal: Row, approvals: Sequence[Row], word: Word) -> Refusal | None:
     if word.decision == WITHDRAW:
-        its_own = (STEWARD, ANSWERS_FOR.get(proposal["system"]))
-        return None if word.by == proposal["author"] or word.role in its_own else _ONLY_ITS_AUTHOR
+        return None if _takes_back(proposal, approvals, word) else _ONLY_ITS_AUTHOR
     if word.by == proposal["author"]:
         return Refusal("proposal.own", "who proposes never rules on it", "let somebody else decide")
     if any(approval["approver"] == word.by for approval in approvals):
@@ -129,6 +126,13 @@ def _text(moment: Any) -> str | None:
     return str(moment.isoformat() if hasattr(moment, "isoformat") else moment) if moment else None
 
 
+def _takes_back(proposal: Row, approvals: Sequence[Row], word: Word) -> bool:
+    """One signature a person: whose stands there already takes back in the role that they signed in."""
+    roles = [a["role"] for a in approvals if a["approver"] == word.by] or [word.role]
+    its_own = (STEWARD, ANSWERS_FOR.get(proposal["system"]))
+    return word.by == proposal["author"] or any(role in its_own for role in roles)
+
+
 _ONLY_ITS_AUTHOR = Refusal(
     "proposal.not_yours",
     "only who answers for the proposing system, or a data steward, takes it back",
@@ -141,9 +145,10 @@ def _everybody(proposal: Row) -> list[tuple[str, ...]]:
 
 
 def _rows(proposal: Row, approvals: Sequence[Row], word: Word) -> Rows:
-    if word.decision == WITHDRAW:
-        return [_ruling(proposal, word)]
     signed = _approval(proposal, word)
+    if word.decision == WITHDRAW:
+        known = word.by == proposal["author"] or any(a["approver"] == word.by for a in approvals)
+        return [_ruling(proposal, word)] if known else [signed, _ruling(proposal, word)]
     if word.decision in (REJECT, LOCK):
         return [signed, _ruling(proposal, word)]
     complete = not left(proposal, [*approvals, signed[1]])

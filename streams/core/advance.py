@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 
 from msgspec import Raw, Struct
 
-from streams.core import awaited, edit, finding, gate, parity, ruling, view, worklist
+from streams.core import awaited, edit, finding, gate, parity, refusal, ruling, view, worklist
 from streams.core.authority import Authority
 from streams.core.change import Change, Confirmation, Malformed
 from streams.core.due import next_date
@@ -203,17 +203,22 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     answering = list(_answering(entity, sinks, world))
     found.update(finding.of_awaited(entity, answering, world.as_of))
     events = finding.settle(entity, found, position, world.as_of, facts)
-    emissions = _emit(entity, wanted, anew.union(entity.again))
+    emissions = _emit(entity, wanted, anew.union(entity.again, refusal.again(entity, sinks, world.as_of)))
     if entity.again:
         emitted = {emission.sink for emission in emissions}
         entity.again = [sink for sink in entity.again if sink in sinks and sink not in emitted]
     emissions += _to_people(entity, record, world.authority, emissions)
     parity.note(entity, sinks, edits, decided_us)
     awaited.note(entity, answering, world.as_of)
+    refusal.note(entity, world.as_of)
     reference = _broadcast(entity, record)
     announcements = _announce(entity, record)
     entity.depends = sorted(looked.seen)
-    by_time = (ruling.due(entity, world.as_of), awaited.due(entity, world.as_of))
+    by_time = (
+        ruling.due(entity, world.as_of),
+        awaited.due(entity, world.as_of),
+        refusal.due(entity, sinks, world.as_of),
+    )
     days = (next_date(record, world.as_of), *by_time, *coming)
     entity.due = min(filter(None, days), default="")
     _remember(entity, touch, emissions, decided_us)

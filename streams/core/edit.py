@@ -220,7 +220,7 @@ def _answer(entity: Entity, edit: Edit, day: str) -> str:
     """What a steward has refused for good is not proposed anew; what nobody has checked is not accepted by itself."""
     if edit.policy not in (PROPOSE, AUTO_ACCEPT):
         return edit.policy
-    if is_refused(entity, edit.subject, edit.offered, day):
+    if is_refused(entity, edit.subject, edit.offered, edit.rule, day):
         return REVERT
     return edit.policy if _is_sound(entity, edit) else PROPOSE
 

@@ -106,6 +106,8 @@ class Refusal(Struct, array_like=True, frozen=True, gc=False):
     message: str = ""
     since: int = 0
     """of an adapter: the time (microseconds) it first stood still for such a reason"""
+    day: str = ""
+    """of a view: the as-of date it was refused on, once that was decided about"""
 
     @property
     def reason(self) -> str:
@@ -599,6 +601,7 @@ class Standing(Struct, frozen=True, gc=False):
     closed: dict[str, str]
     again: list[str]
     awaited: dict[str, Awaited]
+    refused: dict[str, Refusal]
 
 
 def standing(entity: Entity) -> Standing:
@@ -619,6 +622,7 @@ def standing(entity: Entity) -> Standing:
         entity.closed,
         entity.again,
         entity.awaited,
+        entity.refused,
     )
 
 

@@ -58,6 +58,8 @@ R = TypeVar("R", bound=Row)
 OWNER = "credentialing"
 """The system that takes requests: the master."""
 STEWARD, COMPLIANCE = "data_steward", "compliance"
+ANSWERS_FOR = {"directory": "directory_manager", "enrollment": "enrollment_lead", "billing": "billing_lead"}
+"""Proposing system -> the role that speaks for it, and may take back what it proposes."""
 OTHERWISE = ("credentialing_manager",)
 """Who signs second where authority names nobody."""
 
@@ -119,11 +121,16 @@ def close(entity: Entity, ended: Mapping[str, str]) -> None:
 
 def _state(entity: Entity, proposal: Proposal, authority: Authority, as_of: str) -> str:
     if proposal.state in IN_WORK:
-        back = any(ruling.decision == WITHDRAW for _, ruling in _rulings(entity, proposal.id))
-        return WITHDRAWN if back else VOIDED if has_missed(entity, proposal.id) else proposal.state
+        return (
+            WITHDRAWN
+            if _is_taken_back(entity, proposal)
+            else VOIDED
+            if has_missed(entity, proposal.id)
+            else proposal.state
+        )
     rule = rule_of(authority, proposal)
     signed = signatures(entity, proposal)
-    for _, ruling in _rulings(entity, proposal.id):
+    for ruling in _rulings(entity, proposal):
         decided = _decided(entity, proposal, rule, ruling, signed, as_of)
         if decided:
             return decided
@@ -161,12 +168,9 @@ def _decided(
 ) -> str:
     """What a ruling makes of its proposal; empty: it doesn't count."""
     if ruling.decision == WITHDRAW:
-        return WITHDRAWN
+        return WITHDRAWN if _may_take_back(entity, proposal, ruling.ruled_by) else ""
     if ruling.decision in (REJECT, LOCK):
-        allowed = {role for roles in signatures_of(rule.approval, rule.approvers) for role in roles}
-        against = _verdicts(entity, proposal.id, REJECT)
-        by = ruling.ruled_by
-        return REJECTED if any(a.approver == by and a.role in allowed for a in against) else ""
+        return REJECTED if _may_refuse(entity, proposal.id, rule, ruling.ruled_by) else ""
     # A restricted value never reaches stewardship: the position alone says which one was approved.
     same = ruling.value == proposal.value if rule.public else ruling.value is None
     bound = same and ruling.bound_position == position_text(proposal.position)
@@ -176,6 +180,28 @@ def _decided(
     if not (ruling.decision == APPROVE and bound and complete):
         return ""
     return SCHEDULED if (ruling.effective_date or "") > as_of else APPROVED
+
+
+def _may_refuse(entity: Entity, number: str, rule: Rule, by: str | None) -> bool:
+    """Whether somebody has signed against it in a role that may."""
+    allowed = {role for roles in signatures_of(rule.approval, rule.approvers) for role in roles}
+    return any(a.approver == by and a.role in allowed for a in _verdicts(entity, number, REJECT))
+
+
+def _may_take_back(entity: Entity, proposal: Proposal, by: str | None) -> bool:
+    """Whether somebody has signed, either way, in a role that takes back what the system proposes, or is its author."""
+    its_own = (STEWARD, ANSWERS_FOR.get(proposal.system))
+    signed = (*_verdicts(entity, proposal.id, REJECT), *_verdicts(entity, proposal.id, APPROVE))
+    return any(a.approver == by and a.role in its_own for a in signed) or (
+        by is not None and by == _author(entity, proposal.id)
+    )
+
+
+def _is_taken_back(entity: Entity, proposal: Proposal) -> bool:
+    return any(
+        ruling.decision == WITHDRAW and _may_take_back(entity, proposal, ruling.ruled_by)
+        for ruling in _rulings(entity, proposal)
+    )
 
 
 def _shown(entity: Entity, number: str) -> set[str]:
@@ -240,7 +266,7 @@ def due(entity: Entity, as_of: str) -> str:
 
 def _turns(entity: Entity, proposal: Proposal) -> Iterator[str]:
     if proposal.state == SCHEDULED:
-        yield from (r.effective_date for _, r in _rulings(entity, proposal.id) if r.effective_date)
+        yield from (r.effective_date for r in _rulings(entity, proposal) if r.effective_date)
         return
     last = (make_by(proposal),) if proposal.state in IN_WORK else (rule_by(proposal), expires(proposal))
     yield from (later(day, 1) or "" for day in last if day != "~")
@@ -251,15 +277,17 @@ def rule_of(authority: Authority, proposal: Proposal) -> Rule:
     return authority.rules[proposal.record][proposal.field]
 
 
-def is_refused(entity: Entity, subject: str, value: Any, as_of: str = "") -> bool:
+def is_refused(entity: Entity, subject: str, value: Any, rule: Rule, as_of: str = "") -> bool:
     """Whether a steward has refused this very value of this very row and field for good, or until a later day."""
     locked = {
-        ruling.proposal_id
+        str(ruling.proposal_id)
         for _, ruling in rows_of(entity, "ruling", Ruling)
-        if ruling.decision == LOCK and not (ruling.expires_at and ruling.expires_at[:10] < as_of)
+        if ruling.decision == LOCK
+        and not (ruling.expires_at and ruling.expires_at[:10] < as_of)
+        and _may_refuse(entity, str(ruling.proposal_id), rule, ruling.ruled_by)
     }
     return bool(locked) and any(
-        int(number) in locked and subject_of(row) == subject and row.value == value
+        number in locked and subject_of(row) == subject and row.value == value
         for number, row in rows_of(entity, "proposal", ProposalRow)
     )
 
@@ -269,8 +297,14 @@ def subject_of(row: ProposalRow) -> str:
     return f"{row.system}/{row.record}/{row.row_id}/{row.field}"
 
 
-def _rulings(entity: Entity, number: str) -> list[tuple[str, Ruling]]:
-    return [(i, row) for i, row in rows_of(entity, "ruling", Ruling) if str(row.proposal_id) == number]
+def _rulings(entity: Entity, proposal: Proposal) -> list[Ruling]:
+    rows = (row for _, row in rows_of(entity, "ruling", Ruling) if str(row.proposal_id) == proposal.id)
+    return [row for row in rows if is_about(row, proposal)]
+
+
+def is_about(ruling: Ruling, proposal: Proposal | ProposalRow) -> bool:
+    """Whether a ruling means the row and field of the proposal whose number it names."""
+    return all(getattr(ruling, n) in (None, getattr(proposal, n)) for n in ("record", "row_id", "field"))
 
 
 def _verdicts(entity: Entity, number: str, verdict: str) -> list[Approval]:

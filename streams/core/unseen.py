@@ -14,7 +14,18 @@ from streams.core.canonical import Comment, Ruling
 from streams.core.canonical import Proposal as ProposalRow
 from streams.core.change import Position
 from streams.core.entity import STEWARDSHIP, Entity
-from streams.core.ruling import ENDS, EXPIRED, VOIDED, WAITING, has_missed, rows_of, subject_of
+from streams.core.ruling import (
+    ENDS,
+    EXPIRED,
+    OPEN,
+    VOIDED,
+    WAITING,
+    WITHDRAW,
+    has_missed,
+    is_about,
+    rows_of,
+    subject_of,
+)
 
 
 def rulings(entity: Entity) -> Iterator[tuple[str, str]]:
@@ -23,10 +34,12 @@ def rulings(entity: Entity) -> Iterator[tuple[str, str]]:
         return
     states = {i: row.state for i, row in rows_of(entity, "proposal", ProposalRow) if row.state in ENDS}
     states |= entity.closed | {p.id: p.state for p in entity.proposals}
+    known = dict(rows_of(entity, "proposal", ProposalRow)) | {p.id: p for p in entity.proposals}
     for ruling_id, ruling in rows_of(entity, "ruling", Ruling):
         number = str(ruling.proposal_id)
-        state = states.get(number)
-        if state in WAITING:
+        meant = number not in known or is_about(ruling, known[number])
+        state = states.get(number) if meant else None
+        if state in WAITING or (state in OPEN and ruling.decision == WITHDRAW):
             yield "ruling.unsigned", ruling_id
         elif (state is None or _is_late(entity, ruling_id, number)) and not _commented(
             entity, number, entity.claims[STEWARDSHIP]["ruling"][ruling_id].position

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.credentialing.adapter import ASKED
 from connectors.described import DESCRIBED
 from connectors.run import TARGETS
 from connectors.sink import Request, View
@@ -92,6 +93,7 @@ def test_the_masters_adapter_may_set_what_others_may_propose_and_nothing_else() 
     ours = {"concord_applied", "concord_pending", "concord_request", "concord_offset", "concord_shape"}
     rights = {(table, column) for table, column in granted("credentialing") if table not in ours}
     below = proposed_below()
+    assert rights == {(table, column) for table, names in ASKED.items() for column in names}
     assert rights == {
         (table.name, column)
         for table in load_mapping("credentialing").tables.values()

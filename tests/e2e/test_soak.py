@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,7 +37,10 @@ SECONDS = float(os.environ.get("CONCORD_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("CONCORD_SOAK_SEED", "4711"))
 PATIENCE = 240.0
 """A deadline, no measure: how long it took is printed."""
+PROVIDERS = max(40, int(SECONDS * 2 / 3))
+"""Enough that most edits are answered: one field edited more often than five times a day is a conflict."""
 VICTIMS = ("worker", "adapter-directory", "worker", "adapter-enrollment", "adapter-billing")
+KILLS = max(len(VICTIMS), int(SECONDS / 30))
 PARTS = sorted(set(VICTIMS))
 pytestmark = [
     pytest.mark.timeout(900 + SECONDS),
@@ -103,8 +107,8 @@ def kill(platform: Platform, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def loaded(platform: Platform) -> Platform:
-    """Forty invented providers everywhere, each with an enrollment of the payer's own."""
-    platform.ask("load", "generated", "--count", "40", "--seed", "23")
+    """Invented providers everywhere, each with an enrollment of the payer's own."""
+    platform.ask("load", "generated", "--count", str(PROVIDERS), "--seed", "23")
 
     def equal() -> bool:
         return presence.presence(platform.settings).equal and bool(platform.ask("status")["quiet"])
@@ -130,10 +134,14 @@ def test_edited_everywhere_at_once_under_kills_all_systems_end_equal_or_say_why(
         seconds = time.monotonic() - stopped
         done = sum((editor.counts for editor in editors), Counter[str]())
         bound = sum(editor.views for editor in editors)
+        kept = Counter(
+            (code, system) for (system, _), code in edits.stopped(read_open(loaded.settings)).items()
+        )
         print(
-            f"{done.total()} edits {dict(done)}, {len(soak.sent)} views sent (at most {bound}), "
+            f"{done.total()} edits {dict(done)} under {KILLS} kills, "
+            f"{len(soak.sent)} views sent (at most {bound}), "
             f"settled {seconds:.1f} s after the last edit, "
-            f"{len(edits.stopped(read_open(loaded.settings)))} views kept back by a finding"
+            f"{kept.total()} views kept back by a finding {dict(kept)}"
         )
         assert edits.lost(soak.ask, soak.ledger) == [], "what an owner said is gone from its own system"
         assert divergences(loaded) == [], "rows deleted by whoever may not, or kept of what the master ended"
@@ -151,8 +159,8 @@ def edit(soak: Soak) -> list[Editor]:
         for editor in editors:
             stack.enter_context(editor.running())
         began = time.monotonic()
-        for number, victim in enumerate(VICTIMS, 1):
-            at = began + SECONDS * number / (len(VICTIMS) + 1)
+        for number, victim in enumerate(islice(cycle(VICTIMS), KILLS), 1):
+            at = began + SECONDS * number / (KILLS + 1)
             soak.wait(after(at), "the next kill")
             assert [editor.failure for editor in editors if editor.failure] == []
             kill(soak.platform, victim)

@@ -158,6 +158,33 @@ def test_what_nobody_may_propose_the_role_may_not_write(
     assert one(master, "select count(*) from concord_request") == 0
 
 
+def test_a_narrowed_column_of_the_master_pauses_its_adapter_and_loses_no_approved_change(
+    target: credentialing.RequestTarget, master: Database, heard: Heard
+) -> None:
+    """Refused for itself, the change would be lost until its entity changes; a new column is no matter here."""
+    assert target.offsets([AT]) == {}, "the tables as they are"
+    alter(master, "alter column phone type varchar(3)", "add column rank int not null default 0")
+    alter(master, "alter column rank drop default")
+    wider = asked(("1", "phone", "3125550123", "1"), entity_id=PLACE, kind="location")
+    for call in (lambda: target.apply(Batch([wider], {AT: 5})), lambda: target.offsets([AT])):
+        with pytest.raises(EnvironmentFault) as fault:
+            call()
+        assert fault.value.code == "target.schema"
+        assert fault.value.message == (
+            "credentialing: practice_location.phone is character varying(3), was text"
+        )
+    alter(master, "alter column phone type text")
+    assert target.offsets([AT]) == {}, "it goes on where it was"
+    assert target.apply(Batch([wider], {AT: 5})) == [Applied()]
+    assert one(master, "select phone from practice_location") == "3125550123"
+    assert heard.receipts == []
+
+
+def alter(master: Database, *actions: str) -> None:
+    with master.connect() as connection:
+        connection.execute(f"alter table practice_location {', '.join(actions)}")
+
+
 # ---- stewardship ----
 
 
@@ -206,6 +233,22 @@ def test_proposals_come_change_and_end_and_what_people_wrote_stays(desk: Databas
     assert one(desk, "select author from proposal where proposal_id = 1") == "kim"
     assert one(desk, "select author from proposal where proposal_id = 2") == "directory"
     assert one(desk, "select local_id from concord_applied") == WHO
+    target.close()
+
+
+def test_a_narrowed_column_of_the_stewards_pauses_their_adapter_and_loses_no_proposal(desk: Database) -> None:
+    target = stewardship.target(desk.adapter)
+    assert target.offsets([AT]) == {}, "the tables as they are"
+    narrow, back = ("alter table proposal alter column state type " + kind for kind in ("varchar(5)", "text"))
+    with desk.connect() as connection:
+        connection.execute(narrow)
+    with pytest.raises(EnvironmentFault, match=r"proposal\.state is character varying\(5\), was text"):
+        target.apply(Batch([worklist(1, "awaiting_approval_1")]))
+    with desk.connect() as connection:
+        connection.execute(back)
+    assert target.offsets([AT]) == {}
+    assert target.apply(Batch([worklist(1, "awaiting_approval_1")])) == [Applied()]
+    assert states(desk) == ["awaiting_approval_1"]
     target.close()
 
 

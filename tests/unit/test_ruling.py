@@ -73,9 +73,17 @@ def test_one_person_refuses_or_takes_back() -> None:
 
 
 def test_who_answers_for_the_proposing_system_takes_back_what_it_proposed() -> None:
-    assert said("jo", "directory_manager", "withdraw", author="directory") == ["ruling"]
+    """Their signature says in which role: the core asks for it."""
+    assert said("jo", "directory_manager", "withdraw", author="directory") == ["approval", "ruling"]
     assert said("jo", "billing_lead", "withdraw", author="directory") == "proposal.not_yours"
-    assert said("pat", STEWARD, "withdraw", author="directory", state="scheduled") == ["ruling"]
+    assert said("pat", STEWARD, "withdraw", author="directory", state="scheduled") == ["approval", "ruling"]
+
+
+def test_who_has_signed_already_takes_back_in_the_role_of_the_signature() -> None:
+    signed = approval("pat", STEWARD)
+    assert said("pat", STEWARD, "withdraw", signed, author="directory", state="approved") == ["ruling"]
+    other = approval("lee", COMPLIANCE)
+    assert said("lee", STEWARD, "withdraw", other, author="directory") == "proposal.not_yours"
 
 
 def signed(by: str, role: str, at: str = "", **word: Any) -> Any:
