@@ -6,6 +6,7 @@ import typer
 
 from streams.cli import (
     ask,
+    audit,
     authority,
     clock,
     consume,
@@ -39,7 +40,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind,
+    doctor, pause, reassert, rewind, audit,
 ):  # fmt: skip
     app.add_typer(part.app)
 
