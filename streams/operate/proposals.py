@@ -34,6 +34,10 @@ MOST = 500
 LIST = """
 select * from proposal where %(all)s or state = any(%(open)s) order by submitted_at, proposal_id limit %(most)s
 """
+OPEN_BY_DAY = """
+select system, state, submitted_at::date as day, count(*), extract(epoch from min(submitted_at))::float8 as oldest
+from proposal where state = any(%s) group by system, state, submitted_at::date
+"""
 ONE = "select * from proposal where proposal_id = %s"
 SIGNED = "select * from approval where proposal_id = %s order by decided_at, approval_id"
 RULED = "select * from ruling where proposal_id = %s order by ruled_at, ruling_id"
@@ -49,6 +53,12 @@ def listed(settings: Settings, *, everything: bool = False) -> list[Row]:
     with _connected(settings) as connection:
         rows = connection.execute(LIST, {"all": everything, "open": list(OPEN), "most": MOST}).fetchall()
     return [_shown(row) for row in rows]
+
+
+def waiting(settings: Settings) -> list[Row]:
+    """How many are open: by system, state and the day on which they came, with the oldest of each."""
+    with _connected(settings) as connection:
+        return connection.execute(OPEN_BY_DAY, [list(OPEN)]).fetchall()
 
 
 def show(settings: Settings, number: int) -> Row:
