@@ -6,6 +6,7 @@ import typer
 
 from streams.cli import (
     ask,
+    audit,
     authority,
     clock,
     consume,
@@ -13,6 +14,7 @@ from streams.cli import (
     export,
     findings,
     guard,
+    handoffs,
     metrics,
     parity,
     pause,
@@ -39,7 +41,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind,
+    doctor, pause, reassert, rewind, audit, handoffs,
 ):  # fmt: skip
     app.add_typer(part.app)
 
