@@ -65,7 +65,7 @@ def apply(
     signal = f"concord-backfill-{uuid.uuid4().hex[:12]}"
     with closing(heard(kafka, f"{source.names.connector}.notification")) as notices:
         signal_reading(source.dsn, signal, {planned.table: ""})
-        # The audit: who had which table read, and when. The row in concord_signal says the same in the source.
+        # The row in concord_signal says the same in the source.
         log.info("sources.backfill", system=planned.system, table=planned.table, signal=signal, by=by)
         say(f"{planned.table}: signal {signal} is written; Debezium reads beside its stream")
         scanned = _await(connect, source, notices, planned.table, say)

@@ -15,6 +15,7 @@ from pathlib import Path
 from stack import layout, state
 from stack.settings import (
     ADAPTER_ROLES,
+    AUDIT_ROLE,
     CANARY_ROLE,
     CAPTURE_PASSWORD_REF,
     CAPTURE_ROLE,
@@ -50,6 +51,7 @@ class Environment:
     capture: Mapping[str, str] = field(repr=False)  # DSN of role concord_capture a system
     adapters: Mapping[str, str] = field(repr=False)  # DSN of role concord_adapter_<system> a system
     steward: str = field(default="", repr=False)  # DSN of role concord_steward in the stewardship database
+    audit: str = field(default="", repr=False)  # DSN of role concord_audit there
     state: str = ""
     capture_password_ref: str = CAPTURE_PASSWORD_REF  # what a connector's configuration says for the password
     capture_address: str = ""  # host:port at which Connect reaches PostgreSQL
@@ -75,7 +77,8 @@ class Environment:
             ("CANARY", self.canaries),
         ):
             simple |= {f"CONCORD_{kind}_{system.upper()}": dsn for system, dsn in dsns.items()}
-        return {**simple, "CONCORD_STEWARD": self.steward} if self.steward else simple
+        people = {"CONCORD_STEWARD": self.steward, "CONCORD_AUDIT": self.audit}
+        return simple | {name: dsn for name, dsn in people.items() if dsn}
 
     def exports(self) -> str:
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.variables().items())
@@ -107,6 +110,7 @@ def of_state(known: state.State, folder: Path) -> Environment:
             if role in known.passwords  # a system added since: the next `up` makes its role
         },
         steward=dsn(STEWARD_ROLE, STEWARD_DATABASE) if STEWARD_ROLE in known.passwords else "",
+        audit=dsn(AUDIT_ROLE, STEWARD_DATABASE) if AUDIT_ROLE in known.passwords else "",
         state=str(folder),
         capture_address=address,
         canaries={system: dsn(CANARY_ROLE, system) for system in SYSTEMS if CANARY_ROLE in known.passwords},
@@ -127,6 +131,7 @@ def from_variables(environ: Mapping[str, str] | None = None) -> Environment | No
         capture={system: environ[f"CONCORD_CAPTURE_{system.upper()}"] for system in SYSTEMS},
         adapters={system: environ[f"CONCORD_ADAPTER_{system.upper()}"] for system in SYSTEMS},
         steward=environ.get("CONCORD_STEWARD", ""),
+        audit=environ.get("CONCORD_AUDIT", ""),
         capture_address=environ["CONCORD_CAPTURE_ADDRESS"],
         canaries={s: environ[name] for s in SYSTEMS if environ.get(name := f"CONCORD_CANARY_{s.upper()}")},
     )

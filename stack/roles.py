@@ -13,6 +13,7 @@ from psycopg import sql
 
 from stack.settings import (
     ADAPTER_ROLES,
+    AUDIT_ROLE,
     CANARY_ROLE,
     CAPTURE_ROLE,
     REGISTRY_DATABASE,
@@ -27,7 +28,7 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         _create_role(connection, CAPTURE_ROLE, passwords[CAPTURE_ROLE], "login replication")
         _create_role(connection, REGISTRY_ROLE, passwords[REGISTRY_ROLE], "login")
-        for role in (CANARY_ROLE, STEWARD_ROLE, *ADAPTER_ROLES.values()):
+        for role in (CANARY_ROLE, STEWARD_ROLE, AUDIT_ROLE, *ADAPTER_ROLES.values()):
             _create_role(connection, role, passwords[role], "login")
         for system in SYSTEMS:
             create_system_database(connection, system, system)
@@ -35,9 +36,9 @@ def create(dsn: str, passwords: Mapping[str, str]) -> None:
 
 
 def create_system_database(connection: psycopg.Connection, name: str, system: str) -> None:
-    """An empty database for capture, the canary and this system's adapter; stewardship's, for stewards too."""
+    """An empty database for capture, the canary and this system's adapter; stewardship's, for people too."""
     _create_database(connection, name, None)
-    people = (STEWARD_ROLE,) if system == STEWARD_DATABASE else ()
+    people = (STEWARD_ROLE, AUDIT_ROLE) if system == STEWARD_DATABASE else ()
     for role in (CAPTURE_ROLE, CANARY_ROLE, ADAPTER_ROLES[system], *people):
         grant = sql.SQL("grant connect on database {} to {}")
         connection.execute(grant.format(sql.Identifier(name), sql.Identifier(role)))

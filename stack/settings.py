@@ -12,6 +12,7 @@ CANARY_ROLE = "concord_canary"
 ADAPTER_ROLES = {system: f"concord_adapter_{system}" for system in SYSTEMS}
 STEWARD_ROLE = "concord_steward"
 STEWARD_DATABASE = "stewardship"
+AUDIT_ROLE = "concord_audit"
 REGISTRY_ROLE = "concord_registry"
 REGISTRY_DATABASE = "registry"
 

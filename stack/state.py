@@ -18,10 +18,10 @@ from pathlib import Path
 from stack import ports
 from stack.layout import Layout, ensure_reachable
 from stack.progress import Progress
-from stack.settings import ADAPTER_ROLES, CANARY_ROLE, CAPTURE_ROLE, REGISTRY_ROLE, STEWARD_ROLE
+from stack.settings import ADAPTER_ROLES, AUDIT_ROLE, CANARY_ROLE, CAPTURE_ROLE, REGISTRY_ROLE, STEWARD_ROLE
 
 SUPERUSER = "postgres"
-CREATED_ROLES = (REGISTRY_ROLE, CAPTURE_ROLE, CANARY_ROLE, STEWARD_ROLE, *ADAPTER_ROLES.values())
+CREATED_ROLES = (REGISTRY_ROLE, CAPTURE_ROLE, CANARY_ROLE, STEWARD_ROLE, AUDIT_ROLE, *ADAPTER_ROLES.values())
 ROLES = (SUPERUSER, *CREATED_ROLES)
 
 

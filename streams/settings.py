@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     registry: str = ""
     connect: str = ""
     steward: str = Field(default="", repr=False, description="DSN of those who rule on proposals")
+    audit: str = Field(default="", repr=False, description="DSN of those who write down what operators do")
+    actor: str = Field(default="", description="who gives the commands, where --by says nobody else")
     topic_prefix: str = ""
     partitions: int = Field(default=4, ge=1, le=1024)
     group: str = "concord-decide"
@@ -184,7 +186,7 @@ def load() -> Settings:
     }
     plain = {
         k: known[f"CONCORD_{k.upper()}"]
-        for k in ("kafka", "registry", "connect", "steward")
+        for k in ("kafka", "registry", "connect", "steward", "audit")
         if f"CONCORD_{k.upper()}" in known
     }
     try:

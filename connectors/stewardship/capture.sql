@@ -7,6 +7,8 @@ do $$ begin create role concord_adapter_stewardship nologin;
 exception when duplicate_object or unique_violation then null; end $$;
 do $$ begin create role concord_steward nologin;
 exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role concord_audit nologin;
+exception when duplicate_object or unique_violation then null; end $$;
 
 -- The row id and the owning entity's id: all that a delete needs to say, at half the WAL of FULL.
 alter table proposal replica identity using index proposal_identity;
@@ -77,3 +79,10 @@ grant insert (kind, entity_id, proposal_id, record, row_id, field, decision, val
 grant insert (kind, entity_id, proposal_id, author, body) on comment to concord_steward;
 grant insert (kind, entity_id, code, subject, act, assignee, until, reason, said_by) on handling to concord_steward;
 grant execute on function audit_append(text, text, text, text, jsonb) to concord_steward;
+
+-- Operators' commands and the guard: they write down what they are about to do, and read the audit. Nothing else.
+revoke all on all tables in schema public from concord_audit;
+revoke all on all sequences in schema public from concord_audit;
+grant usage on schema public to concord_audit;
+grant select on audit to concord_audit;
+grant execute on function audit_append(text, text, text, text, jsonb) to concord_audit;

@@ -119,6 +119,8 @@ create table if not exists audit (  -- a hash chain: each row names the hash of 
     hash           text not null unique
 );
 create index if not exists audit_entity on audit (kind, entity_id);
+create index if not exists audit_act on audit ((detail ->> 'act')) where detail ? 'act';  -- what an operator did, and its end
+create unique index if not exists audit_chain on audit (previous_hash) nulls not distinct;  -- a chain never forks
 
 create or replace function audit_only_grows() returns trigger language plpgsql as $$
 begin
@@ -127,9 +129,14 @@ end $$;
 create or replace trigger audit_only_grows before update or delete or truncate on audit
     for each statement execute function audit_only_grows();
 
+-- What a link says, letter by letter: an export carries it, so that its hash can be computed without this database.
+create or replace function audit_text(entry audit) returns text language sql stable as $$
+    select jsonb_build_array(entry.previous_hash, extract(epoch from entry.at), entry.actor, entry.action, entry.kind,
+        entry.entity_id, entry.detail)::text
+$$;
+
 create or replace function audit_hash(entry audit) returns text language sql stable as $$
-    select encode(sha256(convert_to(jsonb_build_array(entry.previous_hash, extract(epoch from entry.at),
-        entry.actor, entry.action, entry.kind, entry.entity_id, entry.detail)::text, 'UTF8')), 'hex')
+    select encode(sha256(convert_to(audit_text(entry), 'UTF8')), 'hex')
 $$;
 
 -- The one way into the audit: nobody but the database computes a link of the chain. Whoever calls it, the account that

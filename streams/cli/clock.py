@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited, who
 from streams.cli.output import AsJson
 
 app = typer.Typer(rich_markup_mode=None)
@@ -36,6 +36,8 @@ def tick(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Tell it though it withdraws more than the set share.")
     ] = False,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Tell every partition what day it is; what is due by then is decided. Once a day a worker does it by itself.
@@ -50,11 +52,19 @@ def tick(
         from streams.operate import clock
 
         day = as_of.date() if as_of else None
-        return clock.tick(configuration.load(), day, dry_run=dry_run, confirm=confirm, who=getpass.getuser())
+        return clock.tick(configuration.load(), day, dry_run=dry_run, confirm=confirm, who=who(by))
+
+    if not dry_run:
+        wanted = {"as_of": as_of.date().isoformat() if as_of else "today", "confirm": confirm}
+        work = audited("clock.tick", work, by=by, why=reason, wanted=wanted, told=_told)
 
     output.answer(
         "clock tick", as_json, work, _text, fails=lambda told: told.outcome in ("stopped", "pending")
     )
+
+
+def _told(found: Any) -> dict[str, Any]:
+    return {"as_of": str(found.as_of), "outcome": found.outcome, "would_withdraw": found.withdrawn}
 
 
 def _text(told: Any) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited
 from streams.cli.output import AsJson
 from streams.errors import InvalidInput
 from streams.systems import ADAPTED
@@ -46,6 +47,8 @@ def export(
     returned: Annotated[
         Path | None, typer.Option("--returned", help="Only take over the system's receipt file (JSON Lines).")
     ] = None,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Write a system's views into a folder: complete or what changed since its last export, with a manifest.
@@ -56,7 +59,7 @@ def export(
         _verify(verify, as_json)
         return
     if returned is not None:
-        _take_over(system, returned, as_json)
+        _take_over(system, returned, by, reason, as_json)
         return
 
     def work() -> Any:
@@ -68,7 +71,9 @@ def export(
         made = take(configuration.load(), system, to, full, form.value)
         return {"delivery": str(to / made.folder), "manifest": made}
 
-    output.answer("export", as_json, work, _told)
+    wanted = {"to": to and to.name, "full": full, "format": form.value}
+    acting = audited("export", work, by=by, why=reason, subject=system, wanted=wanted, told=_made)
+    output.answer("export", as_json, acting, _told)
 
 
 def _verify(folder: Path, as_json: bool) -> None:
@@ -83,18 +88,28 @@ def _verify(folder: Path, as_json: bool) -> None:
     output.answer("export", as_json, work, text, lambda found: bool(found["problems"]))
 
 
-def _take_over(system: str, file: Path, as_json: bool) -> None:
+def _take_over(system: str, file: Path, by: str, reason: str, as_json: bool) -> None:
     def work() -> Any:
         from streams.operate.export import returned
 
         return returned.tell(configuration.load(), system, file)
 
+    acting = audited("export.returned", work, by=by, why=reason, subject=system, told=_counted)
     output.answer(
         "export",
         as_json,
-        work,
+        acting,
         lambda told: f"{told.system}: {told.applied:,} applied, {told.failed:,} failed",
     )
+
+
+def _made(result: Any) -> dict[str, Any]:
+    made = result["manifest"]
+    return {"delivery": made.folder, "kind": made.kind, "files": {f.name: f.records for f in made.files}}
+
+
+def _counted(told: Any) -> dict[str, Any]:
+    return {"applied": told.applied, "failed": told.failed}
 
 
 def _told(result: Any) -> str:

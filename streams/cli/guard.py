@@ -8,6 +8,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, audited
 from streams.cli.output import AsJson
 from streams.cli.run import Supervised
 from streams.errors import ConcordError
@@ -24,7 +25,7 @@ def guard(
             help="SYSTEM[.TABLE]: what may be missing there was verified, or read again. Needs --by."
         ),
     ] = None,
-    by: Annotated[str, typer.Option(help="Who says so.")] = "",
+    by: By = "",
     supervised: Supervised = True,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +71,13 @@ def _settle(target: str, by: str, as_json: bool) -> None:
 
         return settling.settle(configuration.load(), target, by)
 
-    output.answer("guard", as_json, work, lambda found: f"{len(found)} settled by {by}")
+    # Whose word it is must be said: what else acts has the account as its actor.
+    acting = audited("guard.settle", work, by=by, subject=target, told=_settled) if by else work
+    output.answer("guard", as_json, acting, lambda found: f"{len(found)} settled by {by}")
+
+
+def _settled(found: Any) -> dict[str, Any]:
+    return {"closed": [f"{one.code} {one.subject}" for one in found]}
 
 
 def _text(found: Any) -> str:

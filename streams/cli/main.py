@@ -6,8 +6,10 @@ import typer
 
 from streams.cli import (
     ask,
+    audit,
     authority,
     clock,
+    console,
     consume,
     doctor,
     export,
@@ -39,7 +41,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind,
+    console, doctor, pause, reassert, rewind, audit,
 ):  # fmt: skip
     app.add_typer(part.app)
 

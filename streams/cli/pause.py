@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited, who
 from streams.cli.output import AsJson
 
 app = typer.Typer(rich_markup_mode=None)
 System = Annotated[str, typer.Argument(help="The system, such as directory.")]
-By = Annotated[str, typer.Option(help="Who asks for it; the login name without one.")]
 
 
 @app.command("pause", epilog='Example: concord pause directory --reason "upgrade until 6 pm"')
@@ -31,13 +30,14 @@ def pause(
     def work() -> Any:
         from streams.operate import pausing
 
-        return pausing.pause(configuration.load(), system, reason, by or getpass.getuser())
+        return pausing.pause(configuration.load(), system, reason, who(by))
 
-    output.answer("pause", as_json, work, _text, _late)
+    acting = audited("pause", work, by=by, why=reason, subject=system, told=_told)
+    output.answer("pause", as_json, acting, _text, _late)
 
 
 @app.command("resume", epilog="Example: concord resume directory")
-def resume(system: System, as_json: AsJson = False) -> None:
+def resume(system: System, reason: Reason = "", by: By = "", as_json: AsJson = False) -> None:
     """Let the deliveries to a system go on where they stopped; of one that is not paused, nothing changes.
 
     Exit codes: 0 it is not paused; 1 an adapter that answers has not gone on in time; 2 no such system; 3 no Kafka.
@@ -48,11 +48,16 @@ def resume(system: System, as_json: AsJson = False) -> None:
 
         return pausing.resume(configuration.load(), system)
 
-    output.answer("resume", as_json, work, _text, _late)
+    acting = audited("resume", work, by=by, why=reason, subject=system, told=_told)
+    output.answer("resume", as_json, acting, _text, _late)
 
 
 def _late(found: Any) -> bool:
     return found.adapters > 0 and not found.effective
+
+
+def _told(found: Any) -> dict[str, Any]:
+    return {"paused": str(found.paused or ""), "changed": found.changed, "effective": found.effective}
 
 
 def _text(found: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited, who
 from streams.cli.output import AsJson
 from streams.settings import need
 
@@ -58,7 +58,7 @@ def topics_plan(as_json: AsJson = False) -> None:
 
 
 @topics.command("apply", epilog="Example: concord topics apply")
-def topics_apply(as_json: AsJson = False) -> None:
+def topics_apply(reason: Reason = "", by: By = "", as_json: AsJson = False) -> None:
     """Create and configure what is missing; never alters a partition count."""
 
     def work() -> Any:
@@ -66,7 +66,12 @@ def topics_apply(as_json: AsJson = False) -> None:
 
         return preparing.apply_topics(configuration.load())
 
-    output.answer("topics apply", as_json, work, _topic_changes)
+    acting = audited("topics.apply", work, by=by, why=reason, told=_changed)
+    output.answer("topics apply", as_json, acting, _topic_changes)
+
+
+def _changed(changes: Any) -> dict[str, Any]:
+    return {c.topic: {"action": c.action, **c.settings} for c in changes}
 
 
 def _topic_changes(changes: Any) -> str:
@@ -93,6 +98,8 @@ def sources_apply(
         bool, typer.Option("--resnapshot", help="Raise the epoch and read every row again.")
     ] = False,
     epoch: Annotated[int | None, typer.Option(help="The epoch to use; usually found by itself.")] = None,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Make the connectors what the mappings say; a new snapshot only when asked for."""
@@ -102,7 +109,14 @@ def sources_apply(
 
         return preparing.apply_sources(configuration.load(), names or (), resnapshot=resnapshot, epoch=epoch)
 
-    output.answer("sources apply", as_json, work, _source_plans)
+    subject, wanted = ", ".join(names or ("every source",)), {"resnapshot": resnapshot, "epoch": epoch}
+    acting = audited("sources.apply", work, by=by, why=reason, subject=subject, wanted=wanted, told=_applied)
+    output.answer("sources apply", as_json, acting, _source_plans)
+
+
+def _applied(plans: Any) -> dict[str, Any]:
+    """What became of each connector; of its settings, which: a value may hold a password."""
+    return {p.connector: {"action": p.action, "epoch": p.epoch, "settings": list(p.settings)} for p in plans}
 
 
 def _source_plans(plans: Any) -> str:
@@ -120,7 +134,8 @@ def sources_backfill(
     apply: Annotated[
         bool, typer.Option("--apply", help="Do it; without, only say what would be read.")
     ] = False,
-    by: Annotated[str, typer.Option(help="Who asks for it; the login name without one.")] = "",
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Read every row of one table anew beside the stream: for a newly mapped column. Exit code 3 when capture can't."""
@@ -129,10 +144,15 @@ def sources_backfill(
         from streams.operate import preparing
 
         output.log_to_stderr()
-        who = by or getpass.getuser()
-        return preparing.backfill(configuration.load(), table, who, output.say, apply=apply)
+        return preparing.backfill(configuration.load(), table, who(by), output.say, apply=apply)
 
+    if apply:
+        work = audited("sources.backfill", work, by=by, why=reason, subject=table, told=_scanned)
     output.answer("sources backfill", as_json, work, _backfilled)
+
+
+def _scanned(found: Any) -> dict[str, Any]:
+    return {"signal": found.signal, "scanned": found.scanned, "columns": found.columns}
 
 
 def _backfilled(found: Any) -> str:
@@ -200,6 +220,8 @@ Seed = Annotated[
 def load_generated(
     count: Annotated[int, typer.Option(help="How many providers.", min=1)] = 300,
     seed: Seed = 1,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Load invented providers, with the defects real data has."""
@@ -209,13 +231,17 @@ def load_generated(
 
         return loading.load_generated(_credentialing(), count, seed, output.say)
 
-    output.answer("load generated", as_json, work, _loaded)
+    wanted = {"count": count, "seed": seed}
+    acting = audited("load.generated", work, by=by, why=reason, wanted=wanted, told=_rows)
+    output.answer("load generated", as_json, acting, _loaded)
 
 
 @load.command("nppes", epilog="Example: concord load nppes npidata_pfile.csv --limit 1000")
 def load_nppes(
     file: Annotated[Path, typer.Argument(help="An NPPES V2 file (npidata_pfile_*.csv).")],
     limit: Annotated[int | None, typer.Option(help="Only the first so many usable rows.", min=1)] = None,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Load an NPPES V2 file by header name, streaming."""
@@ -225,12 +251,17 @@ def load_nppes(
 
         return loading.load_nppes(_credentialing(), file, limit, output.say)
 
-    output.answer("load nppes", as_json, work, _loaded)
+    acting = audited("load.nppes", work, by=by, why=reason, subject=file.name, told=_rows)
+    output.answer("load nppes", as_json, acting, _loaded)
 
 
 def _credentialing() -> str:
     known: str = need(configuration.load().databases.get("credentialing"), "CONCORD_DATABASE_CREDENTIALING")
     return known
+
+
+def _rows(loaded: Any) -> dict[str, Any]:
+    return {"read": loaded.bundles, "rows": loaded.rows}
 
 
 def _loaded(loaded: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, audited, who
 from streams.cli.output import AsJson
 
 app = typer.Typer(rich_markup_mode=None)
@@ -37,9 +37,6 @@ Origins = Annotated[
 ]
 State = Annotated[str, typer.Option("--state", help="open, replayed, discarded or all.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; without it, only say what would be done.")]
-By = Annotated[
-    str, typer.Option("--by", help="Who does it; kept with the mark.", show_default="your account")
-]
 
 
 @group.command("list", epilog="Example: concord quarantine list --code change.type_wrong --since 7d")
@@ -113,11 +110,13 @@ def replay(
         from streams.operate.quarantine import chosen, handle
 
         asked = chosen.Asked(code or (), system or (), provider, since, until, origin or (), state)
-        return handle.replay(configuration.load(), asked, by or getpass.getuser(), apply=apply)
+        return handle.replay(configuration.load(), asked, who(by), apply=apply)
 
+    wanted = _asked(code, system, provider, since, until, origin, state)
+    acting = audited("quarantine.replay", work, by=by, wanted=wanted, told=_told) if apply else work
     from streams.cli.show_quarantine import handled
 
-    output.answer("quarantine replay", as_json, work, lambda told: handled(told, "sent back"))
+    output.answer("quarantine replay", as_json, acting, lambda told: handled(told, "sent back"))
 
 
 @group.command(
@@ -146,8 +145,31 @@ def discard(
         from streams.operate.quarantine import chosen, handle
 
         asked = chosen.Asked(code or (), system or (), provider, since, until, origin or (), state)
-        return handle.discard(configuration.load(), asked, reason, by or getpass.getuser(), apply=apply)
+        return handle.discard(configuration.load(), asked, reason, who(by), apply=apply)
 
+    wanted = _asked(code, system, provider, since, until, origin, state)
+    act = "quarantine.discard"
+    acting = audited(act, work, by=by, why=reason, wanted=wanted, told=_told) if apply else work
     from streams.cli.show_quarantine import handled
 
-    output.answer("quarantine discard", as_json, work, lambda told: handled(told, "discarded"))
+    output.answer("quarantine discard", as_json, acting, lambda told: handled(told, "discarded"))
+
+
+def _asked(
+    code: list[str] | None, system: list[str] | None, provider: str, since: str, until: str,
+    origin: list[str] | None, state: str,
+) -> dict[str, Any]:  # fmt: skip
+    """The filters that were given, for the audit."""
+    given = {
+        "code": code,
+        "system": system,
+        "provider": provider,
+        "since": since,
+        "until": until,
+        "origin": origin,
+    }
+    return {name: value for name, value in {**given, "state": state}.items() if value}
+
+
+def _told(result: Any) -> dict[str, Any]:
+    return {"chosen": result.chosen, "done": result.done, "still": result.still, "by_code": result.by_code}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, who
 from streams.cli.output import AsJson
 
 app = typer.Typer(rich_markup_mode=None)
@@ -25,8 +25,8 @@ def reassert(
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Send them; without, only say which.")] = False,
     limit: Annotated[int, typer.Option(help="Views of a system, at most.", min=1)] = 1_000,
-    reason: Annotated[str, typer.Option(help="Why; kept with the audit of repairs.")] = "",
-    by: Annotated[str, typer.Option(help="Who asks for it; the login name without one.")] = "",
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Send what a system was sent last once more, as it is held today, under a new revision.
@@ -40,9 +40,8 @@ def reassert(
         from streams.operate.reasserting import reassert as send
 
         output.log_to_stderr()
-        who = by or getpass.getuser()
         return send(
-            configuration.load(), keys or (), system or (), apply=apply, by=who, reason=reason, limit=limit,
+            configuration.load(), keys or (), system or (), apply=apply, by=who(by), reason=reason, limit=limit,
             say=output.say,
         )  # fmt: skip
 

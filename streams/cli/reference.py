@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited
 from streams.cli.output import AsJson
 from streams.cli.run import Supervised
 from streams.errors import ConcordError, InvalidInput
@@ -49,6 +50,8 @@ def load(
     publish: Annotated[
         bool, typer.Option(help="Tell what it says to everyone who holds an NPI the platform knows.")
     ] = True,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Load a published file. Exit code 2: it is broken or must be accepted; the last good version stays in use."""
@@ -70,7 +73,14 @@ def load(
 
             return operate.load(known, source, file, options, ask, bar.progress, publish=publish)
 
-    output.answer("reference load", as_json, work, _loaded)
+    wanted = {"file": file.name, "mode": mode, "yes": yes, "publish": publish}
+    acting = audited("reference.load", work, by=by, why=reason, subject=source, wanted=wanted, told=_version)
+    output.answer("reference load", as_json, acting, _loaded)
+
+
+def _version(found: Any) -> dict[str, Any]:
+    version = found.loaded.version
+    return {"entries": version.entries, "as_of": str(version.as_of), "already": found.loaded.already}
 
 
 class _Bar:
@@ -134,7 +144,7 @@ def _changed(delta: Any) -> list[str]:
 
 
 @reference.command(epilog="Example: concord reference screen --json")
-def screen(as_json: AsJson = False) -> None:
+def screen(reason: Reason = "", by: By = "", as_json: AsJson = False) -> None:
     """Compare everybody with the loaded lists by name and date of birth (LEIE) and DEA number. Run it daily."""
 
     def work() -> Any:
@@ -142,7 +152,8 @@ def screen(as_json: AsJson = False) -> None:
 
         return operate.screen(configuration.load())
 
-    output.answer("reference screen", as_json, work, _screened)
+    acting = audited("reference.screen", work, by=by, why=reason, told=lambda found: {"told": found.told})
+    output.answer("reference screen", as_json, acting, _screened)
 
 
 @reference.command(epilog="Example: concord reference status --json")

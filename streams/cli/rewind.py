@@ -8,6 +8,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited
 from streams.cli.output import AsJson
 from streams.cli.show import table
 
@@ -22,6 +23,8 @@ def rewind(
     topic: Annotated[str, typer.Option(help="The sink topic, without a prefix.")],
     to: Annotated[str, typer.Option(help="A time stamp (ISO 8601, UTC without a zone), or beginning.")],
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be.")] = False,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Move a group back in a sink topic, so that it reads again from there. Never forward, never while it is active.
@@ -34,7 +37,14 @@ def rewind(
 
         return move(configuration.load(), group, topic, to, apply=apply)
 
+    if apply:
+        wanted = {"topic": topic, "to": to}
+        work = audited("rewind", work, by=by, why=reason, subject=group, wanted=wanted, told=_told)
     output.answer("rewind", as_json, work, text)
+
+
+def _told(found: Any) -> dict[str, Any]:
+    return {"places": {f"{found.topic}[{m.partition}]": [m.now, m.to] for m in found.moves}}
 
 
 def text(found: Any) -> str:

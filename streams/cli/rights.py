@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited
 from streams.cli.output import AsJson
 from streams.cli.show import table
 
@@ -27,12 +28,18 @@ def plan(as_json: AsJson = False) -> None:
 
 
 @group.command("apply", epilog="Example: concord acls apply")
-def apply(as_json: AsJson = False) -> None:
+def apply(reason: Reason = "", by: By = "", as_json: AsJson = False) -> None:
     """Grant what is missing; never takes a right away. Exit code 3: no authorizer."""
     from streams import settings
     from streams.operate import rights
 
-    output.answer("acls apply", as_json, lambda: rights.apply(settings.load()), _plan)
+    def work() -> Any:
+        return rights.apply(settings.load())
+
+    acting = audited(
+        "acls.apply", work, by=by, why=reason, told=lambda found: {"granted": _rows("", found.missing)}
+    )
+    output.answer("acls apply", as_json, acting, _plan)
 
 
 def _plan(found: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli import output
+from streams.cli.acting import By, Reason, audited
 from streams.cli.output import AsJson
 from streams.cli.show import table
 
@@ -65,6 +66,8 @@ def publish(
     force: Annotated[
         bool, typer.Option("--force", help="By hand, in a registry that others use, sealed or not.")
     ] = False,
+    reason: Reason = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Register what is new under FULL_TRANSITIVE; in a registry of others from CI only. Exit code 2 when refused."""
@@ -79,7 +82,15 @@ def publish(
     def work() -> Any:
         return schemas.publish(settings.load(), in_ci=settings.in_ci(), force=force)
 
-    output.answer("schema publish", as_json, work, text)
+    acting = audited("schema.publish", work, by=by, why=reason, wanted={"force": force}, told=_new)
+    output.answer("schema publish", as_json, acting, text)
+
+
+def _new(published: Any) -> dict[str, Any]:
+    return {
+        "new": [f"{p.subject} v{p.version}" for p in published if p.created],
+        "registered": len(published),
+    }
 
 
 @group.command(

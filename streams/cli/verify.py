@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from streams import settings as configuration
 from streams.cli import output
+from streams.cli.acting import By, who
 from streams.cli.output import AsJson
 from streams.cli.run import Supervised
 from streams.cli.show import table
@@ -46,7 +46,7 @@ def source(
     ] = False,
     at_most: AtMost = 1_000,
     share: Share = 0.25,
-    by: Annotated[str, typer.Option(help="Who asks; it stands in the audit.")] = "",
+    by: By = "",
     cause: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "asked for",
     as_json: AsJson = False,
 ) -> None:
@@ -61,12 +61,11 @@ def source(
         from streams.operate.verify.run import verify_source
 
         bounds = Bounds(rows=at_most, share=1.0) if repair else None
-        who = by or getpass.getuser()
         return verify_source(
             configuration.load(),
             names or (),
             bounds=bounds,
-            by=who,
+            by=who(by),
             cause=cause,
             share=share,
             again=quarantined,
@@ -87,7 +86,7 @@ def target(
     ] = False,
     at_most: AtMost = 1_000,
     share: Share = 0.25,
-    by: Annotated[str, typer.Option(help="Who asks; it stands in the audit.")] = "",
+    by: By = "",
     cause: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "asked for",
     as_json: AsJson = False,
 ) -> None:
@@ -102,12 +101,11 @@ def target(
         from streams.operate.verify.target import verify_target
 
         bounds = Bounds(rows=at_most, share=1.0) if repair else None
-        who = by or getpass.getuser()
         return verify_target(
             configuration.load(),
             systems or (),
             bounds=bounds,
-            by=who,
+            by=who(by),
             cause=cause,
             share=share,
             say=output.say,
@@ -124,9 +122,9 @@ def status(as_json: AsJson = False) -> None:
     """Up to where each table was verified, when, and what was found; repairs of late. Exit code 3: no Kafka."""
 
     def work() -> Any:
-        from streams.operate.verify import audit
+        from streams.operate.verify import book
 
-        return audit.told(configuration.load())
+        return book.told(configuration.load())
 
     output.answer("verify status", as_json, work, _told)
 

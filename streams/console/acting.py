@@ -35,9 +35,7 @@ def act(
     """Do it inside its audit entry. `before` and `after` name states and places, never a restricted value."""
     desk: Desk = request.app.state.desk
     reason = needed(why)
-    with desk.audit.act(
-        person.who, what, reason, {"about": about, **(before or {})}, {"about": about, **(after or {})}
-    ):
+    with desk.audit.act(person.who, what, reason, about, before or {}, after or {}):
         return do()
 
 

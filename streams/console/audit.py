@@ -1,4 +1,4 @@
-"""Who did what, when and why: the newest first, page by page."""
+"""Who did what, when and why: the newest first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.console import render
 from streams.console.guard import may
 from streams.console.session import AUDIT, Person
 
-LIMIT = 50
+PAGE, MOST = 100, 1_000
 Reader = Annotated[Person, Depends(may(AUDIT))]
 
 
@@ -20,9 +20,14 @@ def router() -> APIRouter:
     found = APIRouter(prefix="/audit")
 
     @found.get("")
-    def listing(request: Request, person: Reader, before: Annotated[int | None, Query()] = None) -> Response:
-        entries = request.app.state.desk.audit.entries(LIMIT + 1, before)
-        more = entries[LIMIT - 1].number if len(entries) > LIMIT else None
-        return render.page(request, "audit.html", entries=entries[:LIMIT], more=more, before=before)
+    def listing(
+        request: Request,
+        person: Reader,
+        who: Annotated[str, Query(max_length=80)] = "",
+        limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
+    ) -> Response:
+        entries = request.app.state.desk.audit.entries(who.strip(), limit)
+        more = min(limit * 2, MOST) if len(entries) == limit < MOST else None
+        return render.page(request, "audit.html", entries=entries, more=more, who=who)
 
     return found

@@ -285,15 +285,14 @@ class Audit:
 
     @contextmanager
     def act(
-        self, who: str, what: str, why: str, before: Mapping[str, Any], after: Mapping[str, Any]
+        self, who: str, what: str, why: str, about: str, before: Mapping[str, Any], after: Mapping[str, Any]
     ) -> Iterator[None]:
         if self.refuses:
             message = "the audit can't be written, so nothing was done"
             raise EnvironmentFault("audit.unavailable", message, "concord status")
-        about = str(after.get("about", ""))
         detail = {"before": before, "after": after}
         self.written.append(Entry(len(self.written) + 1, now(), who, what, about, why, detail))
         yield
 
-    def entries(self, limit: int, before: int | None) -> list[Entry]:
-        return [e for e in reversed(self.written) if before is None or e.number < before][:limit]
+    def entries(self, who: str, limit: int) -> list[Entry]:
+        return [e for e in reversed(self.written) if who in ("", e.who)][:limit]

@@ -120,12 +120,12 @@ class Audit(Protocol):
     """Who did what, when and why. An act whose entry can't be written does not happen."""
 
     def act(
-        self, who: str, what: str, why: str, before: Mapping[str, Any], after: Mapping[str, Any]
+        self, who: str, what: str, why: str, about: str, before: Mapping[str, Any], after: Mapping[str, Any]
     ) -> AbstractContextManager[object]:
         """The act stands inside; entered only once its entry is written. Never a restricted value."""
 
-    def entries(self, limit: int, before: int | None) -> list[Entry]:
-        """The newest entries, those before a number on the next page."""
+    def entries(self, who: str, limit: int) -> list[Entry]:
+        """The newest so many, of everybody or of one person."""
 
 
 @dataclass(frozen=True, slots=True)

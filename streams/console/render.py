@@ -53,7 +53,7 @@ def span(seconds: float | None) -> str:
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds * 1000:.0f} ms"
 
 
 def number(value: float | None) -> str:
@@ -69,6 +69,11 @@ def size(value: int | None) -> str:
         if value >= each:
             return f"{value / each:.1f} {unit}"
     return f"{value} B"
+
+
+def sentence(text: Any) -> str:
+    """With a capital in front."""
+    return str(text)[:1].upper() + str(text)[1:]
 
 
 def moment(text: Any) -> str:
@@ -88,5 +93,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(ago=ago, span=span, number=number, size=size, moment=moment, link=link)
+_ENVIRONMENT.filters.update(
+    ago=ago, span=span, number=number, size=size, moment=moment, link=link, sentence=sentence
+)
 _ENVIRONMENT.filters["part"] = lambda text: quote(str(text), safe="")

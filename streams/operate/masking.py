@@ -6,6 +6,7 @@ The class of a claim's field stands in schemas/canonical.toml, that of a view's 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -16,6 +17,12 @@ from streams.systems import TAKEN
 
 HIDDEN = "•••"
 _TIN_DIGITS = 9
+_NUMBERS = re.compile(r"(?<!\d)(\d{3}-?\d{2}-?\d{4}|\d{2}-\d{7})(?!\d)|\b[A-Z]{2}\d{7}\b")
+
+
+def looks_restricted(text: str) -> bool:
+    """Whether what a person typed holds what looks like a social security, tax or DEA number."""
+    return _NUMBERS.search(text) is not None
 
 
 def mask(value: Any) -> Any:
@@ -24,6 +31,13 @@ def mask(value: Any) -> Any:
         return None
     text = value if isinstance(value, str) else ""
     return f"{HIDDEN}{text[-4:]}" if len(text) == _TIN_DIGITS and text.isdigit() else HIDDEN
+
+
+@cache
+def restricted_names() -> frozenset[str]:
+    """The names of the canonical fields that are S1, of whatever record."""
+    records = load_catalog().records.values()
+    return frozenset(name for record in records for name, field in record.fields.items() if field.cls == "S1")
 
 
 def field_class(record: str, field: str) -> str:

@@ -24,6 +24,7 @@ from connectors.stewardship.verdict import Refusal, Word, judge, left
 from schemas.catalog import load_catalog
 from streams.core.ruling import OPEN, WAITING, lacking
 from streams.errors import EnvironmentFault, InvalidInput
+from streams.operate.audit import ledger
 from streams.settings import Settings, need
 
 Row: TypeAlias = dict[str, Any]
@@ -37,18 +38,6 @@ ONE = "select * from proposal where proposal_id = %s"
 SIGNED = "select * from approval where proposal_id = %s order by decided_at, approval_id"
 RULED = "select * from ruling where proposal_id = %s order by ruled_at, ruling_id"
 COMMENTED = "select * from comment where proposal_id = %s order by written_at, comment_id"
-AUDITED = """
-select audit_id, at, actor, action, kind, entity_id, detail from audit
-where %(number)s::bigint is null or (detail ->> 'proposal_id')::bigint = %(number)s
-order by audit_id desc limit %(most)s
-"""
-BROKEN = """
-select audit_id from (
-    select entry.audit_id, entry.hash is distinct from audit_hash(entry)
-        or entry.previous_hash is distinct from lag(entry.hash) over (order by entry.audit_id) as wrong
-    from audit entry
-) link where wrong order by audit_id limit 1
-"""
 AUDIT = "select audit_append(%s, 'refused', %s, %s, %s)"
 NOW = "select now()"
 LOCK = "select pg_advisory_xact_lock(hashtext('concord stewardship audit'))"
@@ -101,11 +90,10 @@ def comment(settings: Settings, number: int, by: str, body: str) -> Row:
 
 def audited(settings: Settings, number: int | None = None) -> Row:
     """What was said and done, the newest first, of one proposal or of all; and whether the chain is whole."""
-    with connected(settings) as connection:
-        rows = connection.execute(AUDITED, {"number": number, "most": MOST}).fetchall()
-        broken = connection.execute(BROKEN).fetchone()
-    entries = [{name: _plain(value) for name, value in row.items()} for row in rows]
-    return {"whole": broken is None, "broken_at": broken and broken["audit_id"], "entries": entries}
+    reader = settings.model_copy(update={"audit": need(settings.steward, "CONCORD_STEWARD")})
+    broken = ledger.verify(reader).broken
+    entries = ledger.listed(reader, ledger.Asked(proposal=number, limit=MOST))
+    return {"whole": broken is None, "broken_at": broken and broken.audit_id, "entries": entries}
 
 
 def seen(proposal: Row) -> str:

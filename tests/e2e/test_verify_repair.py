@@ -25,7 +25,7 @@ from streams.core import entity as core_entity
 from streams.core.verify import DIFFERENT, EXTRA, MISSING
 from streams.operate import reading
 from streams.operate.presence import presence
-from streams.operate.verify import audit
+from streams.operate.verify import book
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds, TooMany
 from streams.operate.verify.run import verify_source
@@ -216,7 +216,7 @@ def test_one_table_of_one_system_is_verified_and_one_lost_row_repaired(loaded: P
         (row, DIFFERENT, ["expires"], True)
     ]
     assert apart(found(loaded, ["credentialing.license"])) == set()
-    told = audit.told(loaded.settings)
+    told = book.told(loaded.settings)
     [repair] = [said for key, said in told.items() if key.startswith("repair/")]
     assert (repair["state"], repair["cause"], repair["agree"], repair["different"]) == ("done", "drill", 1, 1)
     assert told["credentialing.license"]["different"] == 0

@@ -1,5 +1,6 @@
 """Fixtures of the unit ring."""
 
+from tests.fixtures.audited import acts
 from tests.fixtures.decider import bench, known, logs
 
-__all__ = ["bench", "known", "logs"]
+__all__ = ["acts", "bench", "known", "logs"]

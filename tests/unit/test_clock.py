@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -78,6 +79,6 @@ def test_an_operators_tick_that_is_too_far_ahead_is_refused_before_anything_is_a
     assert refused.value.code == "clock.too_far"
 
 
-def test_the_command_leaves_with_2_for_a_date_too_far_ahead_or_no_date() -> None:
+def test_the_command_leaves_with_2_for_a_date_too_far_ahead_or_no_date(acts: list[Any]) -> None:
     for text in ("9000-01-01", "tomorrow"):
         assert CliRunner().invoke(app, ["clock", "tick", "--as-of", text]).exit_code == 2

@@ -495,7 +495,7 @@ def test_without_a_filter_everything_open_is_meant() -> None:
         ["discard", "--reason", f"dea {RESTRICTED}", "--apply"],
     ],
 )
-def test_wrong_input_leaves_with_2_before_anybody_is_asked(arguments: list[str]) -> None:
+def test_wrong_input_leaves_with_2_before_anybody_is_asked(acts: list[Any], arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["quarantine", *arguments])
     assert result.exit_code == 2, result.output
     assert "123-45-6789" not in result.output

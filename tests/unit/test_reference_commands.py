@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acts: list[Any]) -> Iterator[Run]:
     """The command with a folder of its own, away from any stack."""
     for name in [name for name in os.environ if name.startswith("CONCORD_")]:
         monkeypatch.delenv(name)

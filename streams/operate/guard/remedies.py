@@ -4,7 +4,7 @@
     closed ones   --Remedies--> start the task of an altered table again
 
 Never takes a snapshot, never raises an epoch, never writes a row: those are a person's command. Every act is one line
-in the log, with its cause. docs/capture-guard.md says why each is safe.
+in the log and stands in the audit, with its cause. docs/capture-guard.md says why each is safe.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from connectors import sources
 from connectors.connect import Connect
 from connectors.sources import Source
 from streams.errors import ConcordError
+from streams.operate.audit.act import act as audited
 from streams.operate.guard.facts import Facts
+from streams.settings import Settings
 
 log = structlog.get_logger("concord.guard")
 
+WHO = "concord guard"
 HOUR = 3_600.0
 RESTARTS = 3
 RENEWALS = 2
@@ -53,7 +56,8 @@ class Bounded:
 class Remedies:
     """For one source."""
 
-    def __init__(self, source: Source, connect: str) -> None:
+    def __init__(self, settings: Settings, source: Source, connect: str) -> None:
+        self._settings = settings
         self._source = source
         self._connect = connect
         self._bounds = {
@@ -89,8 +93,13 @@ class Remedies:
             return ""
         system = self._source.names.system
         log.warning("guard.acts", act=name, system=system, because=sorted(codes))
+        what, why = f"guard.{name}", ", ".join(sorted(codes))
         try:
-            with Connect(self._connect) as connect:
+            # Who can't be written down does nothing: it is tried again at a later look, within its bounds.
+            with (
+                audited(self._settings, WHO, what, subject=system, why=why),
+                Connect(self._connect) as connect,
+            ):
                 act(connect)
         except ConcordError as fault:
             log.warning("guard.act_failed", act=name, system=system, code=fault.code, fault=fault.message)

@@ -33,6 +33,6 @@ def settle(settings: Settings, target: str, by: str) -> list[Finding]:
         if f.system == system and stays(f.code) and (not table or table in f.message)
     ]
     Publisher(settings).tell([Event(one, "closed") for one in found])
-    for one in found:  # the audit: who said that it was looked into
+    for one in found:
         log.info("guard.settled", code=one.code, subject=one.subject, first=one.first, last=one.last, by=by)
     return found

@@ -53,7 +53,9 @@ class Guard:
         systems = [source.names.system for source in self._sources]
         self._pulses = {system: Pulse() for system in systems}
         self._looks = {s.names.system: Look(s, connect) for s in self._sources}
-        self._remedies = {s.names.system: Remedies(s, connect) for s in self._sources if settings.guard_acts}
+        self._remedies = {
+            s.names.system: Remedies(settings, s, connect) for s in self._sources if settings.guard_acts
+        }
         self._epochs = dict.fromkeys(systems, 0)
         self._around = Around(settings, self._pulses)
         self._listener = Listener(settings.kafka, settings.topic_prefix, settings.partitions, self._pulses)

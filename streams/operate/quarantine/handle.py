@@ -10,7 +10,6 @@ ever deleted (invariant 6).
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice, tee
 
 from streams.errors import ConcordError, InvalidInput
+from streams.operate.masking import looks_restricted
 from streams.operate.quarantine.chosen import Asked, Chosen, choose
 from streams.operate.quarantine.fetch import fetch
 from streams.operate.quarantine.record import Origin, Quarantined, mark_headers
@@ -33,7 +33,6 @@ LARGEST = MAX_MESSAGE_BYTES - 64 * 1024
 SHOWN = 100
 """Items an answer lists; its counts are of all."""
 LONGEST_REASON = 500
-_RESTRICTED = re.compile(r"(?<!\d)(\d{3}-?\d{2}-?\d{4}|\d{2}-\d{7})(?!\d)|\b[A-Z]{2}\d{7}\b").search
 
 
 class TooLarge(ConcordError):
@@ -110,7 +109,7 @@ def _check(reason: str) -> None:
     if not reason.strip() or len(reason) > LONGEST_REASON:
         message = f"a reason has 1 to {LONGEST_REASON} characters"
         raise InvalidInput("quarantine.reason", message, step)
-    if _RESTRICTED(reason):
+    if looks_restricted(reason):
         # Invariant 11: the reason becomes a header.
         message = "the reason holds what looks like a social security, tax or DEA number"
         raise InvalidInput("quarantine.reason", message, step)

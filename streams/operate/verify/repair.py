@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ from schemas.tables import mapped_tables
 from streams.core.verify import EXTRA, Name
 from streams.errors import ConcordError
 from streams.operate import preparing
+from streams.operate.audit.act import act
 from streams.operate.preparing import Say
 from streams.operate.quarantine.send import Outgoing, Sender
-from streams.operate.verify.audit import Audit
+from streams.operate.verify.book import Book
 from streams.operate.verify.found import Divergence, Verified
 from streams.operate.verify.source import System
 from streams.placing import partition_of
@@ -68,25 +70,31 @@ def check(found: Sequence[Verified], bounds: Bounds) -> None:
 class Repair:
     """Repairs one system's rows."""
 
-    def __init__(
-        self, settings: Settings, system: System, audit: Audit, by: str, cause: str, say: Say
-    ) -> None:
+    def __init__(self, settings: Settings, system: System, book: Book, by: str, cause: str, say: Say) -> None:
         self._settings, self._system, self._source = settings, system, system.source
         self._name = system.source.names.system
-        self._audit, self._by, self._cause, self._say = audit, by, cause, say
+        self._book, self._by, self._cause, self._say = book, by, cause, say
         self.number = f"concord-repair-{uuid.uuid4().hex[:12]}"
 
     def mend(self, found: Sequence[Divergence]) -> None:
-        """Repair these rows and note which of them agree by now."""
+        """Repair these rows and note which of them agree by now. It stands in the audit before it is done."""
         if not found:
             return
-        self._audit.intend(self.number, self._name, found, self._by, self._cause)
+        with act(
+            self._settings, self._by, "verify.repair", why=self._cause, subject=self._name,
+            correlation=self.number, before=_counted(found),
+        ) as acted:  # fmt: skip
+            self._mend(found)
+            acted.after = {"agree": sum(each.repaired for each in found)}
+
+    def _mend(self, found: Sequence[Divergence]) -> None:
+        self._book.intend(self.number, self._name, found, self._by, self._cause)
         self._read_again([each for each in found if each.state != EXTRA])
         self._bury([each for each in found if each.state == EXTRA])
         agree = self._system.agreeing(found)
         for each in found:
             each.repaired = (each.table, each.name) in agree
-        self._audit.done(self.number, self._name, found, self._by, self._cause)
+        self._book.done(self.number, self._name, found, self._by, self._cause)
 
     def _read_again(self, found: Iterable[Divergence]) -> None:
         rows: dict[str, list[str]] = {}
@@ -128,6 +136,11 @@ class Repair:
         key, value, headers = log.message(Change(table.name, row, "d"), between, 0)
         place = self._source.names.topic, partition_of(key, self._settings.partitions)
         return Outgoing(*place, key, value, [*headers, (HEADER, self.number.encode())])
+
+
+def _counted(found: Sequence[Divergence]) -> dict[str, int]:
+    """Table and state -> how many rows."""
+    return Counter(f"{each.table} {each.state}" for each in found)
 
 
 def _there(

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from connectors.checksum import RANGE, SHARE
 from streams.core.verify import Shapes
 from streams.operate.preparing import Say
-from streams.operate.verify import audit, findings, repair
-from streams.operate.verify.audit import Audit
+from streams.operate.verify import book as noted
+from streams.operate.verify import findings, repair
+from streams.operate.verify.book import Book
 from streams.operate.verify.entities import Entities
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds, Repair
@@ -43,8 +44,8 @@ def verify_source(
     """
     by_system = chosen(settings, names)
     shapes = Shapes(shape for found in by_system.values() for shape in found)
-    before = audit.told(settings)
-    with Entities(settings, shapes) as entities, Audit(settings) as book:
+    before = noted.told(settings)
+    with Entities(settings, shapes) as entities, Book(settings) as book:
         systems = [System(settings, name, wanted, entities, say) for name, wanted in by_system.items()]
         found = [system.verify(share, size, again=again) for system in systems]
         tables = [table for some in found for table in some]

@@ -31,11 +31,12 @@ from streams.core.unheld import unheld
 from streams.core.verify import EXTRA
 from streams.errors import InvalidInput
 from streams.operate import reading
+from streams.operate.audit.act import act
 from streams.operate.find import Finder
 from streams.operate.preparing import Say
 from streams.operate.quarantine.send import Outgoing, Sender
 from streams.operate.verify import repair
-from streams.operate.verify.audit import Audit
+from streams.operate.verify.book import Book
 from streams.operate.verify.entities import PARTITION, PATIENCE
 from streams.operate.verify.found import Verified
 from streams.operate.verify.repair import Bounds
@@ -181,9 +182,18 @@ class Views:
         if not before:
             return wanted
         number = f"concord-repair-{uuid.uuid4().hex[:12]}"
-        with Audit(self._settings) as audit:
-            audit.asserted(number, self._system, sorted(before), by, cause)
-        self._send(before, number)
+        told = act(
+            self._settings,
+            by,
+            "views.assert_again",
+            why=cause,
+            subject=self._system,
+            correlation=number,
+            before=before,
+        )
+        with told, Book(self._settings) as book:
+            book.asserted(number, self._system, sorted(before), by, cause)
+            self._send(before, number)
         say(f"{self._system}: {len(before):,} views are asserted again")
         left = self._until_held(before, patience) | wanted - before.keys()
         log.info(

@@ -1,8 +1,9 @@
-"""What was verified and what was repaired, by whom and why: topic `verification`.
+"""How tables stood when they were verified last, and what repairs there were: topic `verification`.
 
     <system>.<table> -> its last verification       repair/<number> -> intended, then done
 
-A repair is written down before anything is sent, so that one that was cut off is known, too. Ids, counts and names of
+A repair is noted before anything is sent, so that one that was cut off is known, too. Who did it and why is in the
+audit (operate/audit), whose rows name the repair. Ids, counts and names of
 columns only: no value of a row ever stands here (invariant 11).
 """
 
@@ -30,7 +31,7 @@ LISTED = 10_000
 """Rows named in one record, of repairs and of verifications."""
 
 
-class Audit:
+class Book:
     """Writes the records; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
