@@ -1,6 +1,7 @@
 """The console's ports over a running platform: what the command line asks, asked in time and kept at hand.
 
-    one thread looks: status, parity, workers, quarantine      another follows topic finding      pages read what is known
+    one thread looks: status, parity, workers, quarantine
+    another follows topic finding                              pages read what is known
 
 A page reads no topic: looking happens here, every few seconds. A part that does not answer is told with why, and what
 was known of it before stays.
@@ -249,7 +250,5 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     phase = {"intended": "", "done": "done", "failed": "failed"}.get(str(detail.get("phase", "")), "")
     about = detail.get("subject") or (f"{row['kind']}/{row['entity_id']}" if row["kind"] else "")
     why = detail.get("why") or detail.get("reason") or ""
-    return Entry(
-        row["audit_id"], row["at"], row["actor"], f"{row['action']}{f' {phase}' if phase else ''}", str(about), str(why),
-        detail,
-    )  # fmt: skip
+    what = f"{row['action']} {phase}".rstrip()
+    return Entry(row["audit_id"], row["at"], row["actor"], what, str(about), str(why), detail)

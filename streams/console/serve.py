@@ -70,7 +70,7 @@ def _provider(settings: Settings) -> None:
 
 
 def _serve(desk: Desk, settings: Settings, host: str, port: int) -> None:
-    listening = _socket(host, port)
+    listening = listen(host, port)
     where = settings.console_url or f"http://{host}:{listening.getsockname()[1]}"
     log.info("console.serves", url=where)
     made: Callable[..., object] = app.create(desk, settings)
@@ -80,7 +80,8 @@ def _serve(desk: Desk, settings: Settings, host: str, port: int) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _socket(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """The port, or EnvironmentFault when somebody has it."""
     try:
         return socket.create_server((host, port))
     except OSError as fault:

@@ -9,9 +9,11 @@ counting a million rows takes longer than a page may.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -83,13 +85,14 @@ class Index:
     """Open findings, and what people said of them."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="concord-worklist-")
-        self._path = Path(self._folder.name) / "worklist.sqlite"
+        folder = tempfile.mkdtemp(prefix="concord-worklist-")
+        self._path = Path(folder) / "worklist.sqlite"
         self._writer = self._open()
         self._writer.execute("pragma journal_mode = wal")
         self._writer.execute("pragma synchronous = off")  # a lost file is read anew
         self._writer.executescript(SCHEMA)
         self._reader = self._open()
+        self._release = weakref.finalize(self, _release, folder, self._reader, self._writer)
         self._reading = threading.Lock()
         self.progress = Progress()
         self._summed: tuple[date, Sums] | None = None
@@ -102,9 +105,7 @@ class Index:
 
     def close(self) -> None:
         """Delete the file."""
-        self._reader.close()
-        self._writer.close()
-        self._folder.cleanup()
+        self._release()
 
     # ---- one thread writes ----
 
@@ -209,6 +210,12 @@ class Index:
     def _all(self, text: str, values: list[Any]) -> list[Any]:
         with self._reading:
             return self._reader.execute(text, values).fetchall()
+
+
+def _release(folder: str, *connections: sqlite3.Connection) -> None:
+    for connection in connections:
+        connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _severity(rank: int) -> str:
