@@ -177,6 +177,22 @@ class Settings(BaseSettings):
         le=65_535,
         description="where Prometheus finds `concord metrics`; 0 picks a free port",
     )
+    console_port: int = Field(
+        default=0, ge=0, le=65_535, description="where `concord console` is reached; 0 picks a free port"
+    )
+    console_url: str = Field(
+        default="", description="where people reach the console, when it isn't on loopback: https://..."
+    )
+    console_key: SecretStr = Field(
+        default=SecretStr(""), description="signs sessions; without it they end with the console's process"
+    )
+    oidc_issuer: str = Field(default="", description="the identity provider; empty: the development login")
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_scope: str = "openid email profile"
+    oidc_groups: str = Field(
+        default="groups", description="the claim with a person's groups: concord.steward ..."
+    )
     running_sources: str = ",".join(SYSTEMS)
     capture_address: str = Field(
         default="", description="host:port where Connect reaches the sources, if elsewhere"

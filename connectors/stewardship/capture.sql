@@ -71,12 +71,13 @@ grant update (proposal_id, kind, entity_id, system, record, row_id, field, value
 revoke all on all tables in schema public from concord_steward;
 revoke all on all sequences in schema public from concord_steward;
 grant usage on schema public to concord_steward;
-grant select on proposal, ruling, approval, comment, audit to concord_steward;
+grant select on proposal, ruling, approval, comment, handling, audit to concord_steward;
 grant insert (kind, entity_id, proposal_id, level, approver, role, verdict, bound_position, evidence)
     on approval to concord_steward;
 grant insert (kind, entity_id, proposal_id, record, row_id, field, decision, value, bound_position, effective_date,
     expires_at, reason, ruled_by) on ruling to concord_steward;
 grant insert (kind, entity_id, proposal_id, author, body) on comment to concord_steward;
+grant insert (kind, entity_id, code, subject, act, assignee, until, reason, said_by) on handling to concord_steward;
 grant execute on function audit_append(text, text, text, text, jsonb) to concord_steward;
 
 -- Operators' commands and the guard: they write down what they are about to do, and read the audit. Nothing else.

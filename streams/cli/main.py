@@ -9,6 +9,7 @@ from streams.cli import (
     audit,
     authority,
     clock,
+    console,
     consume,
     doctor,
     export,
@@ -41,7 +42,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind, audit, handoffs,
+    doctor, pause, reassert, rewind, audit, handoffs, console,
 ):  # fmt: skip
     app.add_typer(part.app)
 

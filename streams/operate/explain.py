@@ -22,6 +22,7 @@ from streams.core.entity import Claim, Entity, Golden, golden
 from streams.core.formats import refusal_code
 from streams.core.view import VIEWS
 from streams.operate import applied
+from streams.operate.announced import Answer
 from streams.operate.applied import Held
 from streams.operate.contest import Field, fields
 from streams.operate.counterparts import Standing, belongs, standings
@@ -128,12 +129,15 @@ class Explanation:
     """asked for another day: the views are what would be sent, not what was"""
 
 
-def explain(settings: Settings, key: str, as_of: str | None = None) -> list[Explanation]:
+def explain(
+    settings: Settings, key: str, as_of: str | None = None, known: list[Answer] | None = None
+) -> list[Explanation]:
     """Explain what a key stands for; an NPI with several holders gets one answer each.
 
     as_of  an ISO date: not what was sent, but what would be on that day, from what is known now
+    known  the workers that live, where somebody keeps an eye on it
     """
-    with Finder(settings) as finder:
+    with Finder(settings, known) as finder:
         return [_explained(settings, finder, located, as_of) for located in finder.find(key)]
 
 

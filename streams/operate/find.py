@@ -21,7 +21,7 @@ from streams.agents.state import PartitionState
 from streams.agents.state import decode as decode_state
 from streams.core import entity as core
 from streams.core.entity import Entity
-from streams.errors import ConcordError, InvalidInput
+from streams.errors import ConcordError, InvalidInput, Unavailable
 from streams.operate import announced, reading
 from streams.placing import STORED, partition_of
 from streams.settings import Settings, need
@@ -69,12 +69,17 @@ def holders(npi: Entity) -> list[str]:
 
 
 class Finder:
-    """Looks entities up during one command; asks who lives once."""
+    """Looks entities up during one command; asks who lives once.
 
-    def __init__(self, settings: Settings) -> None:
+    workers  who is known to live, where somebody keeps an eye on it: nobody is asked then, and no topic is read, so
+             that an answer takes milliseconds; what no worker has open is Unavailable
+    """
+
+    def __init__(self, settings: Settings, workers: list[announced.Answer] | None = None) -> None:
         self._settings = settings
         self._kafka: str = need(settings.kafka, "CONCORD_KAFKA")
-        self._workers: list[announced.Answer] | None = None
+        self._workers = workers
+        self._reads = workers is None
         self._client = httpx.Client(timeout=announced.PATIENCE, headers={"Accept": STORED})
         self._states: dict[int, PartitionState] = {}
 
@@ -139,6 +144,9 @@ class Finder:
 
     def _read(self, wanted: list[str]) -> dict[str, Located]:
         """From topic `entity`: one pass over the partitions the names belong to."""
+        if wanted and not self._reads:
+            step = "concord up starts one; concord explain reads the topic instead, which takes longer"
+            raise Unavailable("entity.unserved", f"no worker has {wanted[0]} open", step)
         partitions = {self._partition(name.partition("/")[2]) for name in wanted}
         starts = reading.beginnings(self._settings.topic("entity"), partitions)
         keys = {name.encode() for name in wanted}

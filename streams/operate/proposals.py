@@ -50,28 +50,28 @@ MASKED = "(restricted)"
 
 def listed(settings: Settings, *, everything: bool = False) -> list[Row]:
     """The open proposals, oldest first, or all of them."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         rows = connection.execute(LIST, {"all": everything, "open": list(OPEN), "most": MOST}).fetchall()
-    return [_shown(row) for row in rows]
+    return [shown(row) for row in rows]
 
 
 def waiting(settings: Settings) -> list[Row]:
     """How many are open: by system, state and the day on which they came, with the oldest of each."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         return connection.execute(OPEN_BY_DAY, [list(OPEN)]).fetchall()
 
 
 def show(settings: Settings, number: int) -> Row:
     """One proposal, what was signed, ruled and said of it, who must sign yet and what must be shown."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         proposal = _found(connection, number)
         signed = connection.execute(SIGNED, [number]).fetchall()
         ruled = connection.execute(RULED, [number]).fetchall()
         comments = connection.execute(COMMENTED, [number]).fetchall()
     waits = proposal["state"] in WAITING
-    shown = {name for approval in signed for name in approval["evidence"] or ()}
+    given = {name for approval in signed for name in approval["evidence"] or ()}
     return {
-        **_shown(proposal),
+        **shown(proposal),
         "approvals": [
             {name: _plain(a[name]) for name in ("approver", "role", "verdict", "evidence", "decided_at")}
             for a in signed
@@ -85,13 +85,13 @@ def show(settings: Settings, number: int) -> Row:
         ],
         "comments": [{name: _plain(c[name]) for name in ("author", "body", "written_at")} for c in comments],
         "missing": [list(roles) for roles in left(proposal, signed)] if waits else [],
-        "to_show": lacking(proposal["requires"] or (), shown, None) if waits else [],
+        "to_show": lacking(proposal["requires"] or (), given, None) if waits else [],
     }
 
 
 def comment(settings: Settings, number: int, by: str, body: str) -> Row:
     """One person's remark on a proposal, open or not; it is also how somebody says that its end was looked at."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         about = _found(connection, number)
         row = {"kind": about["kind"], "entity_id": about["entity_id"], "proposal_id": number}
         _insert(connection, "comment", {**row, "author": by, "body": body})
@@ -106,17 +106,25 @@ def audited(settings: Settings, number: int | None = None) -> Row:
     return {"whole": broken is None, "broken_at": broken and broken.audit_id, "entries": entries}
 
 
-def say(settings: Settings, number: int, word: Word) -> Row:
-    """One person's word: its rows and its audit in one transaction; InvalidInput when it doesn't count."""
-    with _connected(settings) as connection:
+def seen(proposal: Row) -> str:
+    """What somebody who looks at a proposal, as shown, has seen: its state and how many have signed."""
+    return f"{proposal['state']} {len(proposal['approvals'])}"
+
+
+def say(settings: Settings, number: int, word: Word, seen: str | None = None) -> Row:
+    """One person's word: its rows and its audit in one transaction; InvalidInput when it doesn't count.
+
+    seen  what its author saw of the proposal (`seen`): where somebody has ruled or signed since, it doesn't count
+    """
+    with connected(settings) as connection:
         with connection.transaction():
-            refusal = _say(connection, number, word)
+            refusal = _say(connection, number, word, seen)
         if refusal is not None:
             raise InvalidInput(refusal.code, f"proposal {number}: {refusal.message}", refusal.next_step)
     return show(settings, number)
 
 
-def _say(connection: Connection, number: int, word: Word) -> Refusal | None:
+def _say(connection: Connection, number: int, word: Word, seen: str | None) -> Refusal | None:
     connection.execute(
         LOCK
     )  # one word at a time: two signatures at once must see each other, and hashes form a chain
@@ -126,7 +134,9 @@ def _say(connection: Connection, number: int, word: Word) -> Refusal | None:
         return _UNKNOWN
     now = connection.execute(NOW).fetchone()
     word = replace(word, at=_plain(now["now"]) if now else "")
-    found = judge(proposal, connection.execute(SIGNED, [number]).fetchall(), word)
+    signed = connection.execute(SIGNED, [number]).fetchall()
+    stale = seen is not None and seen != f"{proposal['state']} {len(signed)}"
+    found = _CHANGED if stale else judge(proposal, signed, word)
     if isinstance(found, Refusal):
         _refused(connection, word, found, proposal)
         return found
@@ -135,6 +145,9 @@ def _say(connection: Connection, number: int, word: Word) -> Refusal | None:
     return None
 
 
+_CHANGED = Refusal(
+    "proposal.changed", "somebody has ruled or signed since it was looked at", "look at it again, then decide"
+)
 _UNKNOWN = Refusal("proposal.unknown", "there is no such proposal", "concord proposals list")
 
 
@@ -169,7 +182,7 @@ def _found(connection: Connection, number: int) -> Row:
     return proposal
 
 
-def _shown(row: Row) -> Row:
+def shown(row: Row) -> Row:
     """A proposal as plain data; what the catalogue restricts is masked (invariant 11)."""
     field = load_catalog().field(row["record"], row["field"])
     public = field is not None and field.cls == "public"
@@ -184,7 +197,7 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _connected(settings: Settings) -> Iterator[Connection]:
+def connected(settings: Settings) -> Iterator[Connection]:
     dsn = need(settings.steward, "CONCORD_STEWARD")
     try:
         with psycopg.connect(dsn, autocommit=True, row_factory=dict_row, connect_timeout=5) as connection:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from streams.core.change import position_text
 from streams.core.entity import Entity, Step
 from streams.operate import applied, reading
+from streams.operate.announced import Answer
 from streams.operate.applied import Held
 from streams.operate.find import Finder, Located
 from streams.operate.reading import Place
@@ -77,9 +78,9 @@ class Trace:
     revisions: list[Revision] = field(default_factory=list)
 
 
-def trace(settings: Settings, key: str) -> list[Trace]:
-    """Trace what a key stands for."""
-    with Finder(settings) as finder:
+def trace(settings: Settings, key: str, known: list[Answer] | None = None) -> list[Trace]:
+    """Trace what a key stands for. `known`: the workers that live, where somebody keeps an eye on it."""
+    with Finder(settings, known) as finder:
         return [_traced(settings, located) for located in finder.find(key)]
 
 

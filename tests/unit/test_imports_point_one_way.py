@@ -1,4 +1,4 @@
-"""Imports point only one way:  cli -> operate, app -> agents -> engine, connectors, schemas -> streams.core.
+"""Imports point only one way:  cli -> console -> operate, app -> agents -> engine, connectors, schemas -> streams.core.
 
 What stands beside the flow has its place too: `leaf` modules (errors, placing, avro, web) know none of the layers,
 contracts (topics, codec) know the layers below the engine only.
@@ -18,6 +18,7 @@ PACKAGES = ("streams", "schemas", "connectors", "stack")
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"streams.cli"}),
+    frozenset({"streams.console"}),
     frozenset({"streams.operate", "streams.app"}),
     frozenset({"streams.agents"}),
     frozenset({"streams.engine", "connectors", "streams.codec", "streams.topics"}),

@@ -13,10 +13,10 @@ from typing import Any
 from streams.core.malformed import REASONS
 from streams.errors import ConcordError
 from streams.operate.quarantine import shown
-from streams.operate.quarantine.chosen import Asked, choose, origin
+from streams.operate.quarantine.chosen import Asked, Chosen, choose, origin
 from streams.operate.quarantine.fetch import fetch
 from streams.operate.quarantine.record import Origin
-from streams.operate.quarantine.register import Item, load
+from streams.operate.quarantine.register import Item, Register, load
 from streams.settings import Settings, need
 
 
@@ -56,25 +56,40 @@ class NotThere(ConcordError):
 def list_items(settings: Settings, asked: Asked, limit: int) -> Listing:
     """The chosen items and how many there are of each code and state."""
     chosen = choose(asked, settings)
+    with load(settings) as register:
+        return listing(register, chosen, limit)
+
+
+def listing(register: Register, chosen: Chosen, limit: int) -> Listing:
+    """The chosen items of a register."""
     counts: dict[str, Counter[str]] = {}
     newest: deque[Item] = deque(maxlen=limit)
-    with load(settings) as register:
-        for item in filter(chosen.admits, register.items()):
-            counts.setdefault(item.code, Counter())[item.state] += 1
-            newest.append(item)
-        total = sum(states.total() for states in counts.values())
-        return Listing(total, dict(sorted(counts.items())), register.strangers, list(newest))
+    for item in filter(chosen.admits, register.items()):
+        counts.setdefault(item.code, Counter())[item.state] += 1
+        newest.append(item)
+    total = sum(states.total() for states in counts.values())
+    return Listing(total, dict(sorted(counts.items())), register.strangers, list(newest))
 
 
 def show(settings: Settings, text: str) -> Shown:
     """The record that came from this origin, the first time or any other."""
     wanted = origin(text)
     with load(settings) as register:
-        item = register.named(wanted)
-        if item is None:
-            step = "concord quarantine list shows what stands there"
-            raise NotThere("quarantine.unknown", f"nothing in the quarantine came from {wanted}", step)
-        attempts = register.attempts(item)
+        item, attempts = named(register, wanted)
+    return whole(settings, item, attempts)
+
+
+def named(register: Register, wanted: Origin) -> tuple[Item, list[Item]]:
+    """The item that came from this origin, and each time it was quarantined."""
+    item = register.named(wanted)
+    if item is None:
+        step = "concord quarantine list shows what stands there"
+        raise NotThere("quarantine.unknown", f"nothing in the quarantine came from {wanted}", step)
+    return item, register.attempts(item)
+
+
+def whole(settings: Settings, item: Item, attempts: list[Item]) -> Shown:
+    """An item with what is in its record."""
     kafka = need(settings.kafka, "CONCORD_KAFKA")
     [found] = fetch(kafka, [Origin.parse(item.place)])
     reason = REASONS.get(item.code)

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 
 from streams.errors import ConcordError
 from streams.operate import reading
+from streams.operate.quarantine.prospect import Prospects
 from streams.operate.quarantine.record import read
 from streams.operate.quarantine.register import Register, partitions
 from streams.operate.reading import Onward
@@ -34,11 +35,11 @@ class Unhandled:
 
 
 class Waiting:
-    """The open records of one topic, for as long as somebody asks."""
+    """The open records of one topic, for as long as somebody asks. With prospects, what is in them is looked at too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, prospects: Prospects | None = None) -> None:
         self._kafka, self._topic = settings.kafka, settings.topic("quarantine")
-        self._register = Register(None, self._topic)
+        self._register = Register(prospects, self._topic)
         self._onward: Onward | None = None
         self._open: Counter[str] | None = Counter()
         """as counted last; None: something has come or gone since"""
