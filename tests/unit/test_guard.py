@@ -471,7 +471,7 @@ class Acting(Remedies):
     """Its decisions, without Connect; what was asked of it."""
 
     def __init__(self) -> None:
-        super().__init__(Source(Names("directory"), ""), "")
+        super().__init__(Settings(), Source(Names("directory"), ""), "")
         self.done: list[str] = []
 
     def _do(self, name: str, codes: Any, now: float, act: Any) -> str:
