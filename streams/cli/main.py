@@ -15,6 +15,7 @@ from streams.cli import (
     findings,
     guard,
     handoffs,
+    kpi,
     metrics,
     parity,
     pause,
@@ -41,7 +42,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind, audit, handoffs,
+    doctor, pause, reassert, rewind, audit, handoffs, kpi,
 ):  # fmt: skip
     app.add_typer(part.app)
 
