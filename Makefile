@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 NPPES ?=
 PROVIDERS ?= 300
 
-.PHONY: help demo test check bench bench-scale up down lock
+.PHONY: help demo test check bench bench-scale docs up down lock
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -35,6 +35,9 @@ bench: $(INSTALLED) ## measure; raw results and a summary go to bench-results/
 
 bench-scale: $(INSTALLED) ## how it grows: 10,000, 100,000 and 1,000,000 providers (CONCORD_BENCH_SIZES); takes hours
 	@$(BIN)/python -m tests.bench --only s
+
+docs: $(INSTALLED) ## the docs as a site, in site/; fails on a link that leads nowhere
+	@$(BIN)/zensical build --strict
 
 up: $(INSTALLED) ## stack, schemas, topics, sources, one worker and three adapters in the background
 	@$(BIN)/concord up

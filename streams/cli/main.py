@@ -16,6 +16,7 @@ from streams.cli import (
     findings,
     guard,
     handoffs,
+    kpi,
     metrics,
     parity,
     pause,
@@ -42,7 +43,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    doctor, pause, reassert, rewind, audit, handoffs, console,
+    doctor, pause, reassert, rewind, audit, handoffs, kpi, console,
 ):  # fmt: skip
     app.add_typer(part.app)
 
