@@ -37,7 +37,7 @@ class Somebody:
 
     def _text(self, answer: Any, status: int) -> str:
         assert answer.status_code == status, answer.text
-        return answer.text
+        return str(answer.text)
 
 
 @contextmanager
