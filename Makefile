@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 NPPES ?=
 PROVIDERS ?= 300
 
-.PHONY: help demo test check bench up down lock
+.PHONY: help demo test check bench docs up down lock
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -32,6 +32,9 @@ check: $(INSTALLED) ## format, lint, types, schemas, unit tests: before each com
 
 bench: $(INSTALLED) ## measure; raw results and a summary go to bench-results/
 	@$(BIN)/python -m tests.bench
+
+docs: $(INSTALLED) ## the docs as a site, in site/; fails on a link that leads nowhere
+	@$(BIN)/zensical build --strict
 
 up: $(INSTALLED) ## stack, schemas, topics, sources, one worker and three adapters in the background
 	@$(BIN)/concord up

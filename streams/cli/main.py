@@ -15,6 +15,8 @@ from streams.cli import (
     export,
     findings,
     guard,
+    handoffs,
+    kpi,
     metrics,
     parity,
     pause,
@@ -41,7 +43,7 @@ app = typer.Typer(
 for part in (
     run, ask, prepare, authority, quarantine, reference, rules, clock, findings, parity, proposals, export,
     schema, rights, consume, verify, guard, metrics,
-    console, doctor, pause, reassert, rewind, audit,
+    console, doctor, pause, reassert, rewind, audit, handoffs, kpi,
 ):  # fmt: skip
     app.add_typer(part.app)
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from schemas import handoffs
 from schemas.authority import FieldAuthority, load_rules, read
 from schemas.authority_file import WITNESSES, Level
 from schemas.problem import Problem, nearest
 from streams.errors import InvalidInput
+from streams.operate.handoffs import carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,13 @@ class Checked:
 
 
 def check(path: Path | None, today: date) -> Checked:
-    """Every problem of the file, or of the one shipped."""
+    """Every problem of the file, or of the one shipped, and of the handoffs that it makes."""
     reading = read(path, today=today)
     matrix = reading.matrix
     if matrix is None:
         return Checked(reading.file, None, 0, 0, list(reading.problems))
-    return Checked(
-        reading.file, matrix.version, len(matrix.records), len(list(matrix)), list(reading.problems)
-    )
+    problems = [*reading.problems, *handoffs.check(carried(matrix))]
+    return Checked(reading.file, matrix.version, len(matrix.records), len(list(matrix)), problems)
 
 
 def show(name: str | None) -> list[FieldAuthority]:

@@ -34,6 +34,19 @@ MOST = 500
 LIST = """
 select * from proposal where %(all)s or state = any(%(open)s) order by submitted_at, proposal_id limit %(most)s
 """
+OPEN_BY_DAY = """
+select system, state, submitted_at::date as day, count(*), extract(epoch from min(submitted_at))::float8 as oldest
+from proposal where state = any(%s) group by system, state, submitted_at::date
+"""
+RULED_SINCE = """
+select coalesce(proposal.level, '') as level, ruling.decision, count(*) as count, avg(took)::float8 as mean,
+    percentile_disc(0.5) within group (order by took) as p50,
+    percentile_disc(0.95) within group (order by took) as p95, max(took) as longest
+from ruling join proposal on proposal.proposal_id = ruling.proposal_id,
+    lateral (select greatest(extract(epoch from ruled_at - submitted_at), 0)::float8 as took) as spent
+where ruling.ruled_at >= %s::timestamptz
+group by 1, 2 order by 1, 2
+"""
 ONE = "select * from proposal where proposal_id = %s"
 SIGNED = "select * from approval where proposal_id = %s order by decided_at, approval_id"
 RULED = "select * from ruling where proposal_id = %s order by ruled_at, ruling_id"
@@ -49,6 +62,18 @@ def listed(settings: Settings, *, everything: bool = False) -> list[Row]:
     with connected(settings) as connection:
         rows = connection.execute(LIST, {"all": everything, "open": list(OPEN), "most": MOST}).fetchall()
     return [shown(row) for row in rows]
+
+
+def waiting(settings: Settings) -> list[Row]:
+    """How many are open: by system, state and the day on which they came, with the oldest of each."""
+    with connected(settings) as connection:
+        return connection.execute(OPEN_BY_DAY, [list(OPEN)]).fetchall()
+
+
+def ruled_since(settings: Settings, begun: str) -> list[Row]:
+    """How long proposals waited for their rulings, in seconds: by level and decision."""
+    with connected(settings) as connection:
+        return connection.execute(RULED_SINCE, [begun]).fetchall()
 
 
 def show(settings: Settings, number: int) -> Row:

@@ -54,7 +54,19 @@ ALSO = {
     "guard": ["--settle", "credentialing", "--by", "pat"],
 }
 READS = {
-    *("status", "explain", "trace", "findings", "parity", "doctor", "sample", "tail", "test"),
+    *(
+        "handoffs",
+        "kpi",
+        "status",
+        "explain",
+        "trace",
+        "findings",
+        "parity",
+        "doctor",
+        "sample",
+        "tail",
+        "test",
+    ),
     *("topics plan", "sources plan", "sources status", "mapping check", "acls plan"),
     *("authority check", "authority diff", "authority show", "rules test", "rules list", "schema check"),
     *("quarantine list", "quarantine show", "reference status", "reference show", "verify status"),

@@ -1,4 +1,4 @@
-"""A fifth system is one folder, one mapping file, its authority rows and one line of the registry.
+"""A fifth system is one folder, one mapping file, its authority rows, its handoffs and one line of the registry.
 
 An electronic health record is added to a copy of the project as docs/adding-a-system.md says, with nothing else changed,
 and the page's own commands answer there.
@@ -50,7 +50,11 @@ def test_the_page_names_every_file_of_the_folder() -> None:
 def test_one_line_of_the_registry_is_all_the_code_that_changes() -> None:
     lines = [line for edit in fifth.edits() if edit.file.endswith(".py") for line in edit.added]
     assert len(lines) == 1
-    assert {edit.file for edit in fifth.edits()} == {"streams/systems.py", "schemas/authority.toml"}
+    assert {edit.file for edit in fifth.edits()} == {
+        "streams/systems.py",
+        "schemas/authority.toml",
+        "schemas/handoffs.toml",
+    }
 
 
 def test_the_authority_file_is_total_and_not_contradictory(copy: Copy) -> None:

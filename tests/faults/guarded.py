@@ -160,7 +160,7 @@ class Guarded:
 
 @contextmanager
 def guarded(
-    stack: Environment, services: NativeServices, database: Database, folder: Path
+    stack: Environment, services: NativeServices, database: Database, audit: str, folder: Path
 ) -> Iterator[Guarded]:
     """Captured and watched, in order when it begins."""
     prefix = f"g{uuid.uuid4().hex[:8]}."
@@ -168,6 +168,7 @@ def guarded(
         **os.environ,
         **stack.variables(),
         "CONCORD_TOPIC_PREFIX": prefix,
+        "CONCORD_AUDIT": audit,
         "CONCORD_PARTITIONS": str(PARTITIONS),
         "CONCORD_RUNNING_SOURCES": SYSTEM,
         f"CONCORD_CAPTURE_{SYSTEM.upper()}": database.capture,

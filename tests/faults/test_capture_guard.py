@@ -22,10 +22,10 @@ from tests.fixtures.stack import NativeServices
 
 @pytest.fixture
 def source(
-    native_services: NativeServices, stack: Environment, database: NewDatabase, tmp_path: Path
+    native_services: NativeServices, stack: Environment, database: NewDatabase, audit: str, tmp_path: Path
 ) -> Iterator[Guarded]:
     native_services.start()
-    with guarded(stack, native_services, database(SYSTEM), tmp_path) as found:
+    with guarded(stack, native_services, database(SYSTEM), audit, tmp_path) as found:
         yield found
     native_services.start()
 

@@ -38,9 +38,10 @@ def sinks(stack: Environment, topic: CreateTopic, topic_prefix: str) -> Sinks:
 
 
 @pytest.fixture
-def export(stack: Environment, sinks: Sinks, tmp_path: Path) -> Export:
+def export(stack: Environment, sinks: Sinks, tmp_path: Path, audit: str) -> Export:
     """The command's answer; `code` is the exit code it must leave with."""
-    environ = {**os.environ, **stack.variables(), "CONCORD_TOPIC_PREFIX": sinks.prefix}
+    own = {"CONCORD_TOPIC_PREFIX": sinks.prefix, "CONCORD_AUDIT": audit}
+    environ = {**os.environ, **stack.variables(), **own}
 
     def run(*arguments: str, code: int = 0, system: str = "directory", **more: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "streams.cli", "export", system, "--to", str(tmp_path), "--json"]
@@ -190,12 +191,13 @@ def saved(folder: Path) -> int:
 
 
 def test_a_killed_export_is_continued_and_loses_or_doubles_nothing(
-    stack: Environment, sinks: Sinks, export: Export, tmp_path: Path
+    stack: Environment, sinks: Sinks, export: Export, tmp_path: Path, audit: str
 ) -> None:
     """Killed while it reads: what it had saved is not read again, and what came meanwhile is in it."""
     sinks.send(*people(MANY))
     command = [sys.executable, "-m", "streams.cli", "export", "directory", "--to", str(tmp_path)]
-    environ = {**os.environ, **stack.variables(), "CONCORD_TOPIC_PREFIX": sinks.prefix}
+    own = {"CONCORD_TOPIC_PREFIX": sinks.prefix, "CONCORD_AUDIT": audit}
+    environ = {**os.environ, **stack.variables(), **own}
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as begun:
         wait_until(lambda: saved(tmp_path), 60, lambda: begun.poll() is None, "something to be saved")
         begun.kill()

@@ -200,11 +200,13 @@ class Site:
 
 
 @pytest.fixture
-def site(stack: Environment, kafka_admin: AdminClient, topic_prefix: str, tmp_path: Path) -> Iterator[Site]:
+def site(
+    stack: Environment, kafka_admin: AdminClient, topic_prefix: str, tmp_path: Path, audit: str
+) -> Iterator[Site]:
     topics.apply(kafka_admin, topics.Layout(prefix=topic_prefix))
     with registry.connect(stack.registry) as client:
         registry.publish(client, registry.schema_files(prefix=topic_prefix))
-    own = {"CONCORD_TOPIC_PREFIX": topic_prefix, "PYTHONPATH": str(PROJECT)}
+    own = {"CONCORD_TOPIC_PREFIX": topic_prefix, "CONCORD_AUDIT": audit, "PYTHONPATH": str(PROJECT)}
     environ = {**os.environ, **stack.variables(), **own}
     with environment(environ) as settings:
         made = Site(environ, settings, tmp_path)

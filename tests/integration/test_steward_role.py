@@ -189,3 +189,16 @@ def test_a_chain_that_somebody_broke_is_told(settings: Settings, desk: Database)
 def test_without_its_address_nobody_is_asked() -> None:
     with pytest.raises(EnvironmentFault, match="CONCORD_STEWARD"):
         proposals.listed(Settings())
+
+
+def test_how_many_wait_and_how_long_rulings_took_is_counted_in_the_database(settings: Settings) -> None:
+    assert {(row["system"], row["state"], row["count"]) for row in proposals.waiting(settings)} == {
+        ("directory", "awaiting_approval_1", 3)
+    }
+    assert proposals.ruled_since(settings, "2026-01-01") == []
+    proposals.say(settings, 1, Word("pat", "data_steward", "approve"))
+    proposals.say(settings, 2, Word("pat", "data_steward", "reject", "no diploma"))
+    found = {row["decision"]: row for row in proposals.ruled_since(settings, "2026-01-01")}
+    assert {name: row["count"] for name, row in found.items()} == {"approve": 1, "reject": 1}
+    assert 0 <= found["approve"]["p50"] == found["approve"]["longest"] < 600
+    assert proposals.ruled_since(settings, "2999-01-01") == []

@@ -89,9 +89,7 @@ def test_a_restricted_value_is_masked_until_it_is_revealed(pat: Somebody) -> Non
 
 def test_one_provider_shows_the_systems_side_by_side_and_who_owns_each_field(pat: Somebody) -> None:
     text = pat.get(ANN)
-    assert all(
-        f'scope="col">{system}</th>' in text for system in ("credentialing", "directory", "billing")
-    )
+    assert all(f'scope="col">{system}</th>' in text for system in ("credentialing", "directory", "billing"))
     assert "waits for a ruling" in text
     assert "source of truth" in text
 

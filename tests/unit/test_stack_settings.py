@@ -41,6 +41,7 @@ def test_every_role_draws_a_password_of_its_own() -> None:
         settings.CAPTURE_ROLE,
         settings.CANARY_ROLE,
         settings.STEWARD_ROLE,
+        settings.AUDIT_ROLE,
         *settings.ADAPTER_ROLES.values(),
     }
     assert len(set(drawn.values())) == len(drawn)

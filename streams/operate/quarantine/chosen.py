@@ -6,15 +6,14 @@ Checked before the topic is read: what is misspelt is refused with the nearest v
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
 from streams.core.malformed import REASONS
 from streams.errors import InvalidInput
 from streams.operate.find import Finder, holders, names
+from streams.operate.moments import moment
 from streams.operate.quarantine.record import Origin
 from streams.operate.quarantine.register import OPEN, STATES, Item
 from streams.settings import Settings
@@ -23,8 +22,7 @@ from streams.systems import SYSTEMS
 OTHERS = ("npi", "clock", "receipt")
 """Topics that belong to no system can hold bad records too."""
 ALL = "all"
-_AGO = re.compile(r"(\d{1,6})([mhd])").fullmatch
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+CODE = "quarantine.filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ def choose(asked: Asked, settings: Settings) -> Chosen:
     found = Chosen(
         codes=_known("code", asked.codes, REASONS),
         systems=_known("system", asked.systems, (*SYSTEMS, *OTHERS)),
-        since=_moment(asked.since),
-        until=_moment(asked.until),
+        since=moment(asked.since, CODE),
+        until=moment(asked.until, CODE),
         origins=frozenset(str(origin(text)) for text in asked.origins),
         state=next(iter(_known("state", [asked.state], (*STATES, ALL)))),
     )
@@ -98,22 +96,6 @@ def _known(what: str, given: Iterable[str], valid: Iterable[str]) -> frozenset[s
     return frozenset(given)
 
 
-def _moment(text: str) -> str:
-    """A date, a time or a span back from now (`90m`, `12h`, `7d`), as ISO 8601 in UTC; times without zone are UTC."""
-    if not text:
-        return ""
-    try:
-        if ago := _AGO(text):
-            found = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        else:
-            found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        step = "give 2026-11-22, 2026-11-22T14:30, or a span back from now such as 90m, 12h, 7d"
-        raise _refused(f"{text!r} is no time", step) from None
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return found.isoformat(timespec="milliseconds")
-
-
 def _ids(key: str, settings: Settings) -> frozenset[str]:
     """An id is taken as it is, for none of its rows may have passed; an NPI is followed to its holders."""
     wanted = names(key)
@@ -126,4 +108,4 @@ def _ids(key: str, settings: Settings) -> frozenset[str]:
 
 
 def _refused(message: str, step: str) -> InvalidInput:
-    return InvalidInput("quarantine.filter", message, step)
+    return InvalidInput(CODE, message, step)
