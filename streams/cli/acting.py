@@ -65,6 +65,7 @@ ITSELF = {
     "reassert": "with --apply, each system's views are an act of their own",
     "verify follow": "each repair is an act of its own",
     "guard": "each remedy is an act of its own; --settle is one",
+    "console": "each act of a person in it is one",
 }
 """Command -> where its acts enter the audit, when not in `audited` around the whole of it."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.starlette_client import OAuth
+from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
+from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]
 from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -66,7 +66,8 @@ def provider(settings: Settings) -> APIRouter:
     @router.get("/login/go")
     async def go(request: Request) -> Response:
         try:
-            return await client.authorize_redirect(request, f"{settings.console_url}/login/back")
+            going: Response = await client.authorize_redirect(request, f"{settings.console_url}/login/back")
+            return going
         except (OAuthError, OSError, RuntimeError, ValueError) as fault:
             raise _unanswered(fault) from None
 

@@ -6,7 +6,8 @@ Explanation --side_by_side--> one line a field of a row
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 from streams.operate.contest import Field
@@ -38,7 +39,7 @@ class Compared:
     source: str
     masked: bool
     held: Mapping[str, Held]
-    why: list[str] = field(default_factory=list)
+    why: list[str] = attribute(default_factory=list)
     """why others' values lost"""
 
     @property

@@ -72,7 +72,7 @@ def waiting(settings: Settings) -> list[Row]:
 
 def ruled_since(settings: Settings, begun: str) -> list[Row]:
     """How long proposals waited for their rulings, in seconds: by level and decision."""
-    with _connected(settings) as connection:
+    with connected(settings) as connection:
         return connection.execute(RULED_SINCE, [begun]).fetchall()
 
 

@@ -144,7 +144,7 @@ def press_to_back(page: Any, text: str) -> None:
 def test_every_page_holds_still_fits_and_has_no_serious_axe_finding(
     chromium: Any, url: str, desk: Desk, size: tuple[int, int]
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     page = enter(chromium, url, "admin", size=size)
     case = desk.worklist.page(Wanted(entity=f"provider/{sample.ANN}")).cases[0]

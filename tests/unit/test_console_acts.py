@@ -12,8 +12,8 @@ import pytest
 
 from streams.console import memory, sample
 from streams.console.port import Desk
-from streams.operate.worklist.case import Wanted
-from streams.operate.worklist.handling import MOST
+from streams.operate.worklist.case import Wanted, key_of
+from streams.operate.worklist.handling import MOST, Said
 from tests.console import Somebody, chosen, findings, signed_in
 
 SOON = (date.today() + timedelta(days=3)).isoformat()
@@ -107,7 +107,7 @@ def test_a_form_about_a_finding_that_has_closed_does_nothing(desk: Desk, pat: So
     boxes = chosen(pat.get("/findings"))[:2]
     gone = desk.worklist.one(boxes[0].split()[0])
     assert gone is not None
-    desk.worklist.index.take([(memory.key_of(gone.finding), None)])  # type: ignore[attr-defined]
+    desk.worklist.index.take([(key_of(gone.finding), None)])  # type: ignore[attr-defined]
     assert "no longer open" in pat.post("/findings/say", assign(boxes), 409)
     assert desk.worklist.sums().assigned == 0
 
@@ -117,7 +117,7 @@ def test_a_finding_that_changed_meanwhile_is_looked_at_again(pat: Somebody, desk
     case = desk.worklist.one(boxes[0].split()[0])
     assert case is not None
     newer = {**case.finding, "position": "9/9/9", "state": "changed"}
-    desk.worklist.index.take([(memory.key_of(newer), memory.record(newer))])  # type: ignore[attr-defined]
+    desk.worklist.index.take([(key_of(newer), memory.record(newer))])  # type: ignore[attr-defined]
     assert "has changed since you looked at it" in pat.post("/findings/say", assign(boxes), 409)
 
 
@@ -237,9 +237,9 @@ def test_a_value_whose_reveal_is_not_audited_stays_masked() -> None:
 def test_a_finding_keeps_what_was_said_of_it_when_it_changes() -> None:
     worklist = memory.Worklist(findings())
     [case, *_] = worklist.page(Wanted()).cases
-    worklist.say([case], memory.Said("assign", "pat", "mine", "pat"))
+    worklist.say([case], Said("assign", "pat", "mine", "pat"))
     newer = {**case.finding, "position": "9/9/9"}
-    worklist.index.take([(memory.key_of(newer), memory.record(newer))])
+    worklist.index.take([(key_of(newer), memory.record(newer))])
     found = worklist.one(case.id)
     assert found is not None
     assert found.handling.assignee == "pat"

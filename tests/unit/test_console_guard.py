@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from streams.console import memory, serve
 from streams.console.port import Desk
@@ -160,7 +162,7 @@ def test_an_identity_provider_is_asked_over_https_only() -> None:
     known = Settings(
         oidc_issuer="http://login.example",
         oidc_client_id="c",
-        oidc_client_secret="s",
+        oidc_client_secret=SecretStr("s"),
         console_url="https://c.example",
     )
     with pytest.raises(InvalidInput, match="neither https"):
@@ -179,9 +181,9 @@ def test_an_act_whose_audit_entry_fails_does_not_happen() -> None:
     assert desk.worklist.sums().assigned == 0
 
 
-def _routes(app: object) -> list[object]:
+def _routes(app: Any) -> list[Any]:
     found = []
-    for route in app.routes:  # type: ignore[attr-defined]
+    for route in app.routes:
         inner = getattr(route, "original_router", None) or getattr(route, "router", None)
         found += [r for r in (inner.routes if inner is not None else [route]) if getattr(r, "methods", None)]
     return found
