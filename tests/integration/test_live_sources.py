@@ -167,7 +167,9 @@ def test_a_setting_changed_by_hand_is_shown_and_set_back(capture: Capture) -> No
     assert capture.plan().action == "none"
 
 
-def test_what_the_guard_has_set_for_now_is_shown_and_left_and_a_new_snapshot_ends_it(capture: Capture) -> None:
+def test_what_the_guard_has_set_for_now_is_shown_and_left_and_a_new_snapshot_ends_it(
+    capture: Capture,
+) -> None:
     capture.apply()
     capture.wait_for_snapshot()
     lenient.begin(capture.connect, capture.name, 4_000)
