@@ -10,6 +10,7 @@ from typing import Any
 
 import fastavro
 import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME
 
 from connectors.sink import View
 from connectors.stewardship.adapter import proposal_rows
@@ -49,6 +50,9 @@ class Record:
     def headers(self) -> list[tuple[str, bytes]]:
         return self.said
 
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_CREATE_TIME, 1_700_000_000_180
+
 
 def contract() -> Any:
     return copy.deepcopy(reader_schema("directory", "location"))
@@ -64,6 +68,7 @@ def test_a_record_becomes_the_view_it_was() -> None:
     view = decoder().decode(Record(views.wire("directory", SENT, 1), said=said))
     assert isinstance(view, View)
     assert (view.kind, view.entity_id, view.revision, view.content) == ("location", HERE, 4, SENT.content)
+    assert (view.committed_us, view.written_ms) == (1_700_000_000_000_000, 1_700_000_000_180)
     assert (view.partition, view.offset) == (3, 17)
     assert (view.committed_us, view.position) == (1700000000000000, "1:2:3")
 
