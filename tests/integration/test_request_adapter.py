@@ -239,10 +239,10 @@ def test_proposals_come_change_and_end_and_what_people_wrote_stays(desk: Databas
 def test_a_narrowed_column_of_the_stewards_pauses_their_adapter_and_loses_no_proposal(desk: Database) -> None:
     target = stewardship.target(desk.adapter)
     assert target.offsets([AT]) == {}, "the tables as they are"
-    narrow, back = ("alter table proposal alter column state type " + kind for kind in ("varchar(5)", "text"))
+    narrow, back = ("alter table proposal alter column rule type " + kind for kind in ("varchar(5)", "text"))
     with desk.connect() as connection:
         connection.execute(narrow)
-    with pytest.raises(EnvironmentFault, match=r"proposal\.state is character varying\(5\), was text"):
+    with pytest.raises(EnvironmentFault, match=r"proposal\.rule is character varying\(5\), was text"):
         target.apply(Batch([worklist(1, "awaiting_approval_1")]))
     with desk.connect() as connection:
         connection.execute(back)
