@@ -24,6 +24,7 @@ from streams.operate.quarantine.unhandled import Unhandled
 from streams.operate.sandbox import Sandbox
 from streams.operate.standing import CAUGHT_UP, LAGGING, STOPPED, UNKNOWN, Capture, Hop, Input, Watch
 from streams.operate.status import Status
+from streams.systems import SYSTEMS
 
 ANN, BEN, CLEO = (f"7c1f2a90-5b1e-4d52-9a70-00000000000{n}" for n in (1, 2, 3))
 NPIS = {ANN: "1234567893", BEN: "1003000126", CLEO: "1992703292"}
@@ -122,8 +123,7 @@ def status() -> Status:
     late = _hop("directory", LAGGING, "", 1_840, 412.0)
     held = _hop("billing", STOPPED, "no adapter runs: concord up", 73, 1_260.0)
     hops = [late, _hop("enrollment"), held, _hop("stewardship"), _hop("credentialing")]
-    systems = ("credentialing", "enrollment", "directory", "billing", "stewardship")
-    captures = [_capture(s, UNKNOWN if s == "enrollment" else CAUGHT_UP) for s in systems]
+    captures = [_capture(s, UNKNOWN if s == "enrollment" else CAUGHT_UP) for s in SYSTEMS]
     return Status(
         time.time(), False, captures, _hop("decide"), hops, OpenFindings(None), 4, True, _hop("reference"),
         unhandled=Unhandled(3, by_code={"change.type_wrong": 2, "change.not_json": 1}),

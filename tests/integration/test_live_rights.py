@@ -3,8 +3,12 @@ with names may do there, and what they are told when they may not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -13,12 +17,13 @@ from confluent_kafka.admin import NewTopic
 from stack import lifecycle
 from stack.environment import Environment
 from stack.kafka import Kafka, render
+from stack.layout import PROJECT
 from stack.progress import Progress
 from stack.service import HOST, Site
 from streams.errors import EnvironmentFault
 from streams.operate import rights
 from streams.settings import Settings
-from tests.faults.process import free_port
+from tests.faults.process import Worker, free_port
 from tests.fixtures.stack import choose, prepare, temporary_layout
 from tests.fixtures.waiting import wait_until
 
@@ -32,7 +37,8 @@ allow.everyone.if.no.acl.found=false
 NAMED = """
 sasl.enabled.mechanisms=PLAIN
 listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
-  user_concord-directory="reads" user_concord-decide="reads" user_stranger="reads";
+  user_concord-directory="reads" user_concord-decide="reads" \\
+  user_concord="reads" user_stranger="reads";
 """
 TOPIC, OTHER = "sink.directory.provider", "sink.billing.provider"
 READER = "concord-directory"
@@ -166,3 +172,47 @@ def test_a_broker_without_an_authorizer_is_told_clearly(stack: Environment) -> N
     with pytest.raises(EnvironmentFault) as caught:
         rights.plan(Settings(kafka=stack.kafka))
     assert caught.value.code == "acls.no_authorizer"
+
+
+def test_the_platform_itself_works_under_a_name_and_stops_at_a_wrong_one(
+    broker: tuple[Settings, str], stack: Environment, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    settings, address = broker
+    prefix = f"{unique('named')}."
+    rights.apply(settings.model_copy(update={"topic_prefix": prefix}), platform="concord")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CONCORD_")}
+    environ |= {
+        "CONCORD_KAFKA": address,
+        "CONCORD_KAFKA_SECURITY": "sasl_plaintext",
+        "CONCORD_KAFKA_MECHANISM": "PLAIN",
+        "CONCORD_KAFKA_USER": "concord",
+        "CONCORD_KAFKA_PASSWORD": "reads",
+        "CONCORD_REGISTRY": stack.registry,
+        "CONCORD_TOPIC_PREFIX": prefix,
+    }
+    for words in (("schema", "publish"), ("topics", "apply")):
+        done = concord(words, environ)
+        assert done.returncode == 0, done.stderr
+    worker = Worker("worker", environ, tmp_path)
+    try:
+        wait_until(
+            lambda: len((worker.status() or {"partitions": ()})["partitions"]) == settings.partitions,
+            90,
+            worker.alive,
+            "the worker to open its partitions under its name",
+        )
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{worker.tail()}") from None
+    finally:
+        worker.stop()
+    stranger = concord(("topics", "plan"), environ | {"CONCORD_KAFKA_PASSWORD": "guessed"})
+    assert stranger.returncode == 1
+    assert "CONCORD_KAFKA_USER" in stranger.stderr
+    assert "guessed" not in stranger.stderr
+
+
+def concord(words: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "streams.cli", *words]
+    return subprocess.run(
+        command, env=dict(environ), cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
+    )

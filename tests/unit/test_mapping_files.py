@@ -20,7 +20,7 @@ from streams.errors import InvalidInput
 NOT_CAPTURED: dict[str, set[str]] = {
     "enrollment": {"roster_submission", "payer_ack", "payer_response_unmatched", "recon_unmatched"},
     "directory": {"dir_inquiry"},
-    "stewardship": {"audit"},
+    "stewardship": {"audit", "handling"},
 }
 # Columns that never leave although their table does.
 KEPT_BACK = {("credentialing", "provider"): {"ssn"}, ("enrollment", "roster_row"): {"payload"}}
