@@ -86,9 +86,11 @@ class Known:
         self._work("cdc.credentialing", self.feed.inserts(rows))
 
     def churn(self, providers: Sequence[load.Provider]) -> None:
-        """A change of each."""
+        """A change of each, as a worker's chunks bring them."""
         changes = load.Changes(providers)
-        self._work("cdc.credentialing", [r for t in changes.take(len(changes)) for r in self.feed.updates(t)])
+        for _ in range(0, len(changes), BATCH):
+            told = [r for t in changes.take(BATCH) for r in self.feed.updates(t)]
+            self._work("cdc.credentialing", told)
 
     def _work(self, topic: str, told: Iterable[load.Record]) -> None:
         records = [Record(topic, 0, self._next(), k, v, list(h), _NOW_MS) for k, v, h in told]
