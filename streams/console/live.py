@@ -21,7 +21,7 @@ import structlog
 from connectors.stewardship.verdict import Word
 from streams.console.port import Desk, Entry, Look
 from streams.errors import ConcordError
-from streams.operate import announced, proposals, reveal
+from streams.operate import announced, handoffs, proposals, reveal
 from streams.operate.announced import Answer
 from streams.operate.audit import act as auditing
 from streams.operate.audit import ledger
@@ -129,17 +129,19 @@ class Watching:
     def _taken(self) -> Look:
         """What can't be asked is absent, with why; never what was true some time ago."""
         whys: list[str] = []
-        found, agreed = None, None
+        found, agreed, flows = None, None, None
         try:
             self.workers = announced.answering(self._settings, "worker")
             found = status(self._settings, 0.0, self._counts)
             agreed = self._parity(whys)
+            flows = handoffs.overview(self._settings)
         except ConcordError as fault:
             whys.append(fault.message)
         except Exception as fault:  # the thread that looks must outlive whatever it meets
             log.error("console.look", error=type(fault).__name__, exc_info=fault)
             whys.append(f"looking failed ({type(fault).__name__}); the console's log says more")
-        return Look(self._look.number + 1, time.time(), found, agreed, "; ".join(dict.fromkeys(whys)))
+        why = "; ".join(dict.fromkeys(whys))
+        return Look(self._look.number + 1, time.time(), found, agreed, why, flows)
 
     def _parity(self, whys: list[str]) -> Parity | None:
         """From the workers; without them a look would read the whole topic of entities, which `concord parity` does."""

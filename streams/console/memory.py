@@ -59,7 +59,7 @@ class Freshness:
     """One look, at any moment."""
 
     def __init__(self) -> None:
-        self.look = Look(1, time.time(), sample.status(), sample.parity())
+        self.look = Look(1, time.time(), sample.status(), sample.parity(), handoffs=sample.handed())
 
     def newest(self) -> Look:
         return self.look

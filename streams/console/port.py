@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from connectors.stewardship.verdict import Word
 from streams.operate.explain import Explanation
+from streams.operate.handoffs import Overview
 from streams.operate.parity import Parity
 from streams.operate.quarantine.ask import Listing, Shown
 from streams.operate.quarantine.chosen import Asked
@@ -33,6 +34,7 @@ class Look:
     status: Status | None = None
     parity: Parity | None = None
     why: str = ""
+    handoffs: Overview | None = None
 
 
 class Freshness(Protocol):

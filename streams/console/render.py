@@ -56,6 +56,12 @@ def span(seconds: float | None) -> str:
     return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds * 1000:.0f} ms"
 
 
+def within(objective: str) -> str:
+    """An objective of the handoff map in words: `2b` is two business days."""
+    unit = {"s": "s", "m": "min", "h": "h", "d": "d", "b": "business days"}[objective[-1]]
+    return f"{objective[:-1]} {unit}"
+
+
 def number(value: float | None) -> str:
     """With thousands; a dash for what nobody knows."""
     return NOBODY_KNOWS if value is None else f"{value:,}"
@@ -94,6 +100,6 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters.update(
-    ago=ago, span=span, number=number, size=size, moment=moment, link=link, sentence=sentence
+    ago=ago, span=span, number=number, size=size, moment=moment, link=link, sentence=sentence, within=within
 )
 _ENVIRONMENT.filters["part"] = lambda text: quote(str(text), safe="")

@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from connectors.envelope import Change
+from schemas.handoffs import handoffs as declared
 from streams.core.entity import Entity
+from streams.core.parity import DIFFERING, IN_FLIGHT
+from streams.operate import handoffs
 from streams.operate.findings import OpenFindings
+from streams.operate.handoffs import Overview
 from streams.operate.parity import Parity, System
 from streams.operate.quarantine.register import OPEN, Item
 from streams.operate.quarantine.unhandled import Unhandled
@@ -146,6 +150,20 @@ def parity() -> Parity:
     """Most are equal."""
     rows = (("enrollment", 998, 0, 2), ("directory", 951, 41, 8), ("billing", 920, 73, 7))
     return Parity([System(s, equal, way, apart, 3, 0, 4, 1) for s, equal, way, apart in rows], 1, [])
+
+
+def handed() -> Overview:
+    """Three views wait for the directory, one of them for longer than it may; one proposal waits for a person."""
+    now = time.time()
+    waiting = {
+        "directory": {IN_FLIGHT: [(int((now - age) * 1e6), f"provider/{age}") for age in (2, 40, 1_300)]}
+    }
+    counts = {s: {"equal": 998} for s in SYSTEMS} | {"directory": {"equal": 951, IN_FLIGHT: 3, DIFFERING: 8}}
+    proposal = {
+        "system": "directory", "state": "awaiting_approval_1", "day": "2026-11-20", "count": 1, "oldest": now - 90_000,
+    }  # fmt: skip
+    known = handoffs.Known(now, (), [{"systems": counts, "longest": waiting}], "", [proposal], "")
+    return handoffs.summed([known.standing(each) for each in declared()])
 
 
 ITEMS = (

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from schemas.handoffs import handoffs as declared
 from streams.console import memory, sample
 from streams.console.overview import hop_state, lines, state_of
 from streams.console.port import Desk, Look
@@ -81,6 +82,19 @@ def test_late_stopped_unknown_and_fresh_are_four_things() -> None:
     assert [state_of(s, None) for s in (STOPPED, UNKNOWN)] == ["stopped", "unknown"]
     assert hop_state(hop("directory", [])) == "unknown"
     assert lines(Look()) == []
+
+
+def test_each_handoff_is_shown_open_or_late_by_age_and_unknown_is_no_zero(pat: Somebody) -> None:
+    text = pat.get("/")
+    assert all(f"{each.source} → {each.to}" in text for each in declared())
+    rows = {row.partition("<span")[0].strip(): row for row in text.split('scope="row">')}
+    late = rows["credentialing → directory"]
+    assert "late" in late
+    assert "22 min" in late
+    assert "1 min" in late
+    unknown = next(row for row in text.split('scope="row">') if "Concord does not carry it" in row)
+    assert "unknown" in unknown
+    assert ">0<" not in unknown.partition("</tr>")[0]
 
 
 def test_a_restricted_value_is_masked_until_it_is_revealed(pat: Somebody) -> None:
