@@ -175,7 +175,7 @@ def test_a_broker_without_an_authorizer_is_told_clearly(stack: Environment) -> N
 
 
 def test_the_platform_itself_works_under_a_name_and_stops_at_a_wrong_one(
-    broker: tuple[Settings, str], stack: Environment, unique: Callable[[str], str], tmp_path: Path
+    broker: tuple[Settings, str], stack: Environment, unique: Callable[[str], str], audit: str, tmp_path: Path
 ) -> None:
     settings, address = broker
     prefix = f"{unique('named')}."
@@ -188,6 +188,7 @@ def test_the_platform_itself_works_under_a_name_and_stops_at_a_wrong_one(
         "CONCORD_KAFKA_USER": "concord",
         "CONCORD_KAFKA_PASSWORD": "reads",
         "CONCORD_REGISTRY": stack.registry,
+        "CONCORD_AUDIT": audit,
         "CONCORD_TOPIC_PREFIX": prefix,
     }
     for words in (("schema", "publish"), ("topics", "apply")):
