@@ -5,14 +5,11 @@ Shares the platform with the other tests of this ring and leaves it running and 
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stack import process
 from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
 
@@ -198,7 +195,7 @@ def test_what_the_owner_says_meanwhile_voids_an_approval_that_waits_for_its_adap
 ) -> None:
     edit(platform, who, "credential_text", "PhD")
     number = open_one(platform, who, "degree")["proposal_id"]
-    stop(platform, "adapter-credentialing")
+    platform.stop("adapter-credentialing")
     hops = {hop["name"]: hop["state"] for hop in platform.ask("status")["adapters"]}
     assert hops["credentialing"] == "stopped"
     assert approve(platform, number, "pat", "data_steward").code == 0
@@ -238,13 +235,6 @@ def test_a_request_that_misses_voids_its_proposal_until_somebody_has_looked(
     platform.ask("proposals", "comment", str(number), "looked at", "--by", "pat")
     eventually(platform, lambda: not told(), "the finding to close")
     platform.write("drop trigger stubborn on provider")
-
-
-def stop(platform: Platform, name: str) -> None:
-    """As a service manager would."""
-    found = process.recall(Path(platform.environ["CONCORD_STATE"]) / "run" / f"concord-{name}.json")
-    assert found is not None
-    assert process.stop(found, signal.SIGTERM, 30)
 
 
 def answer_of(entries: list[dict[str, Any]], action: str) -> list[tuple[str, str]]:
