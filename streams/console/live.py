@@ -134,7 +134,7 @@ class Watching:
             self.workers = announced.answering(self._settings, "worker")
             found = status(self._settings, 0.0, self._counts)
             agreed = self._parity(whys)
-            flows = handoffs.overview(self._settings)
+            flows = handoffs.overview(self._settings, self.workers)
         except ConcordError as fault:
             whys.append(fault.message)
         except Exception as fault:  # the thread that looks must outlive whatever it meets

@@ -24,6 +24,7 @@ from streams.core.rules.business import business_days_later
 from streams.core.ruling import OWNER, WAITING
 from streams.errors import ConcordError
 from streams.operate import announced, proposals
+from streams.operate.announced import Answer
 from streams.operate.parity import NAMED
 from streams.operate.provenance import told_of
 from streams.settings import Settings
@@ -124,9 +125,9 @@ def _proposing(each: FieldAuthority) -> Iterable[str]:
 # ---- how they stand ----
 
 
-def overview(settings: Settings) -> Overview:
-    """Every declared handoff as it stands now."""
-    known = Known(time.time(), settings.files, *_views(settings), *_requests(settings))
+def overview(settings: Settings, workers: Sequence[Answer] | None = None) -> Overview:
+    """Every declared handoff as it stands now. `workers`: the answers of those that live, if they are known already."""
+    known = Known(time.time(), settings.files, *_views(settings, workers), *_requests(settings))
     return summed([known.standing(each) for each in handoffs()])
 
 
@@ -226,10 +227,12 @@ def _day(moment: float) -> str:
 # ---- asking ----
 
 
-def _views(settings: Settings) -> tuple[list[Mapping[str, Any]], str]:
+def _views(
+    settings: Settings, workers: Sequence[Answer] | None = None
+) -> tuple[list[Mapping[str, Any]], str]:
     """The parity counts of every partition, or why nobody can say."""
     try:
-        answers = announced.answering(settings, "worker")
+        answers = announced.answering(settings, "worker") if workers is None else workers
     except ConcordError as fault:
         return [], fault.message
     parts = {p["partition"]: p["parity"] for answer in answers for p in answer.status["partitions"]}

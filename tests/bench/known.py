@@ -12,14 +12,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from connectors.credentialing import generator
 from connectors.credentialing.bundle import Row
-from schemas.catalog import load_mapping
 from streams import app as composition
 from streams.agents.decide import Decide
 from streams.engine.memory import MemoryPartition, MemoryReferences, Record
@@ -137,7 +135,7 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
 
 def _grow(bench: Bed, known: Known, count: int) -> tuple[list[Step], Step, int]:
     composition.tune_gc()  # as a worker does
-    source, began, steps = generated(count), time.process_time(), [known.step(0, time.process_time())]
+    source, began, steps = load.generated(count), time.process_time(), [known.step(0, time.process_time())]
     for done in range(0, count, BATCH):
         batch = list(islice(source, BATCH))
         known.take([p for p, _ in batch], [each for _, references in batch for each in references])
@@ -146,19 +144,9 @@ def _grow(bench: Bed, known: Known, count: int) -> tuple[list[Step], Step, int]:
             bench.say(f"m: {steps[-1]}")
     if known.handler.state.decided < count:
         raise Failed(f"{known.handler.state.decided:,} decisions of {count:,} providers")
-    some = [provider for provider, _ in generated(max(1, count // CHURN))]
+    some = [provider for provider, _ in load.generated(max(1, count // CHURN))]
     known.churn(some)
     return steps, known.step(count, began), len(some)
-
-
-def generated(count: int) -> Iterator[tuple[load.Provider, list[tuple[str, Row]]]]:
-    """The generator's providers, each with the rows of the clinic that comes with it."""
-    mapped = load_mapping(load.SYSTEM).tables
-    for bundle in generator.generate(count, load.SEED):
-        rows = {table: rows for table, rows in bundle.rows.items() if table in mapped}
-        own = {table: r for table, r in rows.items() if mapped[table].kind == "provider"}
-        references = [(table, row) for table in load.REFERENCES for row in rows.get(table, ())]
-        yield load.Provider(str(own["provider"][0]["provider_id"]), own), references
 
 
 def report(steps: Sequence[Step], churned: Step, changed: int) -> Result:

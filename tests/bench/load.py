@@ -74,14 +74,21 @@ class Population:
 
 def population(count: int, seed: int = SEED) -> Population:
     """The generator's first `count` providers and the clinics they work at."""
-    mapped = load_mapping(SYSTEM).tables
     found = Population([], [])
+    for provider, references in generated(count, seed):
+        found.references.extend(references)
+        found.providers.append(provider)
+    return found
+
+
+def generated(count: int, seed: int = SEED) -> Iterator[tuple[Provider, list[tuple[str, Row]]]]:
+    """The same one by one, each with the rows of the clinic that comes with it."""
+    mapped = load_mapping(SYSTEM).tables
     for bundle in generator.generate(count, seed):
         rows = {table: rows for table, rows in bundle.rows.items() if table in mapped}
-        found.references.extend((table, row) for table in REFERENCES for row in rows.get(table, ()))
         own = {table: r for table, r in rows.items() if mapped[table].kind == "provider"}
-        found.providers.append(Provider(str(own["provider"][0]["provider_id"]), own))
-    return found
+        references = [(table, row) for table in REFERENCES for row in rows.get(table, ())]
+        yield Provider(str(own["provider"][0]["provider_id"]), own), references
 
 
 class Changes:

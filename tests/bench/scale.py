@@ -30,7 +30,6 @@ from streams.operate import hops, reading
 from streams.systems import ADAPTED
 from tests.bench import bed, load, processes
 from tests.bench.bed import Bed, Failed, Place
-from tests.bench.known import generated
 from tests.bench.machine import Sampler
 from tests.bench.processes import Running
 from tests.bench.report import Folder, Result
@@ -159,7 +158,7 @@ class Scale:
     def churn(self) -> None:
         """A day's changes."""
         count = max(1, self.providers // CHURN)
-        some = [p for n, (p, _) in enumerate(generated(self.providers)) if n % CHURN == 0]
+        some = [p for n, (p, _) in enumerate(load.generated(self.providers)) if n % CHURN == 0]
         transactions = list(load.Changes(some, everywhere=True).take(count))
         with (
             processes.worker(self.place) as worker,

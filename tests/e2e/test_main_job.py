@@ -257,7 +257,7 @@ def test_status_balances_and_lags_nowhere(loaded: Platform) -> None:
 
 
 def test_a_stopped_adapter_is_stopped_and_not_behind_by_zero(loaded: Platform) -> None:
-    stop(loaded, "adapter-billing")
+    loaded.stop("adapter-billing")
     who, _ = somebody(loaded)
     loaded.write(f"update provider set first_name = 'Orrin' where provider_id = '{who}'")
     wait_until(lambda: billing(loaded)["lag_records"], 60, what="a record to wait for billing")
@@ -295,7 +295,7 @@ def test_what_is_killed_comes_back_by_itself(loaded: Platform, name: str, role: 
 
 def test_without_a_worker_the_topics_answer(loaded: Platform) -> None:
     who, npi = somebody(loaded)
-    stop(loaded, "worker")
+    loaded.stop("worker")
     (found,) = loaded.ask("explain", npi)["entities"]
     assert found["id"] == who
     assert "entity[" in found["found_in"]
@@ -309,13 +309,6 @@ def test_without_a_worker_the_topics_answer(loaded: Platform) -> None:
 
 def billing(platform: Platform) -> Any:
     return next(hop for hop in platform.ask("status")["adapters"] if hop["name"] == "billing")
-
-
-def stop(platform: Platform, name: str) -> None:
-    """As a service manager would."""
-    found = process.recall(record(platform, name))
-    assert found is not None
-    assert process.stop(found, signal.SIGTERM, 30)
 
 
 def test_an_unknown_npi_says_so(loaded: Platform) -> None:

@@ -5,7 +5,6 @@ The tests share one platform and go in order: one stops an adapter, the last sta
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -139,9 +138,7 @@ def test_once_prints_the_same_names(loaded: Platform) -> None:
 
 
 def test_a_stopped_adapter_is_stopped_and_what_waits_for_it_grows_older(loaded: Platform) -> None:
-    found = recalled(loaded, "adapter-directory")
-    assert found is not None
-    process.stop(found, signal.SIGTERM, 20)
+    loaded.stop("adapter-directory")
     loaded.write(
         "update provider set last_name = 'Stopwell' where provider_id = (select min(provider_id::text)::uuid from provider)"
     )
