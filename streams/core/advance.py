@@ -45,6 +45,9 @@ REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "co
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
 
 REFERENCE = "reference"
+REBUILT = 1_000_000
+"""Revisions between what a system was found to hold and where an entity without memory of it goes on: as much room as
+other systems, and who reads the sinks, may have been sent beyond it."""
 REPAIR = "repair"
 """In place of the system that a revision follows from: a view that was asserted again."""
 
@@ -99,10 +102,28 @@ def advance(entity: Entity, change: Change, received_us: int) -> str:
 
 def hold(entity: Entity, said: Confirmation, received_us: int) -> str:
     """A system holds a revision of the entity's view. Returns the outcome."""
+    unremembered = said.read and not _gave(entity, said)
     outcome = confirm(entity, said)
     if outcome == APPLIED:
+        if unremembered:
+            _go_on_above(entity, said.revision)
         mark(entity, said, received_us)
     return outcome
+
+
+def _gave(entity: Entity, said: Confirmation) -> bool:
+    """Whether the system can hold this revision by this entity's word. The number alone doesn't tell: one that is built
+    anew counts from 1 too, so the same number of a system that never confirmed any may be another view."""
+    sent = entity.sent.get(said.system)
+    given = sent.revision if sent is not None else 0
+    return said.revision < given or (said.revision == given and said.system in entity.confirmed)
+
+
+def _go_on_above(entity: Entity, revision: int) -> None:
+    """A snapshot finds a revision that this entity never gave: topic `entity` was built anew, or is an older copy. Who
+    holds a newer one refuses what is sent under a lower, so everything said meanwhile is said again, above it."""
+    entity.revision = max(entity.revision, revision) + REBUILT
+    entity.again = sorted({*entity.again, *(s for s in entity.sent if s in view.VIEWS.get(entity.kind, {}))})
 
 
 def miss(entity: Entity, malformed: Malformed, received_us: int) -> bool:

@@ -99,6 +99,7 @@ def settle(
 ) -> None:
     """Where every proposal stands now; those that ended leave, and what became of them is kept. `wanted`: what each
     system is to have now, where that is known."""
+    close(entity, dict.fromkeys(_forgotten(entity), EXPIRED))
     if not entity.proposals:
         return
     states = {
@@ -111,6 +112,14 @@ def settle(
         for p in entity.proposals
         if states[p.id] not in ENDS
     ]
+
+
+def _forgotten(entity: Entity) -> list[str]:
+    """What stewardship shows as open and the entity knows nothing of: topic `entity` was built anew. What it was made
+    against is lost, so nobody's word on it counts any more: people are told, and whoever made it makes it again."""
+    shown = [number for number, row in rows_of(entity, "proposal", ProposalRow) if row.state in OPEN]
+    known = {p.id for p in entity.proposals} if shown else set()
+    return [number for number in shown if number not in known and number not in entity.closed]
 
 
 def close(entity: Entity, ended: Mapping[str, str]) -> None:

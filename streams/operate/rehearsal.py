@@ -103,6 +103,19 @@ class Target:
         found = [row for (table, _), row in self.rows.items() if table == root.table]
         return next((row for row in found if row.get(root.reference) == row_id), {})
 
+    def everything(self) -> list[Change]:
+        """Every row there is, as a snapshot reads them: what its adapter applied first."""
+        applied = [
+            Change(
+                "concord_applied",
+                {"kind": kind, "entity_id": name, "local_id": str(self._ids[kind, name]), "revision": revision,
+                 "view_hash": "", "applied_at": None},
+            )
+            for (kind, name), revision in self._held.items()
+            if (kind, name) in self._ids
+        ]  # fmt: skip
+        return applied + [Change(table, row) for (table, _), row in self.rows.items()]
+
     def _write(self, table: str, key: str, row_id: int, columns: Cells) -> list[Change]:
         """A row, unless it would not change: PostgreSQL would not write it either."""
         before = self.rows.get((table, row_id))
@@ -260,6 +273,18 @@ class Desk:
         """What became of the proposals of `kind/id`: subject -> state."""
         mine = [p for p in self._rows["proposal"].values() if f"{p['kind']}/{p['entity_id']}" == name]
         return {_subject(p): p["state"] for p in mine}
+
+    def everything(self) -> list[Change]:
+        """Every row there is, as a snapshot reads them; concord_applied names no other id than the entity's own."""
+        applied = [
+            Change(
+                "concord_applied",
+                {"kind": kind, "entity_id": name, "local_id": name, "revision": revision, "view_hash": "",
+                 "applied_at": None},
+            )
+            for (kind, name), revision in self._revisions.items()
+        ]  # fmt: skip
+        return applied + [Change(table, row) for table, rows in self._rows.items() for row in rows.values()]
 
     def _write(self, table: str, row: dict[str, Any]) -> Change:
         number = row.get(f"{table}_id") or len(self._rows[table]) + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,11 +126,18 @@ class Sandbox:
         self._broker_ms = 0
         self._offsets: dict[str, int] = {}
 
-    def snapshot(self, rows: Sequence[Change]) -> None:
+    def snapshot(self, rows: Sequence[Change], system: str = SYSTEM) -> None:
         """An initial snapshot of these rows, and the notice that it is complete."""
-        self._work(self._records(TOPIC, self.source.snapshot(rows)))
-        notice = SnapshotComplete(SYSTEM, self.source.epoch, self._offsets.get(TOPIC, 0))
-        self._work([self._record(CLOCK_TOPIC, SYSTEM.encode(), control.encode(notice))])
+        self.snapshots({system: rows})
+
+    def snapshots(self, rows: Mapping[str, Sequence[Change]]) -> None:
+        """Initial snapshots that run beside each other: the rows of all of them, then the notices."""
+        sources = {name: self.source if name == SYSTEM else self.targets[name].source for name in rows}
+        for name, source in sources.items():
+            self._work(self._records(f"cdc.{name}", source.snapshot(rows[name])))
+        for name, source in sources.items():
+            notice = SnapshotComplete(name, source.epoch, self._offsets.get(f"cdc.{name}", 0))
+            self._work([self._record(CLOCK_TOPIC, name.encode(), control.encode(notice))])
         self.settle()
 
     def commit(self, changes: Sequence[Change]) -> None:
