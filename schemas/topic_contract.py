@@ -49,7 +49,7 @@ class Retention(_Outside):
     """How long what is not the newest record of its key stays readable, at least; of a topic that isn't compacted,
     every record, and there are no tombstones."""
 
-    history_hours: int = Field(ge=0)
+    history_hours: Annotated[int, Field(ge=0)] | Literal["unlimited"]
     tombstone_days: int | None = Field(default=None, ge=1)
 
 

@@ -58,6 +58,10 @@ def _log(days: int) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(days * DAY)}
 
 
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""For ever: what has to be accounted for, and stands nowhere else."""
+
+
 def _table(lag: int, tombstones: int) -> dict[str, str]:
     """Compacted: `lag` is how long every version stays readable, `tombstones` how long a deletion does."""
     return {
@@ -98,7 +102,7 @@ CATALOGUE: tuple[Topic, ...] = (
         why="bad records: original bytes, headers, reason",
     ),
     *(
-        Topic(f"rejection.{system}", _log(days=90), why="why an edit made there was not taken over")
+        Topic(f"rejection.{system}", _KEPT, why="why an edit made there was not taken over, for ever")
         for system in REKEYED
     ),
     Topic(

@@ -1,8 +1,9 @@
-"""`concord audit list|show|verify|export`: who did what, when and why, and whether anybody has touched it since."""
+"""`concord audit ...`: who did what, when and why, who was overruled, and whether anybody has touched it since."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,33 @@ def show(
     )
 
 
+@group.command("overruled", epilog="Example: concord audit overruled 1234567893 --system directory")
+def overruled(
+    key: Annotated[
+        str, typer.Argument(help="An NPI, a master id (uuid), or kind/id; without, everybody's.")
+    ] = "",
+    system: Annotated[str, typer.Option(help="Only edits made in this system.")] = "",
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="Not before, UTC.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="The newest so many.", min=1, max=100_000)] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Edits of what their system doesn't own: when, where, from what to what, by which rule, and what became of each.
+
+    Exit codes: 0 listed, 1 nobody holds that NPI, 2 the key or the system is wrong, 3 no broker or registry.
+    """
+
+    def work() -> Any:
+        from streams.operate.overruled import Asked
+        from streams.operate.overruled import overruled as ask
+
+        moment = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
+        return ask(configuration.load(), Asked(key, system, moment, limit))
+
+    output.answer("audit overruled", as_json, work, _overruled)
+
+
 @group.command("verify", epilog="Example: concord audit verify --manifest audit-2026.jsonl.manifest.json")
 def verify(
     file: Annotated[
@@ -117,6 +145,16 @@ def _row(row: Any) -> str:
     words = [detail.get(name, "") for name in ("phase", "code", "why", "reason")]
     parts = (f"{row['audit_id']:>8}", row["at"], row["actor"], row["action"], about, *map(str, words))
     return "  ".join(part for part in parts if part)
+
+
+def _overruled(found: Any) -> str:
+    return "\n".join(line for one in found for line in _edit(one)) or "nobody was overruled"
+
+
+def _edit(one: Any) -> Iterator[str]:
+    row = f"{one.entity}  {one.system} {one.local_id}  {one.record} row {one.row}"
+    yield f"{one.at}  {row}  {one.field}: {one.was or '-'} -> {one.became or '-'}"
+    yield f"    {one.outcome}: {one.owner} says so, {one.rule}; edit at {one.position}"
 
 
 def _card(row: Any) -> Iterator[str]:

@@ -101,6 +101,8 @@ def _promises(one: Told) -> Iterator[str]:
     if one.compacted:
         yield f"- Every record stays readable for {kept.history_hours} h at least, then compaction keeps the newest of"
         yield f"  each key; a tombstone stays for {kept.tombstone_days} days. Away for longer: read from the beginning."
+    elif kept.history_hours == "unlimited":
+        yield "- Every record stays readable for ever."
     else:
         yield f"- Every record stays readable for {kept.history_hours // 24} days, then it is gone."
     yield f"- Compatibility of the schema: {said.compatibility}."

@@ -110,12 +110,8 @@ def _retention(told: Told) -> Iterator[Data]:
     if told.compacted:
         newest = "the newest record of each key; the topic is compacted"
         yield {"property": "retention", "value": "unlimited", "description": newest}
-    yield {
-        "property": "retention",
-        "value": kept.history_hours,
-        "unit": "h",
-        "description": "every record, at least",
-    }
+    hours = {"value": kept.history_hours} | ({} if kept.history_hours == "unlimited" else {"unit": "h"})
+    yield {"property": "retention", **hours, "description": "every record, at least"}
     if kept.tombstone_days:
         tombstone = {"value": kept.tombstone_days, "unit": "d", "description": "a tombstone, at least"}
         yield {"property": "retention", **tombstone}

@@ -7,6 +7,7 @@ Needs no service. Only `publish` speaks to a registry, and only when there is no
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,15 +148,19 @@ def _keyless(contract: TopicContract, newest: Version | None) -> Iterator[Proble
 def _forgetful(contract: TopicContract) -> Iterator[Problem]:
     """What the topic catalogue keeps for a shorter time than the contract promises."""
     promised, kept = contract.said.retention, TOPICS[contract.topic].config
-    compacted = kept["cleanup.policy"] == "compact"
-    for key, wanted in (
-        ("min.compaction.lag.ms" if compacted else "retention.ms", promised.history_hours * HOUR),
-        ("delete.retention.ms", (promised.tombstone_days or 0) * DAY),
-    ):
-        if int(kept.get(key, 0)) < wanted:
+    history = "min.compaction.lag.ms" if kept["cleanup.policy"] == "compact" else "retention.ms"
+    hours = math.inf if promised.history_hours == "unlimited" else promised.history_hours
+    tombstones = (promised.tombstone_days or 0) * DAY
+    for key, wanted in ((history, hours * HOUR), ("delete.retention.ms", tombstones)):
+        if _milliseconds(kept.get(key, "0")) < wanted:
             where = f"schemas/contract/{contract.topic}.toml:1"
             what = f"{wanted} ms are promised, the topic has {key}={kept[key]}"
             why = "a consumer that was away for as long as it may be would miss records"
             yield Problem(
                 "contract.retention", where, what, why, "promise less, or raise it in streams/topics.py"
             )
+
+
+def _milliseconds(kept: str) -> float:
+    """Kafka writes -1 for ever."""
+    return math.inf if kept == "-1" else int(kept)

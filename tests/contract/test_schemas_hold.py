@@ -222,6 +222,8 @@ def test_a_contract_without_an_owner_is_refused(root: Path) -> None:
         ('readers = ["concord-directory"]', 'readers = ["no name"]', "contract.type_wrong"),
         ("title =", "titel =", "contract.key_unknown"),
         ("title =", "retention = { history_hours = 1, tombstone_days = 90 }\ntitle =", "contract.retention"),
+        ("title =", 'retention = { history_hours = "unlimited" }\ntitle =', "contract.retention"),
+        ("title =", 'retention = { history_hours = "long" }\ntitle =', "contract.type_wrong"),
         ("title =", "title", "contract.syntax"),
     ],
 )

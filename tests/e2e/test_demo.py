@@ -92,6 +92,22 @@ def test_a_name_is_approved_by_two_people_and_held_by_every_system(platform: Pla
     assert signed[-2:] == [("pat", "data_steward"), ("mo", "credentialing_manager")]
 
 
+def test_who_was_overruled_is_told_with_when_why_and_from_what_to_what(
+    platform: Platform, result: Any
+) -> None:
+    renamed, _, proposed, _ = (s for s in result["scenes"] if s["event"]["system"] == "directory")
+    for scene, was, outcome in (
+        (renamed, '"The Other Medical Group"', "rejected"),
+        (proposed, None, "pending_approval"),
+    ):
+        who = scene["event"]["key"]
+        told = platform.ask("audit", "overruled", who, "--system", "directory")
+        assert all(each["at"] and each["rule"] and each["owner"] for each in told)
+        found = [each for each in told if was in (None, each["was"]) and each["outcome"] == outcome]
+        assert found, told
+        assert all(each["became"] not in (None, each["was"]) for each in found)
+
+
 def test_no_write_of_ours_comes_back_as_an_edit(result: Any) -> None:
     assert {scene["event"]["title"]: scene["echoes"] for scene in result["scenes"] if scene["echoes"]} == {}
 
