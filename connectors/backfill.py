@@ -3,8 +3,8 @@
     signal in the source's concord_signal --Debezium, chunk by chunk--> rows (op r) in cdc.<system> --> decide
 
 A row that was read stands at (epoch, last commit before the read, 0): newer than what was known, older than any
-change streamed after it, so nothing is undone (invariant 1). `plan` changes nothing. Never stops capture or raises the
-epoch.
+change streamed after it, so nothing is undone (invariant 1). `plan` changes nothing. Never stops capture, raises the
+epoch, or reads a table of which what follows would be misread in silence.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,7 +23,7 @@ import structlog
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from psycopg import sql
 
-from connectors import origin, sources
+from connectors import misread, origin, sources
 from connectors.connect import Connect
 from connectors.source import SIGNAL
 from connectors.sources import Source
@@ -34,6 +35,9 @@ from streams.kafka import broker
 log = structlog.get_logger(__name__)
 
 POLL = 0.5
+ASK = 5.0
+HEALS = 60.0
+"""Seconds within which a task that failed is started again, also on a busy machine."""
 SCANNED = "TABLE_SCAN_COMPLETED"
 
 
@@ -55,6 +59,7 @@ def plan(connect: Connect, kafka: str, source: Source, name: str) -> Backfill:
     """What would be read; refused while capture could not do it, or would not send every mapped column."""
     table = _table(source.names.system, name)
     _ready(connect, kafka, source)
+    misread.refuse(source, [table.qualified])
     return Backfill(source.names.system, table.qualified, table.captured, _estimate(source.dsn, table))
 
 
@@ -65,7 +70,7 @@ def apply(
     planned = plan(connect, kafka, source, name)
     signal = f"concord-backfill-{uuid.uuid4().hex[:12]}"
     with closing(heard(kafka, f"{source.names.connector}.notification")) as notices:
-        signal_reading(source.dsn, signal, {planned.table: ""})
+        signal_reading(source, signal, {planned.table: ""})
         # The row in concord_signal says the same in the source.
         log.info("sources.backfill", system=planned.system, table=planned.table, signal=signal, by=by)
         say(f"{planned.table}: signal {signal} is written; Debezium reads beside its stream")
@@ -104,13 +109,14 @@ def _estimate(dsn: str, table: Table) -> int | None:
     return int(row[0]) if row and row[0] >= 0 else None
 
 
-def signal_reading(dsn: str, signal: str, tables: Mapping[str, str]) -> None:
+def signal_reading(source: Source, signal: str, tables: Mapping[str, str]) -> None:
     """Have Debezium read these tables beside its stream: of each the rows that its condition names, if it has one."""
+    misread.refuse(source, [*tables])
     conditions = [{"data-collection": table, "filter": where} for table, where in tables.items() if where]
     said = {"data-collections": list(tables), "type": "incremental"}
     data = json.dumps({**said, "additional-conditions": conditions} if conditions else said)
     insert = sql.SQL("insert into {} (id, type, data) values (%s, 'execute-snapshot', %s)")
-    with origin.connected(dsn) as connection:
+    with origin.connected(source.dsn) as connection:
         try:
             connection.execute(insert.format(sql.Identifier(*SIGNAL.split("."))), [signal, data])
         except psycopg.errors.InsufficientPrivilege as fault:
@@ -136,17 +142,15 @@ def heard(kafka: str, topic: str) -> Consumer:
 def _await(
     connect: Connect, source: Source, notices: Consumer, table: str, say: Callable[[str], None]
 ) -> int:
-    """Rows read. A failed connector ends the waiting; a connector that was only restarted goes on reading."""
-    asked = time.monotonic()
+    """Rows read. A connector that stays failed ends the waiting; one that is started again goes on reading."""
+    running = Running(partial(standing, connect, source))
     while True:
         for kind, told in notifications(notices):
             if kind == SCANNED and told.get("scanned_collection") == table:
                 return int(told.get("total_rows_scanned", 0))
             if told.get("current_collection_in_progress") == table:
                 say(f"{table}: read up to {told.get('last_processed_key', '?')}")
-        if time.monotonic() - asked > 5:
-            asked = time.monotonic()
-            still_running(connect, source)
+        running.check()
 
 
 def notifications(consumer: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -158,12 +162,35 @@ def notifications(consumer: Consumer) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield str(told["type"]), dict(told.get("additional_data") or {})
 
 
-def still_running(connect: Connect, source: Source) -> None:
+class Running:
+    """Whether capture still runs while somebody waits for a reading.
+
+    A task that failed goes on with it once it is started again, as the guard does within seconds: of a table with a
+    column list that is what follows a reading.
+    """
+
+    def __init__(self, ask: Callable[[], str], now: Callable[[], float] = time.monotonic) -> None:
+        self._ask, self._now = ask, now
+        self._asked = self._ran = now()
+
+    def check(self) -> None:
+        """Now and then; Unavailable once it has not run for as long as a start may take."""
+        now = self._now()
+        if now - self._asked < ASK:
+            return
+        self._asked, fault = now, self._ask()
+        if not fault:
+            self._ran = now
+        elif now - self._ran > HEALS:
+            step = "concord sources status; then start the backfill anew"
+            raise Unavailable("backfill.interrupted", fault, step)
+
+
+def standing(connect: Connect, source: Source) -> str:
+    """Why the connector doesn't run; empty while it does."""
     [found] = sources.status(connect, [source])
     failed = [task for task in found.tasks if task.state == "FAILED"]
-    if failed or found.state in ("MISSING", "STOPPED", "PAUSED"):
-        first = failed[0].trace.splitlines()[0] if failed and failed[0].trace else ""
-        what = f"{found.connector} is {found.state}: {first}".rstrip(": ")
-        raise Unavailable(
-            "backfill.interrupted", what, "concord sources status; then start the backfill anew"
-        )
+    if not failed and found.state not in ("MISSING", "STOPPED", "PAUSED"):
+        return ""
+    first = failed[0].trace.splitlines()[0] if failed and failed[0].trace else ""
+    return f"{found.connector} is {found.state}: {first}".rstrip(": ")

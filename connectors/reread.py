@@ -4,7 +4,7 @@
 
 A row that was read stands at (epoch, last commit before the read, 0): it wins against what was known and loses against
 any change streamed after it, so a reading undoes nothing and orders itself (invariant 1). Never reads a whole table:
-backfill does.
+backfill does. Like it, refused for a table of which what follows would be misread in silence.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 from psycopg import sql
 
-from connectors.backfill import SCANNED, heard, notifications, signal_reading, still_running
+from connectors.backfill import SCANNED, Running, heard, notifications, signal_reading, standing
 from connectors.connect import Connect
 from connectors.sources import Source
 from schemas.catalog import load_mapping
@@ -23,7 +24,6 @@ from streams.errors import Unavailable
 
 PATIENCE = 120.0
 """Seconds without a word of Debezium's before we say that it does not read."""
-ASK = 5.0
 
 
 def read_rows(
@@ -40,17 +40,15 @@ def read_rows(
     if not wanted:
         return
     with closing(heard(kafka, f"{source.names.connector}.notification")) as said:
-        signal_reading(source.dsn, signal, wanted)
+        signal_reading(source, signal, wanted)
         say(f"{source.names.system}: signal {signal}: {sum(map(len, rows.values())):,} rows are read again")
-        left, moved, asked = set(wanted), time.monotonic(), time.monotonic()
+        left, moved, running = set(wanted), time.monotonic(), Running(partial(standing, connect, source))
         while left:
             for kind, told in notifications(said):
                 moved = time.monotonic()
                 if kind == SCANNED:
                     left.discard(str(told.get("scanned_collection")))
-            if time.monotonic() - asked > ASK:
-                still_running(connect, source)
-                asked = time.monotonic()
+            running.check()
             if time.monotonic() - moved > PATIENCE:
                 what = f"{source.names.connector} was signalled {signal} and does not read {', '.join(sorted(left))}"
                 raise Unavailable("reread.silent", what, "concord sources status; then the same again")

@@ -105,8 +105,8 @@ create table if not exists roster_row (
     enr_provider_id  bigint not null references enr_provider,
     enrollment_id    bigint references enrollment,
     action           text not null,
-    payload          jsonb,
     row_state        text,
+    payload          jsonb,  -- in no column list, so it stands last
     primary key (submission_id, row_no)
 );
 create unique index if not exists roster_row_identity on roster_row (roster_row_id, enr_provider_id);

@@ -162,7 +162,7 @@ def test_a_setting_changed_by_hand_is_shown_and_set_back(capture: Capture) -> No
     config = capture.connect.config(capture.name)
     assert config is not None
     capture.connect.update(capture.name, {**config, "poll.interval.ms": "500"})
-    assert capture.plan().settings == {"poll.interval.ms": ("500", "5")}
+    assert capture.plan().settings == {"poll.interval.ms": ("500", "10")}
     assert capture.apply().action == "update"
     assert capture.plan().action == "none"
 
@@ -178,7 +178,7 @@ def test_what_the_guard_has_set_for_now_is_shown_and_left_and_a_new_snapshot_end
     config = capture.connect.config(capture.name)
     assert config is not None
     capture.connect.update(capture.name, {**config, "poll.interval.ms": "500"})
-    assert capture.apply().settings == {"poll.interval.ms": ("500", "5")}
+    assert capture.apply().settings == {"poll.interval.ms": ("500", "10")}
     assert capture.plan().for_now == for_now
     capture.apply(resnapshot=True)
     assert (capture.plan().action, capture.plan().for_now) == ("none", {})
