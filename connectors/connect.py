@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
+from streams.trust import trusted
 
 DEADLINE = 60.0
 PAUSE = 0.1
@@ -25,7 +26,7 @@ class Connect:
 
     def __init__(self, url: str, timeout: float = 30.0, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
-        self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout)
+        self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout, verify=trusted())
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ Two short questions each, so that they can be asked every second or two. Judges 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ select i.system_identifier || '/' || c.timeline_id,
        pg_wal_lsn_diff(wal.now, s.restart_lsn)::bigint,
        t.total_txns, extract(epoch from t.stats_reset)::float8,
        (select pg_size_bytes(setting || unit) from pg_settings
-        where name = 'max_slot_wal_keep_size' and setting <> '-1')
+        where name = 'max_slot_wal_keep_size' and setting <> '-1'),
+       extract(epoch from clock_timestamp())::float8
 from pg_control_system() i
 cross join pg_control_checkpoint() c
 cross join lateral (
@@ -80,6 +82,8 @@ class Server:
     started: float
     slot: Slot | None
     keep: int | None
+    skew: float = 0.0
+    """seconds that its clock is ahead of this machine's, beyond what asking took"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +136,11 @@ class Origin:
     def server(self) -> Server:
         """The server now; raises Unavailable when it could not look."""
         with self._connected() as connection:
+            before = time.time()
             row = connection.execute(_SERVER, {"slot": self._slot}).fetchone()
+            after = time.time()
         assert row is not None
-        return _server(row)
+        return _server(row[:-1], skewed(row[-1], before, after))
 
     def survey(self, mapping: Mapping, publication: str) -> Survey:
         """What is there of what the mapping names; raises Unavailable when it could not look."""
@@ -161,7 +167,12 @@ class Origin:
             self._connection = None
 
 
-def _server(row: tuple[Any, ...]) -> Server:
+def skewed(told: float, before: float, after: float) -> float:
+    """How far a clock that was asked between two moments of this one's is surely ahead (behind: negative)."""
+    return max(told - after, 0.0) + min(told - before, 0.0)
+
+
+def _server(row: tuple[Any, ...], skew: float) -> Server:
     identity, lsn, started, slot, confirmed, retained, decoded, decoded_since, keep = row
     found = slot and Slot(
         bool(slot["active"]),
@@ -173,7 +184,7 @@ def _server(row: tuple[Any, ...]) -> Server:
         decoded,
         decoded_since,
     )
-    return Server(identity, lsn, started, found or None, keep)
+    return Server(identity, lsn, started, found or None, keep, skew)
 
 
 def connector(connect: Connect, name: str) -> Connector:

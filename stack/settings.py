@@ -56,6 +56,8 @@ KAFKA = {
     "group.initial.rebalance.delay.ms": "0",
     "message.max.bytes": _RECORD_LIMIT,
     "replica.fetch.max.bytes": _RECORD_LIMIT,
+    # Unbounded, compaction of `entity` takes half a core for seconds, and every change waits for it.
+    "log.cleaner.io.max.bytes.per.second": "16777216",
 }
 
 REGISTRY = {

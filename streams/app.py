@@ -228,6 +228,8 @@ class Worker:
             ],
             "partitions": [self._partition_status(number) for number in sorted(self.partitions.open)],
             "restoring": self._restoring(),
+            "opened": self.partitions.opened,
+            "free_ratio": telemetry.free_ratio(self.settings.data_dir),
         }
 
     def reached(self) -> Any:
@@ -344,7 +346,7 @@ def tune_gc() -> None:
     """What lives now lives long, and the hot path makes no cycles: faust.md measured 1.8 times the speed."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)
+    gc.set_threshold(20_000, 100, 1000)  # a young collection stops every partition: 5 ms, not 50
 
 
 YOUNG_SECONDS = 10.0

@@ -37,10 +37,17 @@ def text(
     return render([*_disk(disk), *samples(partitions, restoring, opened)]).decode()
 
 
-def _disk(folder: Path) -> Iterator[Sample]:
+def free_ratio(folder: Path) -> float | None:
+    """How much of the disk under the store is free; None when nobody can say."""
     with suppress(OSError):
         found = shutil.disk_usage(folder)
-        yield Sample("concord_store_free_ratio", (), found.free / found.total)
+        return found.free / found.total
+    return None
+
+
+def _disk(folder: Path) -> Iterator[Sample]:
+    if (share := free_ratio(folder)) is not None:
+        yield Sample("concord_store_free_ratio", (), share)
 
 
 def samples(

@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.sink import KINDS, View
 from schemas import registry
 from stack.environment import Environment
+from streams.trust import trusted
 from tests import views
 from tests.fixtures.waiting import wait_until
 
@@ -102,7 +103,9 @@ class AdapterProcess:
         found = self.announced()
         if not found:
             return None
-        answer: dict[str, Any] = httpx.get(f"http://{found['host']}:{found['port']}/status").json()
+        answer: dict[str, Any] = httpx.get(
+            f"http://{found['host']}:{found['port']}/status", verify=trusted()
+        ).json()
         return answer
 
     def announced(self) -> dict[str, Any] | None:

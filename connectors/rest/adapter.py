@@ -29,6 +29,7 @@ from connectors.sink import Batch, Deferred, Failed, Outcome, Partition, Superse
 from connectors.stop import Stopped
 from streams.errors import ConcordError, EnvironmentFault, Unavailable
 from streams.settings import Api
+from streams.trust import trusted
 
 Version = tuple[str, str, int]
 
@@ -131,7 +132,7 @@ class RestTarget:
         if self._client is None:
             address = self._api.url.rstrip("/") + "/"
             auth, timeout = Credentials(self._system, self._api), httpx.Timeout(self._api.timeout_s)
-            self._client = httpx.Client(base_url=address, auth=auth, timeout=timeout)
+            self._client = httpx.Client(base_url=address, auth=auth, timeout=timeout, verify=trusted())
         return self._client
 
     def _told(self, settled: Iterable[tuple[View, Settled]]) -> Iterable[Receipt]:

@@ -90,9 +90,10 @@ class Aggregate:
 
     def touch(self, key: bytes, dirty: Touch, system: str, position: Position, initial: bool) -> None:
         """When this dirty entity may be decided: after its snapshot, at once, or after its transaction."""
-        waits = dirty.initial and self._snapshots.waits(system, position[0])
+        source = system.partition("#")[0]  # of what was re-keyed, whose snapshot the notice will name
+        waits = dirty.initial and self._snapshots.waits(source, position[0])
         if waits:
-            self._pending.touch_snapshot(system, key)
+            self._pending.touch_snapshot(source, key)
         if not initial:
             self._pending.touch(system, position[:2], key)
         elif not waits:
@@ -155,6 +156,8 @@ class Aggregate:
             return outcome
         unit.touched[key] = None
         unit.outputs += outputs
+        if is_answer(local, said):
+            unit.patient += len(outputs)
         if outcome == rekey.PARKED or local.findings:
             # Whose it is may be said a moment later: what nobody knows is a finding only then.
             mark(local, said, record.timestamp * 1000)

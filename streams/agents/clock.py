@@ -30,6 +30,9 @@ from streams.kafka import broker
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
+ANNOUNCED_EVERY = 10
+"""Looks at a source whose snapshot was announced: only another epoch can say more, and Connect reads its topic of
+offsets to the end for every question."""
 
 
 class Daily:
@@ -92,46 +95,59 @@ class ClockHolder:
         beat: Callable[[str], None] = lambda system: None,
     ) -> None:
         self._bootstrap = bootstrap
-        self._connect = connect
         self._prefix = prefix
         self._partitions = partitions
         self._systems = tuple(systems)
         self._holds = holds
         self._beat = beat
+        self._client = Connect(connect, timeout=10)
         self._announced: set[tuple[str, int]] = set()
+        self._settled: set[str] = set()
+        """systems whose newest epoch is announced"""
+        self._looks = 0
         self._finished_us: dict[tuple[str, int], int] = {}
         """when a snapshot was first seen finished: nothing of it was read later"""
         self._daily = Daily(self._propose)
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        while True:
-            if self._holds():
-                await asyncio.to_thread(self._look)
-            await asyncio.sleep(POLL_SECONDS)
+        with self._client:
+            while True:
+                if self._holds():
+                    await asyncio.to_thread(self._look)
+                await asyncio.sleep(POLL_SECONDS)
 
     def _look(self) -> None:
         try:
             self._daily.look()
         except (ConcordError, KafkaException) as error:
             log.debug("clock.unavailable", error=repr(error))
+        self._looks += 1
         for system in self._systems:
+            if system in self._settled and self._looks % ANNOUNCED_EVERY:
+                continue
             try:
                 self._look_at(system)
             except (ConcordError, KafkaException) as error:  # passes; looked at again in a moment
                 log.debug("clock.unavailable", system=system, error=repr(error))
 
     def _look_at(self, system: str) -> None:
-        with Connect(self._connect, timeout=10) as connect:
-            found = snapshot(connect, self._prefix + system)
-        if found is not None and found.finished and (system, found.epoch) not in self._announced:
-            name = system, found.epoch
-            if name not in self._finished_us:
-                self._finished_us[name] = time.time_ns() // 1000
-                self._beat(system)
-            if found.streamed_us > self._finished_us[name]:
-                self._announce(*name)
-                self._announced.add(name)
+        found = snapshot(self._client, self._prefix + system)
+        if found is None:
+            return
+        name = system, found.epoch
+        if name in self._announced:
+            self._settled.add(system)
+            return
+        self._settled.discard(system)
+        if not found.finished:
+            return
+        if name not in self._finished_us:
+            self._finished_us[name] = time.time_ns() // 1000
+            self._beat(system)
+        if found.streamed_us > self._finished_us[name]:
+            self._announce(*name)
+            self._announced.add(name)
 
     def _propose(self, day: date) -> None:
         propose(self._bootstrap, f"{self._prefix}clock", self._partitions, day, "holder")

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
@@ -28,13 +27,15 @@ class Chunk:
 
     tp: TP
     records: list[ConsumerRecord]
-    behind: int
+    behind: int = 0
     """Offsets that could be read when its last record came and stand in no chunk yet: over 0, there is more at once."""
     live: bool = True
     """False once the partition was taken away or read again: drop the work, no acknowledgement counts."""
     acked: bool = False
-    more: Callable[[], Sequence[ConsumerRecord]] = tuple
-    """Takes what has been read behind its last record into the chunk, and returns it."""
+    size: int = 0
+    """Records it may grow to."""
+    source: Partition | None = None
+    """Where it comes from, until it is settled: it must not keep itself alive, as a bound method would."""
     arrived: Callable[[], None] = lambda: None
     """Called when there may be more. Set by who works the chunk."""
 
@@ -45,6 +46,10 @@ class Chunk:
     def end(self) -> int:
         """The offset to commit for it: the one after its last record."""
         return int(self.records[-1].offset) + 1
+
+    def more(self) -> Sequence[ConsumerRecord]:
+        """Take what has been read behind its last record into the chunk, and return it."""
+        return self.source.grow(self) if self.source is not None else ()
 
 
 @dataclass(slots=True)
@@ -69,20 +74,19 @@ class Partition:
 
     def take(self, tp: TP, size: int) -> Chunk:
         """The next chunk, now out."""
-        records = self._take(size)
-        chunk = Chunk(tp, records, self._ahead())
-        chunk.more = partial(self._grow, chunk, size)
+        chunk = Chunk(tp, self._take(size), source=self, size=size)
+        chunk.behind = self._ahead()
         self.out.append(chunk)
         return chunk
 
     def _take(self, size: int) -> list[ConsumerRecord]:
         return [self.backlog.popleft() for _ in range(min(size, len(self.backlog)))]
 
-    def _grow(self, chunk: Chunk, size: int) -> Sequence[ConsumerRecord]:
+    def grow(self, chunk: Chunk) -> Sequence[ConsumerRecord]:
         """Only the newest chunk that is out may grow: what follows it is not out yet."""
         if not chunk.live or not self.out or chunk is not self.out[-1]:
             return ()
-        found = self._take(size - len(chunk))
+        found = self._take(chunk.size - len(chunk))
         chunk.records += found
         chunk.behind = self._ahead()
         return found
@@ -95,7 +99,8 @@ class Partition:
     def settle(self) -> None:
         """Move the acknowledged prefix behind us, strictly in order."""
         while self.out and self.out[0].acked:
-            self.acked = self.out.popleft().end
+            settled = self.out.popleft()
+            self.acked, settled.source = settled.end, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class Intake:
         """Forget everything, and let the chunks that are out know."""
         for partition in self._partitions.values():
             for chunk in partition.out:
-                chunk.live = False
+                chunk.live, chunk.source = False, None
         self._partitions.clear()
 
     def start(self, tp: TP, position: int) -> None:

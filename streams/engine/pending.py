@@ -21,6 +21,9 @@ SKEW_MS = 5.0
 MAX_STALENESS_MS = 5_000.0
 WITHDRAW_LINGER_MS = 2_000.0
 ANSWER_MS = 250.0
+"""How long an answer waits for those of other systems; from then on it is decided with whatever else is ..."""
+ANSWERED_MS = 500.0
+"""... and by itself after so long."""
 
 
 class Heard:
@@ -272,7 +275,7 @@ class Pending:
         times = [self._over_ms(s, t, now_ms) for s, t in self._open.items() if t.touched]
         times += self._withdrawing.values()
         if self._answered:
-            times.append(next(iter(self._answered.values()))[0])
+            times.append(next(iter(self._answered.values()))[0] + ANSWERED_MS - ANSWER_MS)
         if times and self._since:
             times.append(next(iter(self._since.values())) + MAX_STALENESS_MS)
         return min(times) if times else None

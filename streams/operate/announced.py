@@ -16,6 +16,7 @@ import msgspec
 
 from streams.operate import reading
 from streams.settings import Settings, need
+from streams.trust import trusted
 
 PATIENCE = httpx.Timeout(3.0, connect=0.5)
 
@@ -74,7 +75,7 @@ def answers(parties: Iterable[Party], path: str = "/status") -> list[Answer]:
 def ask(party: Party, path: str) -> Any:
     """The JSON a party answers; None when it is dead, knows nothing of it, or another program has its port."""
     try:
-        answer = httpx.get(party.url + path, timeout=PATIENCE)
+        answer = httpx.get(party.url + path, timeout=PATIENCE, verify=trusted())
     except httpx.HTTPError:
         return None
     if answer.status_code != httpx.codes.OK:

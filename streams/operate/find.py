@@ -25,6 +25,7 @@ from streams.errors import ConcordError, InvalidInput, Unavailable
 from streams.operate import announced, reading
 from streams.placing import STORED, partition_of
 from streams.settings import Settings, need
+from streams.trust import trusted
 
 UUID_KINDS = ("provider", "organization", "location")
 _NPI = re.compile(r"\d{10}").fullmatch
@@ -80,7 +81,7 @@ class Finder:
         self._kafka: str = need(settings.kafka, "CONCORD_KAFKA")
         self._workers = workers
         self._reads = workers is None
-        self._client = httpx.Client(timeout=announced.PATIENCE, headers={"Accept": STORED})
+        self._client = httpx.Client(timeout=announced.PATIENCE, headers={"Accept": STORED}, verify=trusted())
         self._states: dict[int, PartitionState] = {}
 
     def __enter__(self) -> Self:

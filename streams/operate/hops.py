@@ -82,6 +82,7 @@ def _counters(rows: list[Any], answers: list[Answer]) -> dict[str, Any]:
         "asked": next((row["asked"] for row in rows if row.get("asked")), None),
         **summed,
         "retries": sum(row.get("retries", 0) for row in rows),
+        "opened": sum(answer.status.get("opened", 0) for answer in answers),
         "errors": errors,
         "gaps": gaps,
         "unconfirmed": {system: unconfirmed(rows, system) for system in ADAPTED},

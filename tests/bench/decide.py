@@ -9,7 +9,7 @@ on the same number of new changes of the same providers, and what a variant diff
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
@@ -29,20 +29,22 @@ WORKER_CORE, BROKER_CORE = 0, 1
 WARM_UP = 0.1
 """The share of a run's transactions that is not counted."""
 WITHIN = 900.0
+SCRAPED, SCRAPED_EVERY_S = "scraped", 1.0
 
 METHOD = """\
 cdc.credentialing (4 partitions, lz4, Connect's partitioner) is filled with Debezium-shaped JSON of about 0.85 kB
 built from the generator's rows: reference records, then every provider's rows as streamed inserts (not measured),
-then, a run, transactions of three rows of one provider: the provider's own row (first name, middle name or degree
-in turn: 3, 2 or 1 views change), a licence's expiry, and a start date of an affiliation, location or network; prior
-commits rise. A process of `concord worker` runs on core 0, broker and bench on core 1. Rate: rows of the last 90 %
-of the transactions / time between the arrivals (broker's clock) of their last views. Stock Faust does the same core
+then, a run, transactions of three rows of one provider: the provider's own row (first name, middle name or degree in
+turn: 3, 2 or 1 views change), a licence's expiry, and a start date of an affiliation, location or network; prior
+commits rise. A process of `concord worker` runs on core 0, broker and bench on core 1. Rate: rows of the last 90 % of
+the transactions / time between the arrivals (broker's clock) of their last views. Stock Faust does the same core
 calls and encodings one event at a time with `await topic.send`, decides after every row, and keeps its state in a
-dict without changelog; `stock, once` decides once a transaction as the worker does. `confirmed` is the worker
-without transactions (acks=all, flushed a chunk). `ruleless` is the worker with an empty rule book; before it and
-before the run after it every provider changes once, not measured, so that findings have closed and opened and views
-that rules hold have gone out: what is compared is a decision with and without rules, not their difference in
-output. Variants alternate; A/A is the spread of equal runs."""
+dict without changelog; `stock, once` decides once a transaction as the worker does. `confirmed` is the worker without
+transactions (acks=all, flushed a chunk). `ruleless` is the worker with an empty rule book; before it and before the
+run after it every provider changes once, not measured, so that findings have closed and opened and views that rules
+hold have gone out: what is compared is a decision with and without rules, not their difference in output. `scraped`
+is the worker whose metrics are asked for every second (a Prometheus asks every 15). Variants alternate; A/A is the
+spread of equal runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Decide:
             self._worker("confirmed", number)
             self._stock("stock, once", number)
             self._worker("transactional", number)  # A/A: beside its equal, with the others between
+            self._worker(SCRAPED, number)
             self._settle("ruleless")
             self._worker("ruleless", number)
             self._settle("transactional")
@@ -152,7 +155,8 @@ class Decide:
         start = arrivals.mark(self.place.settings)
         with self._running(variant) as worker, self._sampled(worker) as sampler:
             before = machine.threads(worker.pid)
-            processes.drained(worker)
+            with worker.scraped(SCRAPED_EVERY_S) if variant == SCRAPED else nullcontext():
+                processes.drained(worker)
             after = machine.threads(worker.pid)
         self.threads += [
             Thread(variant, number, name, round((used - before.get(name, 0.0)) / self.size.rows * 1e6, 2))
@@ -189,7 +193,8 @@ class Decide:
 
     @contextmanager
     def _running(self, variant: str) -> Iterator[Running]:
-        with processes.worker(self.place, variant, core=WORKER_CORE) as worker:
+        changed = "transactional" if variant == SCRAPED else variant
+        with processes.worker(self.place, changed, core=WORKER_CORE) as worker:
             yield worker
 
     @contextmanager
@@ -240,6 +245,8 @@ def report(runs: list[Run]) -> Result:
     result.add("with over without transactions", ours / plain, "x", least=0.9)
     ruleless = result.add("same without rules", rates("ruleless"), "rows/s")
     result.add("with every rule over without rules", ours / ruleless, "x", least=0.7)
+    scraped = result.add("same, metrics asked for every second", rates(SCRAPED), "rows/s")
+    result.add("with metrics over without", scraped / ours, "x", least=0.98)
     stock = result.add("stock Faust", rates("stock"), "rows/s")
     result.add("over stock Faust", ours / stock, "x", least=15)
     once = result.add("stock Faust, deciding once a transaction", rates("stock, once"), "rows/s")

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import psycopg
 from confluent_kafka import Message, TopicPartition
 
+from connectors.connect import Connect
 from connectors.credentialing.load import load_generated
-from streams.operate import reading
+from streams.operate import preparing, reading
 from streams.systems import ADAPTED
 from tests.bench import arrivals, bed, load, path, processes
 from tests.bench.bed import Bed, Place
@@ -27,7 +28,7 @@ from tests.bench.report import Folder, Result, quantiles
 from tests.bench.writing import WRITERS, Written, paced, paced_statements
 
 NAME = "d"
-CHANGE, EDIT = "change", "edit"
+ONE_WAY, TWO_WAY, EDIT = "change, one way", "change, two ways", "edit"
 EDITED = "directory"
 KNEE_S = 1.0
 KEEPS_UP = 0.9
@@ -40,8 +41,9 @@ at fixed moments, with synchronous commits, through four connections. Commit is 
 concord-committed-us); `sink` is the wall clock when a read-committed consumer has the view in hand; `applied` is
 concord_applied.applied_at of that revision, counted when all three systems have it; one clock for all. The first
 seconds of a step are not counted, nor are two minutes of load before the first (broker and Connect compile). What a
-step leaves is worked off before the next. Rates rise until p99 of commit to sink passes 1 s: the knee is the last rate
-below. `edit overruled`: the directory's users change a degree, which they don't own, of one provider a transaction;
+step leaves is worked off before the next. `one way`: the other systems' connectors are paused, so that what they write
+is not captured; then they run, and what the master says reaches the others while every system speaks (`two ways`).
+Rates rise until p99 of commit to sink passes 1 s: the knee is the last rate below. `edit overruled`: the directory's users change a degree, which they don't own, of one provider a transaction;
 commit there -> the directory's view sent again -> the value restored there (its concord_applied), in the same run."""
 
 
@@ -51,6 +53,7 @@ class Size:
 
     providers: int
     rates: tuple[int, ...]
+    """one way, and then two ways"""
     edit_rates: tuple[int, ...]
     warm_up_s: int
     seconds: int
@@ -144,11 +147,28 @@ class Latency:
             processes.drained(worker)
             path.all_applied(place, arrivals.since(place.settings, start), adapters)
             self._compile(worker)
-            for rate in self.size.edit_rates:
-                self._step(EDIT, rate, worker, adapters)
-            for rate in self.size.rates:
-                if not self._step(CHANGE, rate, worker, adapters):
-                    break
+            with self._others_paused():
+                self._rise(ONE_WAY, self.size.rates, worker, adapters)
+            self._compile(worker)
+            self._rise(EDIT, self.size.edit_rates, worker, adapters)
+            self._rise(TWO_WAY, self.size.rates, worker, adapters)
+
+    @contextmanager
+    def _others_paused(self) -> Iterator[None]:
+        """Nobody but the master is captured."""
+        connect = Connect(self.place.settings.connect)
+        chosen = [source.names for source in preparing.chosen_sources(self.place.settings)]
+        others = [names.connector for names in chosen if names.system != load.SYSTEM]
+        for name in others:
+            connect.pause(name)
+        yield
+        for name in others:
+            connect.resume(name)
+
+    def _rise(self, what: str, rates: Sequence[int], worker: Running, adapters: Sequence[Running]) -> None:
+        for rate in rates:
+            if not self._step(what, rate, worker, adapters):
+                return
 
     def _compile(self, worker: Running) -> None:
         """Load that nobody counts, so that broker and Connect run as they do after minutes, not seconds."""
@@ -158,7 +178,7 @@ class Latency:
     def _step(self, what: str, rate: int, worker: Running, adapters: Sequence[Running]) -> bool:
         """False when there is no point in a higher rate."""
         count, number = rate * (self.size.warm_up_s + self.size.seconds), len(self.steps) + 1
-        transactions = list(self.changes.take(count)) if what == CHANGE else []
+        transactions = [] if what == EDIT else list(self.changes.take(count))
         edits = degrees(self.place, count) if what == EDIT else []
         start = arrivals.mark(self.place.settings)
         with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
@@ -186,7 +206,7 @@ class Latency:
         end = written[-1].due
         counted = [s for s in seen if s.committed_us / 1e6 >= begin]
         sink = quantiles(s.seconds * 1000 for s in counted)
-        applied = applied_ms(self.place, counted, ADAPTED if what == CHANGE else (EDITED,))
+        applied = applied_ms(self.place, counted, (EDITED,) if what == EDIT else ADAPTED)
         late = quantiles(applied or [0.0])
         done = [w for w in written if w.due >= begin]
         achieved = len(done) / max(1e-9, max(w.done for w in done) - begin)
@@ -284,13 +304,25 @@ TARGETS = {100: (35, 20, 80, 50, 200), 300: (None, None, 150, None, None)}
 
 
 def report(steps: Sequence[Step]) -> Result:
-    """Quantiles by rate, and the knee."""
+    """Quantiles by way and rate, the knees, and one way against two."""
     result = Result(NAME, METHOD)
-    changes = [s for s in steps if s.what == CHANGE]
-    for rate in dict.fromkeys(s.rate for s in changes):
-        chosen = [s for s in changes if s.rate == rate]
-        p50, p50_goal, p99, p99_goal, applied = TARGETS.get(rate, (None,) * 5)
-        name = f"at {rate}/s, commit to"
+    for what in (ONE_WAY, TWO_WAY):
+        _report_changes(result, what, [s for s in steps if s.what == what])
+    _report_ways(result, steps)
+    _report_edits(result, steps)
+    result.notes += [
+        f"{s.what}, {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core"
+        for s in steps
+    ]
+    return result
+
+
+def _report_changes(result: Result, what: str, steps: Sequence[Step]) -> None:
+    """What must be reached is said of one way; of two it is said by the ratio."""
+    targets = TARGETS if what == ONE_WAY else {}
+    for rate, chosen in _by_rate(steps).items():
+        p50, p50_goal, p99, p99_goal, applied = targets.get(rate, (None,) * 5)
+        name = f"{what}, {rate}/s, commit to"
         result.add(f"{name} sink, p50", [s.sink_p50 for s in chosen], "ms", most=p50, goal=p50_goal)
         result.add(f"{name} sink, p95", [s.sink_p95 for s in chosen], "ms")
         result.add(f"{name} sink, p99", [s.sink_p99 for s in chosen], "ms", most=p99, goal=p99_goal)
@@ -299,14 +331,30 @@ def report(steps: Sequence[Step]) -> Result:
             result.add(f"{name} applied, p50", [s.applied_p50 for s in chosen], "ms")
             result.add(f"{name} applied, p99", [s.applied_p99 for s in chosen], "ms", most=applied)
             result.add(f"{name} applied, max", [s.applied_max for s in chosen], "ms")
-    _report_edits(result, steps)
-    held = [s.rate for s in changes if s.sink_p99 <= KNEE_S * 1000 and s.achieved >= KEEPS_UP * s.rate]
-    result.add("knee: highest rate with p99 under 1 s", float(max(held, default=0)), "transactions/s")
-    result.notes += [
-        f"{s.what}s at {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core"
-        for s in steps
-    ]
-    return result
+    result.add(f"{what}, knee: highest rate with p99 under 1 s", float(_knee(steps)), "transactions/s")
+
+
+def _by_rate(steps: Sequence[Step]) -> dict[int, list[Step]]:
+    return {rate: [s for s in steps if s.rate == rate] for rate in dict.fromkeys(s.rate for s in steps)}
+
+
+def _knee(steps: Sequence[Step]) -> int:
+    return max(
+        (s.rate for s in steps if s.sink_p99 <= KNEE_S * 1000 and s.achieved >= KEEPS_UP * s.rate), default=0
+    )
+
+
+def _report_ways(result: Result, steps: Sequence[Step]) -> None:
+    """What it costs the master's changes that every system speaks."""
+    one, two = ([s for s in steps if s.what == what] for what in (ONE_WAY, TWO_WAY))
+    alone, both = _by_rate(one), _by_rate(two)
+    for rate in (rate for rate in TARGETS if rate in alone and rate in both):
+        ratio = statistics.median(s.applied_p50 for s in both[rate]) / statistics.median(
+            s.applied_p50 for s in alone[rate]
+        )
+        result.add(f"two ways over one at {rate}/s, commit to applied, p50", ratio, "x", most=2)
+    if knee := _knee(one):
+        result.add("two ways over one, knee", _knee(two) / knee, "x", least=0.5)
 
 
 def _report_edits(result: Result, steps: Sequence[Step]) -> None:
@@ -314,7 +362,7 @@ def _report_edits(result: Result, steps: Sequence[Step]) -> None:
     for edit in (s for s in steps if s.what == EDIT):
         result.add(f"edit overruled at {edit.rate}/s, commit to restored, p50", edit.applied_p50, "ms")
         result.add(f"edit overruled at {edit.rate}/s, commit to restored, p99", edit.applied_p99, "ms")
-        one_way = [s.applied_p50 for s in steps if (s.what, s.rate) == (CHANGE, edit.rate)]
+        one_way = [s.applied_p50 for s in steps if (s.what, s.rate) == (ONE_WAY, edit.rate)]
         if one_way:
             ratio = edit.applied_p50 / statistics.median(one_way)
             result.add(f"edit overruled over one way at {edit.rate}/s, p50", ratio, "x", most=2)

@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import httpx
 from stack import layout, lifecycle
 from stack.service import HOST
 from streams.systems import ADAPTED
+from streams.trust import trusted
 from tests.bench.bed import Failed, Place, wait
 
 START_WITHIN = 60.0
@@ -46,12 +49,30 @@ class Running:
     def status(self) -> Any:
         """Its /status; None while it does not answer."""
         try:
-            answer = httpx.get(f"{self.url}/status", timeout=5)
+            answer = httpx.get(f"{self.url}/status", timeout=5, verify=trusted())
         except httpx.HTTPError:
             if not self.alive():
                 raise Failed(f"{self.name} has ended:\n{lifecycle.tail(self.log)}") from None
             return None
         return answer.json() if answer.status_code == 200 else None
+
+    @contextmanager
+    def scraped(self, every_s: float) -> Iterator[None]:
+        """Its metrics are asked for meanwhile, as a Prometheus does."""
+        done = threading.Event()
+
+        def scrape() -> None:
+            with httpx.Client(timeout=5, verify=trusted()) as client:
+                while not done.wait(every_s):
+                    client.get(f"{self.url}/metrics").raise_for_status()
+
+        with ThreadPoolExecutor(1) as pool:
+            scraping = pool.submit(scrape)
+            try:
+                yield
+            finally:
+                done.set()
+            scraping.result()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when it does not end in time."""

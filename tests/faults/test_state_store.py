@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -16,10 +15,9 @@ from tests.faults.oracle import Oracle
 from tests.faults.platform import Platform
 from tests.faults.process import Worker
 from tests.faults.scene import AFTER, WARM, Scene
+from tests.fixtures.disk import seen_from, small_disk
 
-DISK_MB = 32
 SKEWED = Path(__file__).parent / "skewed"
-MOUNT = f'mount -t tmpfs -o size={DISK_MB}m tmpfs "$0" && exec "$@"'
 
 
 # ---- corrupt ----
@@ -61,21 +59,10 @@ def test_a_corrupt_store_is_made_anew_from_its_topic_with(
 # ---- full ----
 
 
-def small_disk(at: Path) -> list[str]:
-    """The command that gives a process a small disk of its own at this folder; skips where the system forbids it."""
-    at.mkdir(parents=True, exist_ok=True)
-    alone = ["unshare", "--mount"] + (["--user", "--map-root-user"] if os.geteuid() else [])
-    within = [*alone, "sh", "-c", MOUNT, str(at)]
-    tried = subprocess.run([*within, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"no mount namespaces here: {tried.stderr.strip()}")
-    return within
-
-
 @contextmanager
 def filled(worker: Worker) -> Iterator[None]:
     """The disk of this worker is full inside."""
-    ballast = Path(f"/proc/{worker.process.pid}/root{worker.data}/ballast")
+    ballast = seen_from(worker.process.pid, worker.data) / "ballast"
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(b"\0" * 4096):
             pass

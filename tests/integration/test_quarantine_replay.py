@@ -49,6 +49,7 @@ from streams.operate.quarantine.record import Quarantined, read
 from streams.operate.quarantine.send import Sender
 from streams.placing import partition_of
 from streams.settings import Settings
+from streams.trust import trusted
 from tests.faults.process import free_port
 from tests.fixtures.waiting import wait_until
 from tests.world import row
@@ -88,12 +89,12 @@ class Worker:
 
     def status(self) -> dict[str, Any]:
         with suppress(httpx.HTTPError, ValueError):
-            found: dict[str, Any] = httpx.get(f"{self.url}/status", timeout=5).json()
+            found: dict[str, Any] = httpx.get(f"{self.url}/status", timeout=5, verify=trusted()).json()
             return found
         return {}
 
     def entity(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.url}/entity/{name}", timeout=5).json()
+        found: dict[str, Any] = httpx.get(f"{self.url}/entity/{name}", timeout=5, verify=trusted()).json()
         return found
 
     def wait(self, condition: Any, what: str) -> Any:

@@ -33,6 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "streams.metrics",
             "streams.web",
             "streams.systems",
+            "streams.trust",
         }
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from aiokafka import ConsumerRecord
 from faust.types import TP
@@ -196,3 +198,19 @@ def test_a_transactions_marker_behind_the_last_record_is_nothing_to_wait_for() -
     intake.accept(A, records(A, 0, 1), 3, 3)
     [chunk] = delivered(intake)
     assert (chunk.end, chunk.behind) == (2, 0)
+
+
+def test_a_settled_chunk_leaves_its_records_without_the_collector() -> None:
+    """They are a worker's memory, and collecting thousands of them stops every partition for a tenth of a second."""
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        intake = reading(A, 2, chunk=4, in_flight=1)
+        [chunk] = delivered(intake)
+        intake.ack(chunk)
+        del chunk
+        gc.collect()
+        assert [found for found in gc.garbage if isinstance(found, Chunk)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()

@@ -220,6 +220,42 @@ def test_a_full_unit_takes_no_further_chunk(tmp_path: Path) -> None:
     with_partition(tmp_path, story)
 
 
+def test_what_nobody_waits_for_waits_for_company(tmp_path: Path) -> None:
+    """Answers of three systems come one after the other: each in a transaction of its own would hold up the changes."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        whole = chunk_of(source, person(), *belongings())
+        assert await partition.work(whole)
+        done = len(producer.transactions)
+        replayed = asyncio.ensure_future(partition.work(Chunk(whole.records)))
+        for _ in range(50):  # longer than a unit takes that closes at once
+            await asyncio.sleep(0)
+        assert len(producer.transactions) == done
+        assert await partition.work(chunk_of(source, person()))
+        assert await replayed
+        assert len(producer.transactions) == done + 1
+
+    with_partition(tmp_path, story)
+
+
+def test_a_chunk_that_waits_rides_along_with_what_time_made_due(tmp_path: Path) -> None:
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        async with partition._lock:
+            working = asyncio.ensure_future(partition.work(chunk_of(source, person())))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await partition._decide_due()
+            assert len(producer.transactions) == 1
+        assert await working, "acknowledged by who took it along"
+        assert len(producer.transactions) == 1
+
+    with_partition(tmp_path, story)
+
+
 def state_of(partition: Partition) -> PartitionState:
     """What it has counted."""
     return decode_state(partition.store.state() or b"")

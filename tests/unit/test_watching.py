@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from streams.cli import watching
+from streams.cli import show, watching
 from streams.errors import Unavailable
 from streams.operate.findings import OpenFindings
-from streams.operate.standing import CAUGHT_UP, STOPPED, Capture, Hop
+from streams.operate.standing import CAUGHT_UP, STOPPED, Capture, Hop, watch
 from streams.operate.status import Status
 
 HOP = Hop("decide", CAUGHT_UP, "", [], 0, 0.0, 1.0, [], {})
@@ -38,6 +38,11 @@ def test_every_hop_is_shown_with_its_state_and_why() -> None:
     console.print(watching.view(FOUND))
     shown = written(console)
     assert all(text in shown for text in ("capture directory", "adapter billing", "the task failed", "quiet"))
+
+
+def test_what_the_guard_has_open_is_named() -> None:
+    found = watch([{"sources": {}, "open": [{"system": "directory", "code": "slot.grown"}]}])
+    assert "1 open (directory slot.grown)" in show.status_text(replace(FOUND, guard=found))
 
 
 def test_it_is_redrawn_until_q() -> None:

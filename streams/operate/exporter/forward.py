@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streams.metrics import BY_NAME, PROCESS
 from streams.operate.announced import PATIENCE, Party
+from streams.trust import trusted
 
 
 def forwarded(parties: Iterable[Party]) -> list[Metric]:
@@ -22,7 +23,7 @@ def forwarded(parties: Iterable[Party]) -> list[Metric]:
 
 def _text(party: Party) -> str:
     try:
-        answer = httpx.get(f"{party.url}/metrics", timeout=PATIENCE)
+        answer = httpx.get(f"{party.url}/metrics", timeout=PATIENCE, verify=trusted())
     except httpx.HTTPError:
         return ""
     return answer.text if answer.status_code == httpx.codes.OK else ""

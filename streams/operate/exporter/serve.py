@@ -25,7 +25,7 @@ from connectors.reference.store import Folder
 from streams import metrics, topics
 from streams.errors import ConcordError, EnvironmentFault
 from streams.metrics import Sample
-from streams.operate import announced
+from streams.operate import announced, footing
 from streams.operate.announced import Answer, Party
 from streams.operate.capture import captures
 from streams.operate.exporter import samples
@@ -66,7 +66,7 @@ class Exporter:
         own = list(samples.of_processes(answers, self._roles()))
         own += self._status(answers)
         own += self._tried("witnesses", self._witnesses, [])
-        for what in ("processes", "status", "findings", "quarantine", "retention", "witnesses"):
+        for what in ("processes", "status", "findings", "quarantine", "retention", "witnesses", "registry"):
             own.append(Sample("concord_exporter_failing", (what,), int(what in self._failing)))
         own.append(Sample("concord_exporter_duration_seconds", (), time.monotonic() - started))
         own.append(Sample("concord_exporter_collected_timestamp_seconds", (), time.time()))
@@ -101,6 +101,8 @@ class Exporter:
         if found is None:
             return []
         self._failing |= dict.fromkeys(samples.unanswered(found), "not counted")
+        if found.footing.registry:
+            self._failing["registry"] = found.footing.registry
         hops = samples.hops(found)
         for each in hops:
             self._course.note(each, time.monotonic())
@@ -123,6 +125,7 @@ class Exporter:
             balanced=None,
             reference=hop("reference", []),
             guard=watch([answer.status for answer in answers if answer.party.role == "guard"]),
+            footing=footing.footing(self._settings, answers),
         )
 
     def _retention(self, hops: Iterable[Hop]) -> dict[str, float]:

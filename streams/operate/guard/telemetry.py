@@ -1,4 +1,4 @@
-"""The guard's metrics, from what it answers: canary ages by hop, transactions counted, slots, what is open.
+"""The guard's metrics, from what it answers: canary ages by hop, transactions counted, slots, clocks, what is open.
 
 Read when somebody asks. Names stand in `streams.metrics`.
 """
@@ -16,7 +16,7 @@ from streams.operate.guard.facts import Facts
 
 def render(status: Mapping[str, Any], facts: Mapping[str, Facts]) -> bytes:
     """The Prometheus text of a guard."""
-    return metrics.render([*_watched(status), *_slots(facts)])
+    return metrics.render([*_watched(status), *_slots(facts), *_clocks(facts)])
 
 
 def _watched(status: Mapping[str, Any]) -> Iterator[Sample]:
@@ -44,3 +44,9 @@ def _slots(facts: Mapping[str, Facts]) -> Iterator[Sample]:
             yield Sample("concord_slot_retained_bytes", (system,), slot.retained)
         if slot is not None and slot.safe is not None:
             yield Sample("concord_slot_safe_bytes", (system,), slot.safe)
+
+
+def _clocks(facts: Mapping[str, Facts]) -> Iterator[Sample]:
+    for system, found in facts.items():
+        if found.server is not None:
+            yield Sample("concord_clock_skew_seconds", (system,), found.server.skew)

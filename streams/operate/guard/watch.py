@@ -185,13 +185,21 @@ class Guard:
         now, counts = time.monotonic(), self._listener.counts()
         return {
             "sources": {
-                system: {**_ages(pulse.beats(now)), "transactions": counts[system]}
+                system: {
+                    **_ages(pulse.beats(now)),
+                    "transactions": counts[system],
+                    "skew": self._skew(system),
+                }
                 for system, pulse in self._pulses.items()
             },
             "adapters": dict(self._around.adapters),
             "open": [_told(found) for found in self.open()],
             "acts": dict(self._acts),
         }
+
+    def _skew(self, system: str) -> float | None:
+        facts = self._facts.get(system)
+        return round(facts.server.skew, 3) if facts is not None and facts.server is not None else None
 
     def metrics(self) -> bytes:
         """As Prometheus text."""
