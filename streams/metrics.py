@@ -111,6 +111,8 @@ TOLD: Mapping[str, Mapping[str, str]] = {
         "concord_transactions_open{system}": "Not settled yet.",
         "concord_slot_retained_bytes{system}": "WAL kept for the slot.",
         "concord_slot_safe_bytes{system}": "WAL until the slot may be lost.",
+        "concord_clock_skew_seconds{system}":
+            "How far the clock of the system's server is ahead of the guard's, beyond what asking took.",
         "concord_guard_open{system,code}": "Open findings of sources.",
         "concord_guard_acts_total{act}": "What the guard did by itself.",
     },

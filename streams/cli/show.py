@@ -41,7 +41,7 @@ def status_rows(found: Status) -> list[tuple[str, str, str, str, str, str]]:
     """A heading, then a line a hop."""
     rows = [("hop", "state", "lag", "oldest", "rate", "")]
     for c in found.capture:
-        lag = f"{_number(c.lag_bytes)} B of log"
+        lag = f"{_number(c.lag_bytes)} B of log, {_number(c.retained_bytes)} B kept"
         rows.append((f"capture {c.system}", c.state, lag, _seconds(c.lag_seconds), "", c.why))
     rows += [_hop_row("decide", found.decide), *(_hop_row(f"adapter {h.name}", h) for h in found.adapters)]
     return [*rows, _hop_row("reference follow", found.reference)]
@@ -76,6 +76,8 @@ def _counts(found: Status) -> Iterator[str]:
         yield from _asked(c["asked"])
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
         yield from _rollout(c["rollout"])
+        times = f"given a partition {_number(c.get('opened'))} times since they started"
+        yield f"workers   {len(found.decide.processes)} answer, {times}"
         waits = ", ".join(f"{system} {count:,}" for system, count in c["unconfirmed"].items())
         yield f"sent, not confirmed  {waits}"
     for topic, outcomes in found.decide.outcomes.items():
@@ -98,7 +100,8 @@ def _guard(found: Watch) -> str:
     hops = dict.fromkeys(hop for ages in found.age.values() for hop in ages)
     oldest = {hop: max(ages[hop] for ages in found.age.values() if hop in ages) for hop in hops}
     ages = ", ".join(f"{hop} {seconds:.1f} s ago" for hop, seconds in oldest.items()) or "none written yet"
-    return f"guard     watches: {found.open} open; canaries of every system {ages}"
+    named = f" ({', '.join(found.named)})" if found.named else ""
+    return f"guard     watches: {found.open} open{named}; canaries of every system {ages}"
 
 
 def _asked(asked: Mapping[str, Any] | None) -> Iterator[str]:

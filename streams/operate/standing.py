@@ -84,6 +84,8 @@ class Watch:
     why: str = ""
     age: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     open: int | None = None
+    named: Sequence[str] = ()
+    """`system code` of what is open"""
 
 
 def watch(answers: Sequence[Mapping[str, Any]]) -> Watch:
@@ -92,7 +94,8 @@ def watch(answers: Sequence[Mapping[str, Any]]) -> Watch:
         return Watch(STOPPED, "nobody watches capture: concord up, or concord guard")
     found = answers[0]
     ages = {system: dict(canary["age"]) for system, canary in found["sources"].items()}
-    return Watch(CAUGHT_UP, "", ages, len(found["open"]))
+    named = sorted({f"{finding['system']} {finding['code']}" for finding in found["open"]})
+    return Watch(CAUGHT_UP, "", ages, len(found["open"]), named)
 
 
 def judge_input(

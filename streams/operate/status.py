@@ -1,6 +1,7 @@
 """Every hop now: position, lag in records and in seconds, rate; what is pending, open and counted: `concord status`.
 
     Connect, slot -> capture     workers -> decide     adapters -> each target     finding, entity -> counts
+    registry, disks, clocks, reference data -> footing
 
 Gathers; `standing` judges. Asks living processes first and the topics where none lives. Two samples half a second
 apart give rates. Never changes anything, and one part that cannot be asked never hides the others.
@@ -19,10 +20,11 @@ from msgspec import to_builtins
 
 from connectors.pause import Pause
 from streams.errors import ConcordError
-from streams.operate import announced, pausing, standing
+from streams.operate import announced, footing, pausing, standing
 from streams.operate.announced import Answer
 from streams.operate.capture import captures
 from streams.operate.findings import Counting, OpenFindings
+from streams.operate.footing import Footing
 from streams.operate.hops import Sample, adapter_hop, decide_hop, reference_hop
 from streams.operate.quarantine.unhandled import Unhandled, Waiting
 from streams.operate.standing import Capture, Hop, Watch, hop, watch
@@ -53,6 +55,8 @@ class Status:
     """quarantined records that are neither replayed nor discarded"""
     guard: Watch = field(default_factory=lambda: watch([]))
     """who watches capture, and how old the canaries are"""
+    footing: Footing = field(default_factory=Footing)
+    """what the flow stands on besides"""
 
 
 class Counts:
@@ -84,6 +88,7 @@ def _taken(settings: Settings, interval: float, counts: Counts) -> Status:
         adapters = [pool.submit(_adapter, settings, system, before, after, seconds) for system in adapted]
         capture, findings = pool.submit(captures, settings), pool.submit(counts.findings.look)
         waiting, marks = pool.submit(counts.waiting.look), pool.submit(_marks, settings)
+        stands = pool.submit(footing.footing, settings, after.answers)
     return _status(
         decide.result(),
         [_paused(a.result(), marks.result()) for a in adapters],
@@ -93,6 +98,7 @@ def _taken(settings: Settings, interval: float, counts: Counts) -> Status:
         waiting.result(),
         watch([answer.status for answer in after.answers if answer.party.role == "guard"]),
         fault,
+        stands.result(),
     )
 
 
@@ -105,6 +111,7 @@ def _status(
     waiting: Unhandled,
     guard: Watch,
     fault: str,
+    stands: Footing,
 ) -> Status:
     return Status(
         time.time(),
@@ -116,9 +123,10 @@ def _status(
         _quarantined(decide),
         all(o.balanced for o in decide.outcomes.values()) if decide.outcomes else None,
         reference,
-        [*([fault] if fault else []), *_read_again(decide, capture)],
+        [*([fault] if fault else []), *footing.ailing(stands), *_read_again(decide, capture)],
         waiting,
         guard,
+        stands,
     )
 
 

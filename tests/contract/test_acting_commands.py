@@ -71,7 +71,7 @@ READS = {
     *("authority check", "authority diff", "authority show", "rules test", "rules list", "schema check"),
     *("quarantine list", "quarantine show", "reference status", "reference show", "verify status"),
     *("proposals list", "proposals show", "proposals audit"),
-    *("audit list", "audit show", "audit verify", "audit export"),
+    *("audit list", "audit show", "audit overruled", "audit verify", "audit export"),
 }
 """They change nothing."""
 

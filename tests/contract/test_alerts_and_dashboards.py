@@ -20,6 +20,7 @@ import yaml
 
 from streams.cli.main import app
 from streams.metrics import BY_NAME, NAMES
+from tests.runbooks import commands
 from tests.series import labels as told_with
 from tests.series import metric
 
@@ -158,14 +159,6 @@ def test_a_runbook_says_what_it_means_what_is_lost_and_what_to_do(page: Path) ->
         for part in ("**What it means.**", "**Is anything lost?**", "## Look", "## Do", "## After")
     ]
     assert places == sorted(places)
-
-
-def commands(text: str) -> set[str]:
-    """Every `concord ...` of a page: in code spans, and in code blocks up to where the words about it begin."""
-    blocks = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    spans = re.findall(r"`([^`\n]+)`", text)
-    found = (re.split(r"\s{2,}", piece)[0] for piece in [*blocks, *spans])
-    return {piece for piece in found if piece.startswith("concord ")}
 
 
 def refusal(command: str) -> str:

@@ -166,3 +166,31 @@ def test_a_paused_connector_is_named_and_the_fix_resumes_it(platform: Platform) 
     deadline = time.monotonic() + 60
     while diagnosis(platform, "--system", "directory", "--only", "connector", "--only", "slot")[0] != 0:
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        "revoke execute on function audit_append(text, text, text, text, jsonb) from concord_audit",
+        "revoke select on audit from concord_audit",
+        "alter role concord_audit nologin",
+    ],
+)
+def test_an_audit_whose_role_lacks_something_is_named_and_the_fix_gives_it_back(
+    platform: Platform, breaking: str
+) -> None:
+    assert diagnosis(platform, "--only", "audit")[0] == 0
+    with platform.databases["stewardship"].connect() as connection:
+        connection.execute(breaking)
+        code, found = diagnosis(platform, "--only", "audit")
+        [wrong] = bad(found)
+        assert (code, wrong["check"], wrong["state"]) == (1, "audit", "finding")
+        for statement in statements(wrong["fix"]):
+            connection.execute(statement)
+    assert diagnosis(platform, "--only", "audit")[0] == 0
+
+
+def test_an_audit_with_a_wrong_password_is_named(platform: Platform, stack: Environment) -> None:
+    wrong = platform.environ["CONCORD_AUDIT"].replace("concord_audit:", "concord_audit:x")
+    code, found = diagnosis(platform, "--only", "audit", CONCORD_AUDIT=wrong)
+    assert (code, [(r["check"], r["state"]) for r in bad(found)]) == (1, [("audit", "finding")])

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from stack.layout import PROJECT
+from streams.trust import trusted
 from tests.fixtures.stack import children
 
 
@@ -84,7 +85,7 @@ class Worker(Process):
     def status(self) -> dict[str, Any] | None:
         """What it says of itself; None while it does not answer."""
         try:
-            answer: dict[str, Any] = httpx.get(f"{self.url}/status", timeout=5).json()
+            answer: dict[str, Any] = httpx.get(f"{self.url}/status", timeout=5, verify=trusted()).json()
         except (httpx.HTTPError, ValueError):
             return None
         return answer

@@ -16,7 +16,7 @@ from connectors.survey import Column, Facts, Survey
 from schemas.catalog import load_mapping
 from streams.cli import doctor as spoken
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
-from streams.operate.doctor import broker, capture, contracts, machine
+from streams.operate.doctor import audit, broker, capture, contracts, machine
 from streams.operate.doctor.broker import Broker
 from streams.operate.doctor.examine import Diagnosis, examine
 from streams.operate.doctor.judge_database import results
@@ -325,3 +325,31 @@ def test_the_text_shows_each_fix_and_ends_with_a_summary() -> None:
 
 def test_an_address_is_shown_without_its_password() -> None:
     assert shown("https://me:secret@host:1/x failed") == "https://***@host:1/x failed"
+
+
+# ---- the audit ----
+
+
+def test_the_audits_role_has_its_rights() -> None:
+    [found] = audit.judge(audit.Audit("stewardship", "concord_audit"))
+    assert (found.state, found.seen) == ("ok", "concord_audit reads it in stewardship and adds to it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({"refused": "no"}, 'alter role "concord_audit" login;\ngrant connect on database "stewardship" to "concord_audit";\n-- and if that was not it, set the password anew: \\password concord_audit'),
+        ({"lacking": (Right("table", "audit", "select"),)}, 'grant select on "audit" to "concord_audit";'),
+        ({"absent": (Right("table", "audit", "select"),)}, "concord systems apply   # or connectors/stewardship/schema.sql, by the table's owner"),
+    ],
+)  # fmt: skip
+def test_each_fault_of_the_audit_has_its_fix(changes: dict[str, Any], fix: str) -> None:
+    [found] = audit.judge(replace(audit.Audit("stewardship", "concord_audit"), **changes))
+    assert (found.state, found.fix) == ("finding", fix)
+
+
+@pytest.mark.parametrize("dsn", ["", "postgresql://concord_audit:very-secret@127.0.0.1:1/stewardship"])
+def test_an_audit_that_nobody_reaches_is_unknown_and_no_password_is_shown(dsn: str) -> None:
+    [found] = examine(Settings(audit=dsn), only=["audit"]).results
+    assert (found.check, found.state) == ("audit", "error")
+    assert "very-secret" not in found.why + found.fix

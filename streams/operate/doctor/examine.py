@@ -1,6 +1,6 @@
 """Everything Concord stands on, looked at side by side: `concord doctor`.
 
-    machine, kafka, registry, connect, each system --look, judge--> results, each group in the order of cause
+    machine, kafka, registry, connect, audit, each system --look, judge--> results, each group in the order of cause
 
 One part that can't be looked at never hides the others. Never changes anything.
 """
@@ -16,7 +16,7 @@ from connectors.connect import Connect
 from schemas.problem import nearest
 from streams.errors import ConcordError, InvalidInput
 from streams.operate import preparing
-from streams.operate.doctor import broker, capture, contracts, judge_database, look_database, machine
+from streams.operate.doctor import audit, broker, capture, contracts, judge_database, look_database, machine
 from streams.operate.doctor.result import CHECKS, Result, error, ok, ordered, shown, skipped
 from streams.operate.guard.once import watched
 from streams.settings import Settings, need
@@ -69,6 +69,7 @@ def _jobs(settings: Settings, systems: Iterable[str], chosen: frozenset[str]) ->
         ((*broker.CHECKS, "clock"), partial(_broker, settings)),
         (contracts.CHECKS, partial(_registry, settings)),
         (("connect", "connector"), partial(_connect, settings)),
+        (audit.CHECKS, partial(_audit, settings)),
     )
     yield from (job for checks, job in shared if chosen & set(checks))
     for system in systems:
@@ -105,6 +106,13 @@ def _connect(settings: Settings) -> list[Result]:
         fix = "# check CONCORD_CONNECT and that it runs, then:\nconcord doctor --only connect"
         return [error("connect", "connect", shown(fault.message), fix)]
     return [ok("connect", "connect", f"{shown(url)} answers")]
+
+
+def _audit(settings: Settings) -> list[Result]:
+    try:
+        return audit.judge(audit.look(settings))
+    except ConcordError as fault:
+        return audit.unreachable(fault)
 
 
 def _database(settings: Settings, system: str) -> list[Result]:

@@ -21,6 +21,7 @@ CHECKS: Mapping[str, str] = {
     "schemas": "every schema is registered",
     "compatibility": "every subject is under FULL_TRANSITIVE",
     "connect": "Kafka Connect answers",
+    "audit": "the audit's database answers, its role may log in, read it and add to it",
     "database": "the system's database answers, and the roles may log in",
     "clock": "this machine's clock against those of the databases, the broker, Connect and the registry",
     "wal_level": "logical, with slots and senders left",
