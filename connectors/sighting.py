@@ -108,8 +108,8 @@ class Connector:
     captured: bool = False
     """it has committed an offset: without its slot, changes would be missing"""
     lsn: int | None = None
-    lenient_until: int = 0
-    """up to which LSN changes that can't be processed are passed over; 0: none are"""
+    lenient: tuple[int, int] = (0, 0)
+    """from and up to which LSN changes that can't be processed are passed over; 0: none are"""
 
     @property
     def stuck_at(self) -> int:
@@ -201,7 +201,7 @@ def connector(connect: Connect, name: str) -> Connector:
         sources.finished(offset),
         offset is not None,
         offset.get("lsn") if offset else None,
-        lenient.until(config),
+        lenient.span(config),
     )
 
 

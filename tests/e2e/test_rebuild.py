@@ -181,12 +181,12 @@ def test_a_rebuild_gives_the_same_golden_records_and_the_systems_keep_their_rows
     owned = [{name: each[name] for name in names} for each in said if each["owners"] == [MASTER]]
     assert [{name: each[name] for name in names} for each in again if each["owners"] == [MASTER]] == owned
     below = {
-        (key, system): (after[key].sent[system].revision, confirmed.revision)
-        for key, found in before.items()
-        for system, confirmed in found.confirmed.items()
-        if after[key].sent[system].revision <= confirmed.revision
+        (key, system): (sent.revision, before[key].confirmed[system].revision)
+        for key, found in after.items()
+        for system, sent in found.sent.items()
+        if system in before[key].confirmed and sent.revision <= before[key].confirmed[system].revision
     }
-    assert not below
+    assert not below, "a system refuses them as older than what it holds"
     assert any(found.revision > REBUILT for found in after.values())
     # What can't be known again is told: somebody proposes it once more.
     assert proposals(loaded)[waiting] == (number, "expired")

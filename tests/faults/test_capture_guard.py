@@ -227,17 +227,19 @@ def test_a_guard_killed_while_changes_are_passed_over_ends_it_and_leaves_everyth
         source.run(cycle, who, "2027-01-31")
         source.run("alter table credentialing_cycle alter column due_date type timestamptz")
         connect.resume(source.name)
-        source.wait(lambda: lenient.until(connect.config(source.name) or {}), "the change to be passed over")
+        source.wait(
+            lambda: any(lenient.span(connect.config(source.name) or {})), "the change to be passed over"
+        )
         source.guard.signal(signal.SIGKILL)  # its supervisor starts another one
         [plan] = sources.plan(connect, source.stack.kafka, [source.source])
         assert (plan.action, lenient.FAILURES in plan.for_now) == ("none", True)
         source.wait(
-            lambda: not lenient.until(connect.config(source.name) or {}),
+            lambda: not any(lenient.span(connect.config(source.name) or {})),
             "the next guard to end what it began",
         )
         [plan] = sources.plan(connect, source.stack.kafka, [source.source])
         assert (plan.action, plan.for_now) == ("none", {})
-    source.wait_closed("connector.unprocessable")
+    source.wait_closed("connector.passes_over")
     left = source.wait_open("capture.unverified")
     assert left["action"] == f"concord verify source {SYSTEM} --repair"
     source.wait(source.captures, "canaries to arrive again")

@@ -172,8 +172,8 @@ def test_what_the_guard_has_set_for_now_is_shown_and_left_and_a_new_snapshot_end
 ) -> None:
     capture.apply()
     capture.wait_for_snapshot()
-    lenient.begin(capture.connect, capture.name, 4_000)
-    for_now = {lenient.FAILURES: "warn", lenient.UNTIL: "4000"}
+    lenient.begin(capture.connect, capture.name, 3_000, 4_000)
+    for_now = {lenient.FAILURES: "warn", lenient.FROM: "3000", lenient.UNTIL: "4000"}
     assert (capture.plan().action, capture.plan().for_now) == ("none", for_now)
     config = capture.connect.config(capture.name)
     assert config is not None

@@ -77,8 +77,8 @@ WRONG: dict[str, list[Facts]] = {
     "connector.failed": [connector(tasks=(Task("FAILED", "ConnectException"),)), connector(state="FAILED")],
     "connector.unprocessable": [
         connector(tasks=(Task("FAILED", "DateTimeParseException", stuck_at=4_000),)),
-        connector(lenient_until=5_000),
     ],
+    "connector.passes_over": [connector(lenient=(1_000, 5_000))],
     "connector.stopped": [connector(state="PAUSED"), connector(state="STOPPED", tasks=()), connector(tasks=())],
     "capture.stalled": [
         beats(LATE + 1, LATE + 1),
@@ -497,20 +497,22 @@ def test_a_change_that_no_restart_gets_past_is_told_from_a_database_that_does_no
 def test_what_can_not_be_processed_is_passed_over_until_capture_is_past_where_the_log_ended() -> None:
     acting = Acting()
     assert [acts(acting, UNPROCESSABLE, at) for at in (0.0, 6.0)] == ["again", "pass_over"]
-    lenient = connector(lenient_until=5_000)
+    lenient = connector(lenient=(1_000, 5_000))
     assert acts(acting, lenient, 10.0) == "", "its offset is 1,100"
-    assert acts(acting, connector(lenient_until=5_000, lsn=5_000), 20.0) == ""
-    assert acts(acting, connector(lenient_until=5_000, lsn=6_000, tasks=(Task("FAILED"),)), 30.0) == "restart"
-    assert acts(acting, connector(lenient_until=5_000, lsn=6_000), 40.0) == "heed"
+    assert acts(acting, connector(lenient=(1_000, 5_000), lsn=5_000), 20.0) == ""
+    assert (
+        acts(acting, connector(lenient=(1_000, 5_000), lsn=6_000, tasks=(Task("FAILED"),)), 30.0) == "restart"
+    )
+    assert acts(acting, connector(lenient=(1_000, 5_000), lsn=6_000), 40.0) == "heed"
     assert acts(acting, HEALTHY, 50.0) == ""
 
 
 def test_another_guard_ends_what_a_killed_one_began() -> None:
-    assert acts(Acting(), connector(lenient_until=5_000, lsn=6_000), 0.0) == "heed"
+    assert acts(Acting(), connector(lenient=(1_000, 5_000), lsn=6_000), 0.0) == "heed"
 
 
 def test_who_stopped_the_connector_goes_on_with_it_alone() -> None:
-    assert acts(Acting(), connector(lenient_until=5_000, lsn=6_000, state="PAUSED"), 0.0) == ""
+    assert acts(Acting(), connector(lenient=(1_000, 5_000), lsn=6_000, state="PAUSED"), 0.0) == ""
 
 
 def test_a_table_that_fails_again_and_again_is_left_to_a_person() -> None:
@@ -527,15 +529,17 @@ def test_a_task_that_gets_further_each_time_is_started_again() -> None:
 
 
 def test_what_was_passed_over_is_verified_with_everything_else_of_the_system() -> None:
-    """Also where the guard was killed between: the finding was told before the connector was touched."""
+    """Also where the guard was killed between: that it passes over stands in Connect."""
     book = Book()
     assert look(book, UNPROCESSABLE, 0.0) == [("opened", "connector.unprocessable")]
     look(book, replace(UNPROCESSABLE, problems=WRONG["publication.differs"][0].problems), 1.0)
     again = Book(book.open.values())
-    look(again, connector(lenient_until=5_000), 2.0)
+    look(again, connector(lenient=(1_000, 5_000)), 2.0)
     for at in (4.0, 8.0):
         look(again, HEALTHY, at)
     assert {found.code for found in again.open.values()} == {UNVERIFIED.code}
+    [left] = [found for found in again.open.values() if found.subject == "source/directory"]
+    assert left.first == 1_000, "what was captured when it began"
     verification = Verification(lambda target, cause: cast(Any, Verifying()))
     verification.consider(again.open.values(), 8.0)
     assert verification.consider(again.open.values(), 30.0) == "directory"
@@ -545,13 +549,20 @@ def test_what_was_passed_over_is_verified_with_everything_else_of_the_system() -
     }
 
 
-def test_a_gap_that_comes_while_it_is_verified_is_not_settled_with_it() -> None:
+def test_what_a_start_gets_past_leaves_nothing_to_verify() -> None:
     book = Book()
     for at, facts in ((0.0, UNPROCESSABLE), (2.0, HEALTHY), (6.0, HEALTHY)):
         look(book, facts, at)
+    assert not book.open
+
+
+def test_a_gap_that_comes_while_it_is_verified_is_not_settled_with_it() -> None:
+    book, passes_over = Book(), connector(lenient=(1_100, 5_000))
+    for at, facts in ((0.0, passes_over), (2.0, HEALTHY), (6.0, HEALTHY)):
+        look(book, facts, at)
     [verified] = book.open.values()
     later = replace(HEALTHY, server=replace(SERVER, lsn=9_000))
-    for at, facts in ((10.0, UNPROCESSABLE), (12.0, later), (16.0, later)):
+    for at, facts in ((10.0, passes_over), (12.0, later), (16.0, later)):
         look(book, facts, at)
     [left] = book.open.values()
     assert (left.identity, left.first, left.last) == (verified.identity, 1_100, 9_000)

@@ -79,7 +79,12 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "connector.unprocessable", "high", "Debezium can't process a change",
         "concord mapping check {system}; while its task fails, concord sources status {system}",
-        judging.unprocessable, gap=True,
+        judging.unprocessable,
+    ),
+    Condition(
+        "connector.passes_over", "high", "changes that Debezium can't process are passed over",
+        "concord mapping check {system}; it ends by itself, and everything of the system is verified then",
+        judging.passes_over, gap=True,
     ),
     Condition(
         "connector.stopped", "medium", "the connector is paused or stopped",

@@ -162,14 +162,23 @@ def connector_failed(facts: Facts) -> list[Seen] | None:
 
 
 def unprocessable(facts: Facts) -> list[Seen] | None:
-    """It has failed over a change as the log has it, or passes over such changes since."""
-    connector = facts.connector
-    if connector is None:
+    """It has failed over a change as the log has it. It begins again from its offset: nothing is missing by that."""
+    if facts.connector is None:
         return None
-    fault = next((task.fault for task in connector.tasks if task.stuck_at), "")
-    how = f" ({fault})" if fault else ""
-    message = f"Debezium can't process a change{how}: where starting again doesn't help, it is passed over"
-    return _is(bool(connector.lenient_until or connector.stuck_at), message, first=connector.lsn or 0)
+    fault = next((task.fault for task in facts.connector.tasks if task.stuck_at), "")
+    message = (
+        f"Debezium can't process a change ({fault}): where starting again doesn't help, it is passed over"
+    )
+    return _is(bool(facts.connector.stuck_at), message)
+
+
+def passes_over(facts: Facts) -> list[Seen] | None:
+    """It goes on without the changes that it can't process."""
+    if facts.connector is None:
+        return None
+    first, until = facts.connector.lenient
+    message = f"what Debezium can't process is passed over until capture is past LSN {until}"
+    return _is(bool(until), message, first=first)
 
 
 def connector_stopped(facts: Facts) -> list[Seen] | None:
@@ -192,7 +201,7 @@ def capture_stalled(facts: Facts) -> list[Seen] | None:
     connector = facts.connector or facts.known
     if connector is None:
         return None
-    if not connector.runs or connector.lenient_until:
+    if not connector.runs or connector.lenient[1]:
         return []  # said by the connector's own conditions
     limit = LATE if connector.snapshot_finished else SNAPSHOT_QUIET
     state = "the connector is RUNNING" if facts.connector is not None else "Connect does not answer"

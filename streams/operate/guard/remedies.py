@@ -91,20 +91,29 @@ class Remedies:
             return self._do("renew", codes, now, self._renew)
         if "connector.failed" in codes:
             return self._do("restart", codes, now, self._restart)
+        if "connector.passes_over" in codes:
+            return self._passed_over(facts.connector, codes, now)
         if "connector.unprocessable" in codes:
             return self._unprocessable(facts.connector, facts.lsn, codes, now)
         return ""
 
     def _unprocessable(self, found: Connector, lsn: int, codes: Collection[str], now: float) -> str:
-        """Once more from the offset: a task that starts learns its tables anew. If it doesn't get past the same change,
-        that is passed over. What ends it stands in Connect: whoever was killed in between goes on from there."""
+        """Once more from the offset: a task that starts learns its tables anew, and loses nothing. If it meets the same
+        change again, that is passed over."""
         name = self._source.names.connector
-        if found.stuck_at and not found.lenient_until:
-            if found.stuck_at > self._tried and (again := self._do("again", codes, now, self._restart)):
-                self._tried = found.stuck_at
-                return again
-            return self._do("pass_over", codes, now, lambda connect: lenient.begin(connect, name, lsn))
-        if found.runs and found.lenient_until and (found.lsn or 0) > found.lenient_until:
+        if not found.stuck_at or found.lenient[1]:
+            return ""
+        if found.stuck_at > self._tried and (again := self._do("again", codes, now, self._restart)):
+            self._tried = found.stuck_at
+            return again
+        captured = found.lsn or 0
+        return self._do("pass_over", codes, now, lambda connect: lenient.begin(connect, name, captured, lsn))
+
+    def _passed_over(self, found: Connector, codes: Collection[str], now: float) -> str:
+        """What ends it stands in Connect: whoever was killed in between goes on from there. Never without the finding,
+        which leaves what may be missing to be verified."""
+        name, until = self._source.names.connector, found.lenient[1]
+        if found.runs and until and (found.lsn or 0) > until:
             return self._do("heed", codes, now, lambda connect: lenient.end(connect, name))
         return ""
 
