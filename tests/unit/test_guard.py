@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,9 @@ from streams.operate.guard.facts import Beats, Facts, Heard, Overtaken, Skipped
 from streams.operate.guard.judging import LATE
 from streams.operate.guard.pulse import Pulse
 from streams.operate.guard.remedies import HOUR, LENIENCES, Bounded, Remedies
-from streams.operate.guard.verification import Verification
+from streams.operate.guard.verification import Run, Verification
 from streams.settings import Settings
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("logs")
 
@@ -377,9 +379,13 @@ class Verifying:
 
     def __init__(self) -> None:
         self.returncode: int | None = None
+        self.tables: frozenset[str] = frozenset()
 
     def poll(self) -> int | None:
         return self.returncode
+
+    def whole(self) -> frozenset[str]:
+        return self.tables
 
 
 def test_what_may_be_missing_is_verified_once_capture_is_in_order_and_settled_when_it_is_whole() -> None:
@@ -435,6 +441,33 @@ def test_the_tables_of_a_system_are_verified_at_once_and_one_that_is_not_whole_b
     assert [found.action for found in verification.ended()] == [
         "concord verify source directory.dir_listing --repair"
     ]
+
+
+def test_of_tables_that_are_verified_at_once_those_that_are_whole_are_settled() -> None:
+    book, process = Book(), Verifying()
+    verification = Verification(lambda target, cause: cast(Any, process))
+    others = (
+        Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),
+        Incomplete("directory", 8, 300, 400, {"dir_site": 1}),
+    )
+    look(book, replace(HEALTHY, heard=Heard(0.1, incomplete=others)), 0.0)
+    verification.consider(book.open.values(), 0.0)
+    assert verification.consider(book.open.values(), 20.0) == "directory.dir_listing directory.dir_site"
+    process.returncode, process.tables = 1, frozenset({"directory.dir_site"})
+    book.close(found.identity for found in verification.ended())
+    assert {found.action for found in book.open.values()} == {
+        "concord verify source directory.dir_listing --repair"
+    }
+    assert verification.consider(book.open.values(), 400.0) == "directory.dir_listing"
+
+
+def test_a_verification_that_was_refused_settles_nothing_and_one_that_was_stopped_has_ended() -> None:
+    run = Run("nowhere.provider", "test")
+    assert wait_until(run.poll, 60, what="it to be refused")
+    assert run.whole() == frozenset()
+    run = Run("directory", "test")
+    run.stop()
+    assert wait_until(run.poll, 60, what="it to end") == -signal.SIGTERM
 
 
 def test_a_verification_that_finds_more_than_it_may_repair_settles_nothing() -> None:

@@ -8,12 +8,15 @@ may be repaired is verification's own bound. Never waits, and the guard's own wo
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 
 import structlog
 
@@ -28,35 +31,52 @@ CALM = 10.0
 TIMES = 4
 APART = 60.0
 
-Start = Callable[[str, str], "subprocess.Popen[bytes]"]
 
-
-def start(target: str, cause: str) -> subprocess.Popen[bytes]:
+class Run:
     """`concord verify source` in a process of its own, after everything else on the machine."""
-    command = [
-        sys.executable,
-        "-m",
-        "streams.cli",
-        "verify",
-        "source",
-        *target.split(),
-        "--repair",
-        "--quarantined",
-    ]
-    return subprocess.Popen(
-        [*command, "--by", "guard", "--cause", cause],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.nice(10),
-    )
+
+    def __init__(self, target: str, cause: str) -> None:
+        command = [sys.executable, "-m", "streams.cli", "verify", "source", *target.split()]
+        command += ["--repair", "--quarantined", "--by", "guard", "--cause", cause, "--json"]
+        self._said = TemporaryFile()  # noqa: SIM115 - read when the process has ended
+        self._process = subprocess.Popen(
+            command, stdout=self._said, stderr=subprocess.DEVNULL, preexec_fn=lambda: os.nice(10)
+        )
+
+    def poll(self) -> int | None:
+        """Its exit code once it has ended."""
+        return self._process.poll()
+
+    def whole(self) -> frozenset[str]:
+        """The tables of which nothing diverges, or everything was repaired. Asked once, when it has ended."""
+        with (
+            self._said,
+            suppress(json.JSONDecodeError, UnicodeDecodeError),
+        ):  # it was killed: nothing is known
+            self._said.seek(0)
+            found = json.load(self._said).get("result") or ()
+            return frozenset(
+                f"{table['system']}.{table['table']}"
+                for table in found
+                if all(row["repaired"] for row in table["divergences"])
+            )
+        return frozenset()
+
+    def stop(self) -> None:
+        """End it; what it says is not asked for."""
+        self._process.terminate()
+        self._said.close()
+
+
+Start = Callable[[str, str], Run]
 
 
 @dataclass(slots=True)
 class Verification:
     """Of all sources."""
 
-    begin: Start = start
-    running: subprocess.Popen[bytes] | None = None
+    begin: Start = Run
+    running: Run | None = None
     target: str = ""
     findings: tuple[Finding, ...] = ()
     _bounds: dict[str, Bounded] = field(default_factory=lambda: defaultdict(lambda: Bounded(TIMES, APART)))
@@ -66,15 +86,15 @@ class Verification:
 
     def ended(self) -> Sequence[Finding]:
         """What a verification that has ended has settled."""
-        if self.running is None or self.running.poll() is None:
+        if self.running is None or (code := self.running.poll()) is None:
             return ()
-        code, done = self.running.returncode, self.findings
+        whole, done = self.running.whole(), self.findings
+        if code:  # of several tables those that are whole are settled, and not looked at again
+            done = tuple(found for found in done if _target(found) in whole)
+            self._alone.update(set(self.target.split()) - whole)
         self.running, self.findings = None, ()
-        log.info("guard.verified", target=self.target, exit_code=code, settled=len(done) if code == 0 else 0)
-        if code == 0:
-            return done
-        self._alone.update(self.target.split())
-        return ()
+        log.info("guard.verified", target=self.target, exit_code=code, settled=len(done))
+        return done
 
     def consider(self, open_now: Iterable[Finding], now: float) -> str:
         """Begin one where it is due; what it verifies."""
@@ -113,7 +133,7 @@ class Verification:
     def stop(self) -> None:
         """What runs is left undone: it is verified again another time."""
         if self.running is not None:
-            self.running.terminate()
+            self.running.stop()
 
 
 def _within(target: str, verified: str) -> bool:
