@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 NPPES ?=
 PROVIDERS ?= 300
 
-.PHONY: help demo test check bench bench-scale docs up down lock
+.PHONY: help demo test lint check bench bench-scale docs up down lock
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -26,9 +26,11 @@ demo: $(INSTALLED) ## the main job on the real stack: load providers, play a sto
 test: $(INSTALLED) ## every test ring but the benchmarks, on the real services (CI runs this)
 	@$(BIN)/python -m pytest
 
-check: $(INSTALLED) ## format, lint, types, schemas, unit tests: before each commit
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/concord schema check \
-		&& $(BIN)/python -m pytest -q tests/unit
+lint: $(INSTALLED) ## format, lint, types, schemas
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/concord schema check
+
+check: lint ## lint and the unit tests: before each commit
+	@$(BIN)/python -m pytest -q tests/unit
 
 bench: $(INSTALLED) ## measure; raw results and a summary go to bench-results/
 	@$(BIN)/python -m tests.bench

@@ -7,7 +7,7 @@ as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from streams.operate.findings import read_open
 from tests.adapters import records
 from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
@@ -96,7 +97,7 @@ def people(platform: Platform) -> list[str]:
     """The master's ids of providers whom every system has."""
     if not platform.rows("credentialing", "select from provider limit 1"):
         platform.ask("load", "generated", "--count", "20", "--seed", "7")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     found = set.intersection(*({who for (who,) in platform.rows(system, THERE[system])} for system in THERE))
     assert found
     return sorted(found)[:CHANGED]
@@ -126,9 +127,8 @@ def arrived(platform: Platform, people: list[str], system: str, name: str) -> bo
     return platform.rows(system, query, f"{name.upper()}%") == [(len(people),)]
 
 
-def findings(platform: Platform) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = platform.ask("findings", "--code", "target")["findings"]
-    return found
+def findings(platform: Platform) -> list[Mapping[str, Any]]:
+    return [found for found in read_open(platform.settings) if found["code"].startswith("target.")]
 
 
 def said(platform: Platform) -> tuple[int, int]:
@@ -166,5 +166,5 @@ def test_an_adapter_stands_still_with_one_finding_and_goes_on_by_itself(
         assert [each["code"] for each in findings(platform)] == ["target.paused"], "not one a record"
     eventually(platform, lambda: arrived(platform, people, "directory", short), "what came meanwhile")
     eventually(platform, lambda: not findings(platform), "the finding to close")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     assert tuple(now - then for now, then in zip(said(platform), before, strict=True)) == (1, 1), "said once"

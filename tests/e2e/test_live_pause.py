@@ -35,7 +35,7 @@ def test_a_paused_system_is_left_alone_over_a_restart_and_gets_everything_afterw
         90,
         what="the directory",
     )
-    wait_until(lambda: platform.ask("status")["quiet"], 90, what="everything to be applied")
+    wait_until(platform.quiet, 90, what="everything to be applied")
 
     told = platform.ask("pause", "directory", "--reason", "upgrade", "--by", "jo")
     assert (told["changed"], told["effective"], told["paused"]["by"]) == (True, True, "jo")
@@ -67,7 +67,7 @@ def test_a_paused_system_is_left_alone_over_a_restart_and_gets_everything_afterw
 
 
 def test_views_are_sent_again_under_a_new_revision_and_confirmed(platform: Platform) -> None:
-    wait_until(lambda: platform.ask("status")["quiet"], 90, what="everything to be applied")
+    wait_until(platform.quiet, 90, what="everything to be applied")
     [(npi,), *_] = platform.rows("directory", "select npi_number from dir_provider order by 1")
     [said] = platform.ask("reassert", npi, "--system", "directory")
     assert said["applied"] is False

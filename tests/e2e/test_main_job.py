@@ -44,7 +44,7 @@ def loaded(platform: Platform) -> Platform:
 
 def everywhere(platform: Platform) -> None:
     eventually(platform, lambda: presence(platform.settings).equal, "every system to hold every provider")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
 
 
 def eventually(platform: Platform, condition: Callable[[], Any], what: str) -> Any:

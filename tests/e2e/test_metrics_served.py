@@ -53,7 +53,7 @@ Series = dict[str, list[tuple[dict[str, str], float]]]
 def loaded(platform: Platform) -> Platform:
     """A few invented providers, everywhere."""
     platform.ask("load", "generated", "--count", "10", "--seed", "11")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     return platform
 
 

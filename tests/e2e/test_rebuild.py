@@ -92,7 +92,7 @@ def tables(platform: Platform) -> dict[str, list[tuple[Any, ...]]]:
 def quiet(platform: Platform) -> None:
     try:
         wait_until(lambda: presence(platform.settings).equal, 240, what="every system to hold every provider")
-        wait_until(lambda: platform.ask("status")["quiet"], 240, what="nothing to be pending")
+        wait_until(platform.quiet, 240, what="nothing to be pending")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{platform.concord('status').text}") from None
 

@@ -137,7 +137,7 @@ def loaded(platform: Platform) -> Platform:
     platform.ask("load", "generated", "--count", str(PROVIDERS), "--seed", "23")
 
     def equal() -> bool:
-        return presence.presence(platform.settings).equal and bool(platform.ask("status")["quiet"])
+        return presence.presence(platform.settings).equal and platform.quiet()
 
     wait_until(equal, PATIENCE, what="every system to hold every provider")
     works = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location

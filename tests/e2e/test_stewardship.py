@@ -40,7 +40,7 @@ def who(platform: Platform) -> str:
     if not platform.rows("credentialing", "select from provider limit 1"):
         platform.ask("load", "generated", "--count", "20", "--seed", "7")
     eventually(platform, lambda: platform.rows("directory", LISTED), "the directory to list somebody")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     ((found,),) = platform.rows("directory", LISTED)
     return str(found)
 
@@ -200,12 +200,12 @@ def test_what_the_owner_says_meanwhile_voids_an_approval_that_waits_for_its_adap
     assert hops["credentialing"] == "stopped"
     assert approve(platform, number, "pat", "data_steward").code == 0
     eventually(platform, lambda: state(platform, number) == "approved", "the approval to count")
-    assert not platform.ask("status")["quiet"], "a request waits for its adapter"
+    assert not platform.quiet(), "a request waits for its adapter"
     platform.write(f"update provider set degree = 'DDS' where provider_id = '{who}'")
     eventually(platform, lambda: state(platform, number) == "voided", "the owner's value to void it")
     assert approve(platform, number, "kim", "data_steward").code == 2, "it is stale"
     platform.ask("up")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     assert held(platform, DEGREE, who) == "DDS"
 
 
@@ -243,5 +243,5 @@ def answer_of(entries: list[dict[str, Any]], action: str) -> list[tuple[str, str
 
 
 def test_nothing_is_left_open_and_every_system_is_quiet(platform: Platform, who: str) -> None:
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     assert [row for row in platform.ask("proposals", "list") if row["entity_id"] == who] == []

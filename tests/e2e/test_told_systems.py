@@ -6,7 +6,7 @@ What they hold they tell by receipts. A platform of its own, since who is captur
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stack.environment import Environment
+from streams.operate.findings import read_open
 from streams.systems import ADAPTERS
 from tests.fixtures.platform import Platform, running
 from tests.fixtures.waiting import wait_until
@@ -105,9 +106,8 @@ def test_what_an_api_refuses_is_one_finding_with_its_reason_until_it_takes_the_n
     api.say(422, body={"title": "names must not be like that", "detail": "Quibble"})
     rename(platform, who, "Quibble")
 
-    def refused() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = platform.ask("findings", "--code", "target.refused")["findings"]
-        return found
+    def refused() -> list[Mapping[str, Any]]:
+        return [found for found in read_open(platform.settings) if found["code"] == "target.refused"]
 
     [found] = eventually(platform, refused, "a finding")
     assert (found["entity_id"], found["subject"]) == (who, "directory/provider")
@@ -124,7 +124,7 @@ def test_a_system_that_takes_files_is_in_flight_until_its_receipt_file_comes_bac
     platform: Platform, api: ReferenceApi, tmp_path: Path
 ) -> None:
     eventually(platform, lambda: parity(platform, "enrollment")["in_flight"], "views for enrollment")
-    eventually(platform, lambda: platform.ask("status")["quiet"], "nothing to be pending")
+    eventually(platform, platform.quiet, "nothing to be pending")
     made = platform.ask("export", "enrollment", "--to", str(tmp_path / "exports"))
     lines = (Path(made["delivery"]) / "provider.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]

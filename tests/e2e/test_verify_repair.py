@@ -79,7 +79,7 @@ def loaded(platform: Platform) -> Platform:
 
 def quiet(platform: Platform) -> None:
     wait_until(lambda: presence(platform.settings).equal, 180, what="every system to hold every provider")
-    wait_until(lambda: platform.ask("status")["quiet"], 180, what="nothing to be pending")
+    wait_until(platform.quiet, 180, what="nothing to be pending")
 
 
 def found(platform: Platform, names: Sequence[str] = SYSTEMS, **options: Any) -> list[Verified]:
@@ -243,7 +243,7 @@ def test_a_divergence_is_a_finding_of_its_provider_until_it_is_repaired(loaded: 
 
 
 def test_a_target_that_lost_its_rows_gets_its_views_again(loaded: Platform) -> None:
-    wait_until(lambda: loaded.ask("status")["quiet"], 180, what="nothing to be pending")
+    wait_until(loaded.quiet, 180, what="nothing to be pending")
     query = """
         select listing_id, dir_provider_id from dir_listing where listed_to is null order by 1 limit 3
     """
@@ -256,7 +256,7 @@ def test_a_target_that_lost_its_rows_gets_its_views_again(loaded: Platform) -> N
     [target] = verify_target(loaded.settings, ["directory"], bounds=EVERYTHING, by="test", cause="test")
     assert not target.diverges
     assert {("dir_listing", str(row), EXTRA) for row, _ in lost} <= apart(target.tables)
-    wait_until(lambda: loaded.ask("status")["quiet"], 180, what="the views to be applied")
+    wait_until(loaded.quiet, 180, what="the views to be applied")
     people = [person for _, person in lost]
     listed = "select count(distinct dir_provider_id) from dir_listing where listed_to is null and dir_provider_id = any(%s)"
     assert loaded.rows("directory", listed, people) == [(len(set(people)),)]
@@ -303,7 +303,7 @@ def test_rows_in_flight_are_no_divergences_under_load(loaded: Platform) -> None:
             tables = found(loaded, ["credentialing"])
             assert apart(tables) == set()
     assert writing.rows > 1_000
-    wait_until(lambda: loaded.ask("status")["quiet"], 240, what="what was written to be decided")
+    wait_until(loaded.quiet, 240, what="what was written to be decided")
     tables = found(loaded, ["credentialing"])
     assert (apart(tables), sum(table.unsettled for table in tables)) == (set(), 0)
 
@@ -318,7 +318,7 @@ def test_everything_that_was_meddled_with_in_every_system_is_found_and_repaired(
     tables = found(loaded, bounds=EVERYTHING)
     assert apart(tables) == meddler.done
     assert [d for table in tables for d in table.standing] == []
-    wait_until(lambda: loaded.ask("status")["quiet"], 180, what="what follows to be delivered")
+    wait_until(loaded.quiet, 180, what="what follows to be delivered")
     assert apart(found(loaded)) == set()
 
 
