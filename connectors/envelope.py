@@ -52,6 +52,8 @@ class Source:
     txid: int = 700
     day: int = 20_000
     """the commit date, in days since 1970"""
+    at_us: int = 0
+    """when it is committed, to the microsecond (epoch us); 0: as the date begins"""
     catalog: Catalog = field(default_factory=load_catalog)
 
     def transaction(self, changes: Sequence[Change]) -> list[Message]:
@@ -82,7 +84,7 @@ class Source:
         self, change: Change, image: dict[str, Any], prior: int | None, lsn: int, snapshot: str
     ) -> dict[str, Any]:
         before = image if change.op == "d" else None
-        committed_us = self.day * MIDNIGHT_US
+        committed_us = self.at_us or self.day * MIDNIGHT_US
         return {
             "before": before,
             "after": None if before is not None else image,

@@ -1,60 +1,105 @@
-"""Single rows of captured tables read anew, beside the stream: what a verification found missing or different.
+"""Rows of captured tables as they are now, put into their log's own form: what a verification found wrong, or the
+values of a column that is newly mapped, is said again this way.
 
-    rows by table --one signal, a condition a table--> Debezium reads them (op r) --> cdc.<system> --> decide
+    beat --mark--> beat --> rows --Log.message--> records as they stand on cdc.<system>, op r
 
-A row that was read stands at (epoch, last commit before the read, 0): it wins against what was known and loses against
-any change streamed after it, so a reading undoes nothing and orders itself (invariant 1). Never reads a whole table:
-backfill does. Like it, refused for a table of which what follows would be misread in silence.
+A row that was read stands at (epoch, mark, 0). The mark lies between two commits of the platform's own, both before the
+reading: whatever was captured until then stands below it, and what is committed after the reading stands above, since
+its transaction follows the second commit. So a reading undoes nothing and orders itself (invariant 1). Debezium isn't
+asked (docs/decisions/20261123-rows-are-read-again-without-debezium.md). Reads mapped columns alone, as the capture role
+may; never locks, and writes nothing but the heartbeat.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from psycopg import sql
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from connectors.backfill import SCANNED, Running, heard, notifications, signal_reading, standing
-from connectors.connect import Connect
-from connectors.sources import Source
-from schemas.catalog import load_mapping
-from streams.errors import Unavailable
+from connectors import origin
+from connectors.checksum import Checksums, Connection, log_end
+from connectors.envelope import Change, Message
+from connectors.envelope import Source as Log
+from streams.core.columns import Table
+from streams.core.verify import Name
 
-PATIENCE = 120.0
-"""Seconds without a word of Debezium's before we say that it does not read."""
+Row = Mapping[str, Any]
 
-
-def read_rows(
-    connect: Connect,
-    kafka: str,
-    source: Source,
-    rows: Mapping[str, Sequence[str]],
-    signal: str,
-    say: Callable[[str], None],
-) -> None:
-    """Read these rows (table -> row ids) and return once Debezium has; who stops waiting doesn't stop the reading."""
-    tables = load_mapping(source.names.system).tables
-    wanted = {tables[name].qualified: _condition(tables[name].row, ids) for name, ids in rows.items() if ids}
-    if not wanted:
-        return
-    with closing(heard(kafka, f"{source.names.connector}.notification")) as said:
-        signal_reading(source, signal, wanted)
-        say(f"{source.names.system}: signal {signal}: {sum(map(len, rows.values())):,} rows are read again")
-        left, moved, running = set(wanted), time.monotonic(), Running(partial(standing, connect, source))
-        while left:
-            for kind, told in notifications(said):
-                moved = time.monotonic()
-                if kind == SCANNED:
-                    left.discard(str(told.get("scanned_collection")))
-            running.check()
-            if time.monotonic() - moved > PATIENCE:
-                what = f"{source.names.connector} was signalled {signal} and does not read {', '.join(sorted(left))}"
-                raise Unavailable("reread.silent", what, "concord sources status; then the same again")
+AT_ONCE = 2_000
+"""Rows of one statement."""
 
 
-def _condition(column: str, row_ids: Sequence[str]) -> str:
-    """The literals have no type of their own: PostgreSQL reads them as the column's."""
-    listed = sql.SQL(", ").join(map(sql.Literal, row_ids))
-    return sql.SQL("{} in ({})").format(sql.Identifier(column), listed).as_string(None)
+def mark(connection: Connection, dsn: str) -> int:
+    """Where what is read from now on stands in the log: after what was captured, before what is committed later."""
+    origin.beat(dsn)
+    found = log_end(connection)
+    origin.beat(dsn)
+    return found
+
+
+def log(system: str, epoch: int) -> Log:
+    """The system's log, to write rows as they are now."""
+    return Log(system, epoch=epoch, txid=0, at_us=time.time_ns() // 1000)
+
+
+def said(found: Log, table: str, row: Row, at: int) -> Message:
+    """The record of a row that was read; `at`: its mark."""
+    return found.message(Change(table, row, "r"), at, 0, "incremental")
+
+
+class Reader:
+    """One table, through one connection that prints moments in UTC (checksum.reading)."""
+
+    def __init__(self, connection: Connection, table: Table) -> None:
+        checks = Checksums(connection, table)
+        self._connection, self._table = connection, table
+        self._key, self._source = checks.key, Identifier(*checks.qualified.split("."))
+        self._types = {table.entity: "text", table.row: "text"} | {c.name: c.type for c in table.columns}
+
+    def named(self, row_ids: Iterable[str]) -> dict[Name, Row]:
+        """Those of these rows that are there, by entity and row."""
+        left, found = list(row_ids), dict[Name, Row]()
+        for start in range(0, len(left), AT_ONCE):
+            among = self._key.among(self._table.row, left[start : start + AT_ONCE])
+            found |= {self._name(row): row for row in self._rows(SQL(" where {}").format(among))}
+        return found
+
+    def after(self, row_id: str | None, size: int = AT_ONCE) -> list[Row]:
+        """The next rows in the order of their key."""
+        behind = Composed([])
+        if row_id is not None:
+            behind = SQL(" where {} > {}").format(self._key.sql, Literal(self._key(row_id)))
+        order = SQL(" order by {} limit {}").format(self._key.sql, Literal(size))
+        return list(self._rows(Composed([behind, order])))
+
+    def _name(self, row: Row) -> Name:
+        return str(row[self._table.entity]), str(row[self._table.row])
+
+    def _rows(self, which: Composed) -> Iterator[Row]:
+        columns = SQL(", ").join(map(self._column, self._types))
+        query = SQL("select row_to_json(found)::text from (select {} from {}{}) found")
+        for (text,) in self._connection.execute(query.format(columns, self._source, which)):
+            yield {name: self._plain(name, value) for name, value in json.loads(text).items()}
+
+    def _column(self, name: str) -> Composed:
+        """A number of any length is told as text."""
+        told = SQL("{0}::text as {0}") if self._types[name] == "decimal" else SQL("{}")
+        return told.format(Identifier(name))
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """As `Log.message` takes it."""
+        if self._types[name] == "timestamp" and isinstance(value, str):
+            return _moment(value)
+        if self._types[name] == "text" and isinstance(value, dict | list):
+            return json.dumps(value, ensure_ascii=False)
+        return value
+
+
+def _moment(value: str) -> str:
+    """PostgreSQL's moment as Debezium writes it; one that no calendar here knows stays one."""
+    if not value[:4].isdigit() or value[4] != "-" or value.endswith("BC"):
+        return "+292278994-08-17T00:00:00Z"
+    return value.replace("+00:00", "").removesuffix("Z") + "Z"

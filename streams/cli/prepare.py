@@ -133,35 +133,40 @@ def _source_plans(plans: Any) -> str:
 def sources_backfill(
     table: Annotated[str, typer.Argument(help="SYSTEM.TABLE, as the mapping names it.")],
     apply: Annotated[
-        bool, typer.Option("--apply", help="Do it; without, only say what would be read.")
+        bool, typer.Option("--apply", help="Do it; without, only say what would be done.")
     ] = False,
     reason: Reason = "",
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """Read every row of one table anew beside the stream: for a newly mapped column. Exit code 3 when capture can't."""
+    """Say every row of one table anew, beside the stream: for a newly mapped column. Exit code 3 when capture can't."""
 
     def work() -> Any:
-        from streams.operate import preparing
+        from streams.operate import backfill, preparing
 
         output.log_to_stderr()
-        return preparing.backfill(configuration.load(), table, who(by), output.say, apply=apply)
+        settings, (system, _, name) = configuration.load(), table.partition(".")
+        [source] = preparing.chosen_sources(settings, [system])
+        with preparing.connect(settings) as connect:
+            if not apply:
+                return backfill.plan(settings, connect, source, name)
+            return backfill.apply(settings, connect, source, name, who(by), output.say)
 
     if apply:
-        work = audited("sources.backfill", work, by=by, why=reason, subject=table, told=_scanned)
+        work = audited("sources.backfill", work, by=by, why=reason, subject=table, told=_said)
     output.answer("sources backfill", as_json, work, _backfilled)
 
 
-def _scanned(found: Any) -> dict[str, Any]:
-    return {"signal": found.signal, "scanned": found.scanned, "columns": found.columns}
+def _said(found: Any) -> dict[str, Any]:
+    return {"number": found.number, "said": found.said, "columns": found.columns}
 
 
 def _backfilled(found: Any) -> str:
     head = f"{found.system} {found.table}: {len(found.columns)} columns of "
     if found.applied:
-        return f"{head}{found.scanned:,} rows were read, signal {found.signal}"
+        return f"{head}{found.said:,} rows were said anew, {found.number}"
     rows = "an unknown number of" if found.rows is None else f"about {found.rows:,}"
-    return f"{head}{rows} rows would be read; --apply does it"
+    return f"{head}{rows} rows would be said anew; --apply does it"
 
 
 @sources.command("status", epilog="Example: concord sources status --json")

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka.admin import AdminClient
 
-from connectors import backfill as backfilling
 from connectors import sources
 from connectors import systems as reference_systems
-from connectors.backfill import Backfill
 from connectors.connect import Connect
 from connectors.mapping_check import Problem, check
 from connectors.source import Names
@@ -64,16 +62,6 @@ def apply_sources(
     wanted = chosen_sources(settings, names)
     with connect(settings) as client:
         return sources.apply(client, settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch)
-
-
-def backfill(settings: Settings, name: str, by: str, say: Say, *, apply: bool) -> Backfill:
-    """Read one table (`system.table`) anew, or say what would be read."""
-    system, _, table = name.partition(".")
-    [source] = chosen_sources(settings, [system])
-    with connect(settings) as client:
-        if not apply:
-            return backfilling.plan(client, settings.kafka, source, table)
-        return backfilling.apply(client, settings.kafka, source, table, by, say)
 
 
 def status_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.Status]:

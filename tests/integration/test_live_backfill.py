@@ -1,4 +1,4 @@
-"""A newly mapped column, on a real source: the table is read anew, and its values arrive in the entities."""
+"""A newly mapped column, on a real source: the table is said anew, and its values arrive in the entities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 
-from connectors import backfill, origin, sources
+from connectors import origin, sources
 from connectors.connect import Connect
 from connectors.source import Names
 from connectors.sources import Source
@@ -26,6 +26,8 @@ from streams.core.decode import Decoder
 from streams.core.entity import Entity
 from streams.engine.memory import Record
 from streams.errors import EnvironmentFault, InvalidInput
+from streams.operate import backfill
+from streams.settings import Settings
 from tests.fixtures.databases import Database, NewDatabase
 from tests.fixtures.decider import TOPIC, Bench, bench_at
 from tests.fixtures.waiting import wait_until
@@ -60,7 +62,14 @@ class Site:
             connection.execute(statement, values)
 
     def plan(self, table: str = "provider") -> backfill.Backfill:
-        return backfill.plan(self.connect, self.kafka, self.source, table)
+        return backfill.plan(self.settings, self.connect, self.source, table)
+
+    def backfill(self) -> backfill.Backfill:
+        return backfill.apply(self.settings, self.connect, self.source, "provider", "test", lambda text: None)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(kafka=self.kafka, partitions=1)
 
 
 @pytest.fixture(autouse=True)
@@ -155,9 +164,8 @@ def test_a_newly_mapped_column_is_backfilled_and_its_values_arrive_in_the_entiti
     bench.settle()
     assert site.plan().columns == tuple(mapped_tables_columns())
 
-    said: list[str] = []
-    done = backfill.apply(site.connect, site.kafka, site.source, "provider", "test", said.append)
-    assert (done.applied, done.scanned, done.by) == (True, 2, "test")
+    done = site.backfill()
+    assert (done.applied, done.said, done.by) == (True, 2, "test")
     [audited] = [entry for entry in logs if entry["event"] == "sources.backfill"]
     assert (audited["table"], audited["by"]) == ("public.provider", "test")
     again = read(2)
@@ -180,7 +188,7 @@ def test_a_row_that_was_read_never_undoes_a_change_streamed_after_it(
     wait_until(lambda: sources.snapshot_finished(site.connect, site.name), 60, what="the snapshot")
     read(1)
     for _ in range(2):
-        backfill.apply(site.connect, site.kafka, site.source, "provider", "test", lambda text: None)
+        site.backfill()
     site.run("update provider set caqh_id = '2'")
     first, second, changed = read(3)
     bench = bench_at(tmp_path)

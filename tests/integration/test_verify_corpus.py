@@ -1,7 +1,7 @@
-"""One text a type on both sides: what PostgreSQL hashes of a row, and what the platform hashes of Debezium's record of it.
+"""One text a type on both sides: what PostgreSQL hashes of a row, and what the platform hashes of a record of it.
 
-Every table that a verification reads gets rows with the values that are written in more than one way, read by the
-initial snapshot and streamed; the hashes of both ways must be PostgreSQL's.
+Every table that a verification reads gets rows with the values that are written in more than one way: read by the
+initial snapshot, streamed, and read by the platform itself (connectors/reread). The hashes must be PostgreSQL's.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import pytest
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
-from connectors import checksum, sources
+from connectors import checksum, reread, sources
 from connectors.connect import Connect
+from connectors.envelope import Message
+from connectors.reread import Reader
 from connectors.source import Names
 from connectors.sources import Source
 from schemas.tables import decoders, mapped_tables
@@ -169,6 +171,39 @@ def test_both_sides_hash_every_row_alike_read_or_streamed(
         apart = {name for name in ours[shape.number].keys() | theirs[shape.number].keys()
                  if ours[shape.number].get(name) != theirs[shape.number].get(name)}  # fmt: skip
         assert apart == set(), f"{shape.name}: {differing(captured, shape, apart)}"
+    for shape, rows in zip(shapes, reread_rows(captured, shapes), strict=True):
+        apart = {name for name in theirs[shape.number] if rows.get(name) != theirs[shape.number][name]}
+        assert apart == set(), f"{shape.name}, read again: {differing(captured, shape, apart)}"
+
+
+def reread_rows(captured: Source, shapes: list[Shape]) -> Iterator[dict[Name, Hash]]:
+    """What claims of the platform's own records would be hashed to, of rows looked up and of rows in their order."""
+    with checksum.reading(captured.dsn) as connection:
+        for shape in shapes:
+            reader, rows, last = Reader(connection, shape.table), list[reread.Row](), None
+            while some := reader.after(last, 3):
+                rows += some
+                last = str(some[-1][shape.table.row])
+            looked_up = reader.named(str(row[shape.table.row]) for row in rows)
+            assert len(looked_up) == len(rows)
+            assert all(row in rows for row in looked_up.values())
+            log = reread.log(captured.names.system, 1)
+            yield hashed([reread.said(log, shape.table.name, row, 1) for row in rows], captured, shape)
+
+
+def hashed(messages: list[Message], captured: Source, shape: Shape) -> dict[Name, Hash]:
+    decoder = decoders([captured.names.system])[captured.names.system]
+    KEPT.clear()
+    for message in messages:
+        said = decoder.decode(*message)
+        assert isinstance(said, Change), said
+        aggregate(KEPT.setdefault(message[0], Entity(said.kind, said.entity_id)), said)
+    every = Shapes([shape])
+    return {
+        (entity.id, row): hash_
+        for entity in KEPT.values()
+        for _, row, hash_ in every.rows(core_entity.encode(entity))
+    }
 
 
 def in_source(captured: Source, shapes: list[Shape]) -> dict[int, dict[Name, Hash]]:

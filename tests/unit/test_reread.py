@@ -1,51 +1,43 @@
-"""Waiting for a reading beside the stream: a task that is started again goes on with it, one that stays failed ends it."""
+"""Rows that the platform reads itself: they say what Debezium's incremental snapshot would, at the mark of the reading."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from connectors.backfill import ASK, HEALS, Running
-from streams.errors import Unavailable
+from connectors.reread import _moment, log, said
+from schemas.tables import decoders
+from streams.core.change import Change
 
-FAILED = "credentialing is RUNNING: NumberFormatException"
-
-
-class Site:
-    """What is answered, and the time."""
-
-    def __init__(self) -> None:
-        self.fault, self.now, self.asked = "", 0.0, 0
-        self.running = Running(self.ask, lambda: self.now)
-
-    def ask(self) -> str:
-        self.asked += 1
-        return self.fault
-
-    def checked(self, after: float) -> None:
-        self.now += after
-        self.running.check()
+WHO = "00000000-0000-4000-8000-000000000001"
+ROW = {
+    "provider_id": WHO, "npi": "1234567893", "entity_type": "1", "last_name": "Example", "dob": "1961-04-15",
+    "languages": [{"code": "en"}], "status": "active", "row_version": 7, "updated_at": "2026-11-23T04:00:00.5Z",
+    "updated_by": "somebody",
+}  # fmt: skip
 
 
-def test_it_is_asked_now_and_then() -> None:
-    site = Site()
-    for _ in range(10):
-        site.checked(ASK / 4)
-    assert site.asked == 2
+def test_a_row_stands_at_the_mark_of_its_reading_and_waits_for_no_snapshot() -> None:
+    before = time.time_ns() // 1000
+    found = decoders(["credentialing"])["credentialing"].decode(
+        *said(log("credentialing", 3), "provider", ROW, 5_000)
+    )
+    assert isinstance(found, Change)
+    assert (found.position, found.read, found.initial) == ((3, 5_000, 0), True, False)
+    assert before <= found.committed_us <= time.time_ns() // 1000, "it counts as fresh: nobody waited for it"
+    assert getattr(found.values, "last_name", None) == "Example"
 
 
-def test_a_task_that_is_started_again_goes_on_reading() -> None:
-    site = Site()
-    for _ in range(3):
-        site.fault = FAILED
-        site.checked(HEALS / 2)
-        site.fault = ""
-        site.checked(ASK)
-
-
-def test_one_that_stays_failed_ends_the_waiting() -> None:
-    site = Site()
-    site.fault = FAILED
-    site.checked(ASK)
-    with pytest.raises(Unavailable, match="NumberFormatException") as caught:
-        site.checked(HEALS)
-    assert caught.value.code == "backfill.interrupted"
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2026-11-23T04:42:59.923121+00:00", "2026-11-23T04:42:59.923121Z"),
+        ("2026-11-23T04:42:59", "2026-11-23T04:42:59Z"),
+        ("infinity", "+292278994-08-17T00:00:00Z"),
+        ("20000-01-01T00:00:00+00:00", "+292278994-08-17T00:00:00Z"),
+        ("0044-03-15T12:00:00+00:00 BC", "+292278994-08-17T00:00:00Z"),
+    ],
+)
+def test_moments_are_written_as_debezium_does(told: str, moment: str) -> None:
+    assert _moment(told) == moment

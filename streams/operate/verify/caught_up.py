@@ -44,25 +44,29 @@ class CaughtUp:
 
     def past(self, lsn: int) -> None:
         """Return when the platform holds all that was committed before this position."""
-        self._captured(lsn)
+        captured(self._connection, self._source, lsn)
         ends = {place: end for place, (_, end) in reading.ends(self._kafka, self._places).items()}
         self._entities.past(ends)
 
-    def _captured(self, lsn: int) -> None:
-        deadline, beaten = time.monotonic() + PATIENCE, 0.0
-        while (confirmed := self._confirmed()) is None or confirmed < lsn:
-            if time.monotonic() > deadline:
-                raise self._late(lsn, confirmed)
-            if time.monotonic() - beaten > BEAT:
-                origin.beat(self._source.dsn)
-                beaten = time.monotonic()
-            time.sleep(POLL)
 
-    def _confirmed(self) -> int | None:
-        row = self._connection.execute(_CONFIRMED, [self._source.names.slot_name]).fetchone()
-        return int(row[0]) if row else None
+def captured(connection: psycopg.Connection[Any], source: Source, lsn: int) -> None:
+    """Return when all that was committed before this position is in Kafka; Unavailable where that takes too long."""
+    deadline, beaten = time.monotonic() + PATIENCE, 0.0
+    while (confirmed := _confirmed(connection, source)) is None or confirmed < lsn:
+        if time.monotonic() > deadline:
+            raise _late(source, lsn, confirmed)
+        if time.monotonic() - beaten > BEAT:
+            origin.beat(source.dsn)
+            beaten = time.monotonic()
+        time.sleep(POLL)
 
-    def _late(self, lsn: int, confirmed: int | None) -> Unavailable:
-        stands = "there is no such slot" if confirmed is None else f"it has confirmed {lsn_text(confirmed)}"
-        what = f"slot {self._source.names.slot_name} does not get past {lsn_text(lsn)}: {stands}"
-        return Unavailable("verify.not_captured", what, "concord sources status")
+
+def _confirmed(connection: psycopg.Connection[Any], source: Source) -> int | None:
+    row = connection.execute(_CONFIRMED, [source.names.slot_name]).fetchone()
+    return int(row[0]) if row else None
+
+
+def _late(source: Source, lsn: int, confirmed: int | None) -> Unavailable:
+    stands = "there is no such slot" if confirmed is None else f"it has confirmed {lsn_text(confirmed)}"
+    what = f"slot {source.names.slot_name} does not get past {lsn_text(lsn)}: {stands}"
+    return Unavailable("verify.not_captured", what, "concord sources status")

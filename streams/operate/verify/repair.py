@@ -1,7 +1,7 @@
-"""Repair: rows that diverge are read again from their source, or buried; nothing else is touched.
+"""Repair: rows that diverge are said again as their source has them, or end; nothing else is touched.
 
-    missing, different --connectors/reread--> Debezium reads just these rows --> cdc.<system>
-    extra --a delete at (epoch, a commit before the read that didn't find it, 0)--> cdc.<system>    --> looked at again
+    missing, different --connectors/reread: read at (epoch, mark, 0)--> cdc.<system>
+    extra, and not there --a delete at the same place--> cdc.<system>                    --> looked at again
 
 Whatever follows from a repaired row is decided as from any change: an edit behind the platform's back in a target is
 judged by authority, and the view asserted again. Never rewinds an offset (replay is a no-op), never takes a snapshot of
@@ -10,17 +10,16 @@ a table, never repairs more than its bounds allow: whoever lost half a table mus
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from connectors import checksum, origin, sources
-from connectors.checksum import Checksums
-from connectors.envelope import Change, Source
-from connectors.reread import read_rows
+from connectors import checksum, reread, sources
+from connectors.envelope import Change, Headers, Message
+from connectors.envelope import Source as Log
+from connectors.reread import Reader
 from schemas.catalog import load_mapping
 from schemas.tables import mapped_tables
 from streams.core.verify import EXTRA, Name
@@ -35,9 +34,8 @@ from streams.operate.verify.source import System
 from streams.placing import partition_of
 from streams.settings import Settings
 
-DAY = 86_400
 HEADER = "concord-repair"
-"""Which repair sent a tombstone."""
+"""Which repair sent a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,51 +87,41 @@ class Repair:
 
     def _mend(self, found: Sequence[Divergence]) -> None:
         self._book.intend(self.number, self._name, found, self._by, self._cause)
-        self._read_again([each for each in found if each.state != EXTRA])
-        self._bury([each for each in found if each.state == EXTRA])
+        self._say_again(found)
         agree = self._system.agreeing(found)
         for each in found:
             each.repaired = (each.table, each.name) in agree
         self._book.done(self.number, self._name, found, self._by, self._cause)
 
-    def _read_again(self, found: Iterable[Divergence]) -> None:
-        rows: dict[str, list[str]] = {}
-        for each in found:
-            rows.setdefault(each.table, []).append(each.row)
-        with preparing.connect(self._settings) as client:
-            read_rows(client, self._settings.kafka, self._source, rows, self.number, self._say)
-
-    def _bury(self, found: Sequence[Divergence]) -> None:
-        """A tombstone for each that a reading doesn't find: after the claim, before whatever comes after the reading.
-
-        The claim was received, so it was committed before the first mark; a row that comes back is committed after the
-        reading, so the last commit before it is the second mark or a later one: `between` stands between the two.
-        """
-        if not found:
-            return
+    def _say_again(self, found: Sequence[Divergence]) -> None:
+        """Each as the source has it; one that is not there ends. Both stand after the claim, which was captured before,
+        and before whatever is committed after the reading (connectors/reread)."""
         with self._system.looking() as (connection, caught_up):
-            origin.beat(self._source.dsn)
-            between = checksum.log_end(connection)
-            origin.beat(self._source.dsn)
-            there = _there(connection, self._name, found)
-            # The partition must have read all before `between`: it takes a transaction for over behind a later commit.
+            at = reread.mark(connection, self._source.dsn)
+            rows = _rows(connection, self._name, found)
+            # The partition must have read all before the mark: it takes a transaction for over behind a later commit.
             caught_up.past(checksum.log_end(connection))
-        gone = [each for each in found if (each.table, each.name) not in there]
-        self._say(f"{self._name}: {len(gone):,} rows that are not there are buried")
-        self._send(gone, between)
+        there = [each for each in found if (each.table, each.name) in rows]
+        gone = [each for each in found if each.state == EXTRA and (each.table, each.name) not in rows]
+        self._say(f"{self._name}: {len(there):,} rows are said again, {len(gone):,} that are not there end")
+        log = reread.log(self._name, self._epoch())
+        said = [reread.said(log, each.table, rows[each.table, each.name], at) for each in there]
+        said += [self._end(log, each, at) for each in gone]
+        with closing(Sender(self._settings.kafka)) as sender:
+            sender.send(self._outgoing(*record) for record in said)
 
-    def _send(self, gone: Iterable[Divergence], between: int) -> None:
+    def _epoch(self) -> int:
         with preparing.connect(self._settings) as client:
             snapshot = sources.snapshot(client, self._source.names.connector)
         assert snapshot is not None  # it was verified a moment ago
-        log = Source(self._name, epoch=snapshot.epoch, txid=0, day=int(time.time()) // DAY)
-        with closing(Sender(self._settings.kafka)) as sender:
-            sender.send(self._tombstone(log, each, between) for each in gone)
+        return snapshot.epoch
 
-    def _tombstone(self, log: Source, each: Divergence, between: int) -> Outgoing:
+    def _end(self, log: Log, each: Divergence, at: int) -> Message:
         table = load_mapping(each.system).tables[each.table]
         row = {table.entity: each.entity_id, table.row: each.row}
-        key, value, headers = log.message(Change(table.name, row, "d"), between, 0)
+        return log.message(Change(table.name, row, "d"), at, 0)
+
+    def _outgoing(self, key: bytes, value: bytes, headers: Headers) -> Outgoing:
         place = self._source.names.topic, partition_of(key, self._settings.partitions)
         return Outgoing(*place, key, value, [*headers, (HEADER, self.number.encode())])
 
@@ -143,14 +131,15 @@ def _counted(found: Sequence[Divergence]) -> dict[str, int]:
     return Counter(f"{each.table} {each.state}" for each in found)
 
 
-def _there(
+def _rows(
     connection: checksum.Connection, system: str, found: Sequence[Divergence]
-) -> set[tuple[str, Name]]:
+) -> dict[tuple[str, Name], reread.Row]:
+    """Those of these rows that are there."""
     by_table = {table.name: table for table in mapped_tables(system)}
     return {
-        (name, row)
-        for name in {each.table for each in found}
-        for row in Checksums(connection, by_table[name]).named(
-            each.row for each in found if each.table == name
-        )
+        (table, name): row
+        for table in {each.table for each in found}
+        for name, row in Reader(connection, by_table[table])
+        .named(each.row for each in found if each.table == table)
+        .items()
     }
