@@ -118,6 +118,9 @@ class Providers:
     def __init__(self, entities: Mapping[str, Any], as_of: str) -> None:
         self._entities, self._as_of = entities, as_of
 
+    def named(self, key: str) -> list[str]:
+        return [located.name for located in self._found(key)]
+
     def explain(self, key: str) -> list[Explanation]:
         authority = load_authority()
         return [
@@ -214,6 +217,9 @@ class Proposals:
     def __init__(self, tasks: Iterable[Mapping[str, Any]]) -> None:
         self._rows = {int(task["id"]): _proposal(task) for task in tasks}
         self._said: dict[str, list[dict[str, Any]]] = {"approval": [], "ruling": [], "comment": []}
+
+    def waiting(self) -> int:
+        return sum(row["state"] in WAITING for row in self._rows.values())
 
     def listed(self, *, everything: bool) -> list[dict[str, Any]]:
         return [proposals.shown(row) for row in self._rows.values() if everything or row["state"] in OPEN]

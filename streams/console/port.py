@@ -63,6 +63,9 @@ class Worklist(Protocol):
 class Providers(Protocol):
     """One entity, whole."""
 
+    def named(self, key: str) -> list[str]:
+        """Which entities a key stands for, as kind/id."""
+
     def explain(self, key: str) -> list[Explanation]:
         """What a key stands for; restricted values are masked."""
 
@@ -92,8 +95,11 @@ class Quarantine(Protocol):
 class Proposals(Protocol):
     """What non-owners propose. Four eyes: who may sign is decided by connectors/stewardship/verdict.py."""
 
+    def waiting(self) -> int:
+        """How many wait for somebody's word."""
+
     def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        """The open ones, or all."""
+        """The open ones, or all: the oldest so many."""
 
     def show(self, number: int) -> dict[str, Any]:
         """One, with who signed and who must."""
