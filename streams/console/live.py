@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from connectors.stewardship.verdict import Word
-from streams.console.port import Desk, Entry, Look
+from streams.console.port import MOST_PROPOSALS, Desk, Entry, Look
 from streams.core.ruling import WAITING
 from streams.errors import ConcordError
 from streams.operate import announced, handoffs, proposals, reveal
@@ -226,8 +226,8 @@ class Proposals:
     def waiting(self) -> int:
         return sum(row["count"] for row in proposals.waiting(self._settings) if row["state"] in WAITING)
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        return proposals.listed(self._settings, everything=everything)
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
+        return proposals.listed(self._settings, everything=everything, most=most)
 
     def show(self, number: int) -> dict[str, Any]:
         return proposals.show(self._settings, number)

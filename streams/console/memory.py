@@ -22,7 +22,7 @@ from connectors.stewardship.verdict import Refusal, Word, judge, left
 from schemas import registry
 from schemas.authority import load_authority
 from streams.console import sample
-from streams.console.port import Desk, Entry, Look
+from streams.console.port import MOST_PROPOSALS, Desk, Entry, Look
 from streams.core.ruling import OPEN, WAITING, lacking
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.operate import proposals, trace
@@ -221,8 +221,9 @@ class Proposals:
     def waiting(self) -> int:
         return sum(row["state"] in WAITING for row in self._rows.values())
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        return [proposals.shown(row) for row in self._rows.values() if everything or row["state"] in OPEN]
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
+        chosen = [row for row in self._rows.values() if everything or row["state"] in OPEN]
+        return [proposals.shown(row) for row in chosen[:most]]
 
     def show(self, number: int) -> dict[str, Any]:
         row = self._row(number)

@@ -24,6 +24,8 @@ from streams.operate.trace import Trace
 from streams.operate.worklist.case import Case, Page, Sums, Wanted
 from streams.operate.worklist.handling import Said
 
+MOST_PROPOSALS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -98,7 +100,7 @@ class Proposals(Protocol):
     def waiting(self) -> int:
         """How many wait for somebody's word."""
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
         """The open ones, or all: the oldest so many."""
 
     def show(self, number: int) -> dict[str, Any]:

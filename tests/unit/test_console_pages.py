@@ -61,13 +61,24 @@ class Crowded(memory.Proposals):
     def waiting(self) -> int:
         return 12_345
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
+    def listed(self, *, everything: bool, most: int = 500) -> list[dict[str, Any]]:
         raise AssertionError("a number needs no list")
 
 
 def test_the_overview_counts_every_proposal_that_waits(desk: Desk) -> None:
     with signed_in(replace(desk, proposals=Crowded([])), "viewer") as somebody:
         assert "12,345" in somebody.get("/")
+
+
+def test_a_list_of_proposals_that_is_cut_says_so_and_offers_more(pat: Somebody, desk: Desk) -> None:
+    waiting = len(desk.proposals.listed(everything=False))
+    assert waiting > 1
+    assert f"{waiting} open" in pat.get("/proposals")
+    cut = pat.get("/proposals?limit=1")
+    assert "The oldest 1, of those that are open" in cut
+    assert "limit=2" in cut
+    assert "limit=" not in pat.get(f"/proposals?limit={waiting}")
+    assert "missing or wrong" in pat.get("/proposals?limit=501", 422)
 
 
 class Hasty(memory.Providers):
