@@ -147,7 +147,16 @@ class Reading:
 
 def load_authority(path: Path | None = None, catalog: Catalog | None = None) -> Authority:
     """The packaged authority, or that of `path`, as the core reads it; InvalidInput says what is wrong and where."""
+    if path is None and catalog is None:
+        return _packaged_authority()
     return load_rules(path, catalog).authority()
+
+
+@cache
+def _packaged_authority() -> Authority:
+    return (
+        _packaged().authority()
+    )  # five milliseconds: every page of the console that explains something asks
 
 
 def load_rules(path: Path | None = None, catalog: Catalog | None = None) -> Matrix:

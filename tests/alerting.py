@@ -1,6 +1,7 @@
 """Which alerts of ops/alerts.yml ring over given series: Prometheus' part in the tests, as far as the rules need it.
 
     exposition, again and again --looked--> History --lasting--> as if it went on --ringing--> {alert: [labels]}
+                                --scraped--> Watch --evaluated, again and again--> who rings at that moment
 
 An alert rings when its expression has been true at every evaluation for as long as its `for` says.
 """
@@ -162,3 +163,52 @@ def _pace(seen: Points) -> float:
     steps = [after[1] - before[1] for before, after in pairwise(seen)]
     steady = bool(steps) and (all(s > 0 for s in steps) or all(s < 0 for s in steps))
     return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0]) if steady else 0.0
+
+
+# ---- as it goes along ----
+
+KEPT = 30 * 60.0 + promql.LOOKBACK
+"""Seconds of samples that some expression still looks at: the longest range is 30 minutes."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Prometheus beside a running platform: nothing is thought up, a `for` takes as long as it takes."""
+
+    rules: Mapping[str, Rule] = field(default_factory=rules)
+    series: dict[Labels, list[tuple[float, float]]] = field(default_factory=dict)
+    held: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    """alert, labels -> the longest that its expression was true without a break, whether it rang or not"""
+    _since: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    _there: frozenset[Labels] = frozenset()
+
+    def scraped(self, told: Iterable[Metric], now: float) -> None:
+        """One more exposition; a series that is no longer in it has ended."""
+        found = {
+            frozenset([("__name__", s.name), *s.labels.items()]): s.value
+            for each in told
+            for s in each.samples
+        }
+        ended = dict.fromkeys(self._there - found.keys(), math.nan)
+        self._there = frozenset(found)
+        for labels, value in (found | ended).items():
+            self.series.setdefault(labels, []).append((now, value))
+        for labels, points in list(self.series.items()):
+            self.series[labels] = kept = [point for point in points if point[0] > now - KEPT]
+            if not kept:
+                del self.series[labels]
+
+    def evaluated(self, now: float) -> dict[str, list[dict[str, str]]]:
+        """Who rings at this moment: alert -> the labels it rings with."""
+        true = [(name, labels) for name, rule in self.rules.items() for labels in self._true(rule, now)]
+        self._since = {each: self._since.get(each, now) for each in true}
+        rings: dict[str, list[dict[str, str]]] = {}
+        for (name, labels), since in self._since.items():
+            self.held[name, labels] = max(self.held.get((name, labels), 0.0), now - since)
+            if now - since >= self.rules[name].waits:
+                rings.setdefault(name, []).append({**dict(labels), **self.rules[name].labels})
+        return {name: sorted(found, key=str) for name, found in rings.items()}
+
+    def _true(self, rule: Rule, now: float) -> frozenset[Labels]:
+        known = {labels: p for labels, p in self.series.items() if dict(labels)["__name__"] in rule.names}
+        return true_at(rule, known, now)

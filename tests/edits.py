@@ -200,6 +200,16 @@ where e.cred_ref::text = where_to.who and not exists (
     select from enrollment held where held.enr_provider_id = e.enr_provider_id and held.svc_loc_ref = where_to.location)
 """
 
+WORKS = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location
+           where effective_to is null order by provider_id, location_id"""
+
+
+def enroll(master: Connection, enrollment: Connection) -> None:
+    """An enrollment of the payer's own for everybody, at a place where they work."""
+    places = master.execute(WORKS).fetchall()
+    who, where = ([row[i] for row in places] for i in (0, 1))
+    enrollment.execute(ENROLLED, {"who": who, "locations": where})
+
 
 @dataclass(slots=True)
 class Editor:

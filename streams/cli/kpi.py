@@ -1,4 +1,4 @@
-"""`concord kpi`: how long changes, errors and approvals take, and what is open, by cause and age."""
+"""`concord kpi`: how long changes, errors and approvals take, what is open, and which denials nobody was warned of."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from streams.cli.output import AsJson
 from streams.cli.show import table
 
 app = typer.Typer(rich_markup_mode=None)
+MOST = 10
+"""Denials named one by one; --json has them all."""
 
 
 @app.command("kpi", epilog="Example: concord kpi --since 7d --json")
@@ -36,7 +38,8 @@ def kpi(
 
 
 def _nothing(found: Any) -> bool:
-    return all(part is None for part in (found.delivery, found.causes, found.handoffs, found.approvals))
+    parts = (found.delivery, found.causes, found.handoffs, found.approvals, found.denials)
+    return all(part is None for part in parts)
 
 
 def _lines(found: Any) -> Iterator[str]:
@@ -46,6 +49,7 @@ def _lines(found: Any) -> Iterator[str]:
         h = found.handoffs
         yield f"handoffs: {h.open:,} open, {h.late:,} late, {h.waits_for_person:,} wait for a person; {h.manual} manual"
     yield from _approvals(found)
+    yield from _denials(found)
     yield from (f"unknown {why}" for why in found.unknown)
 
 
@@ -108,6 +112,27 @@ def _approvals(found: Any) -> Iterator[str]:
         for a in found.approvals
     ]
     yield from table([("level", "ruling", "count", "half", "95 %", "longest"), *rows], "  ") if rows else ()
+
+
+def _denials(found: Any) -> Iterator[str]:
+    if found.denials is None:
+        return
+    d = found.denials
+    share = "-" if d.unflagged_share is None else f"{d.unflagged_share:.1%}"
+    yield (
+        f"claims denied since {found.since}: {d.received:,}, of them {d.provider_data:,} for a provider's data;"
+        f" no finding of the cause stood before: {share} of those of which it is known"
+    )
+    rows = [
+        (r.reason, *(f"{n:,}" for n in (r.denials, r.flagged, r.otherwise, r.unflagged, r.unknown)))
+        for r in d.reasons
+    ]
+    head = ("reason", "denials", "flagged", "only otherwise", "unflagged", "unknown")
+    yield from table([head, *rows], "  ") if rows else ()
+    for case in [case for case in d.cases if case.caught in ("unflagged", "otherwise")][:MOST]:
+        told = f"; only {', '.join(case.findings)}" if case.findings else ""
+        codes = " ".join(code for code in (case.carc, case.rarc) if code)
+        yield f"  {case.received} denial {case.denial} of {case.provider}: {case.reason} ({codes}){told}"
 
 
 def _at_most(count: int, seconds: float | None) -> str:

@@ -19,13 +19,15 @@ from typing import Any
 import structlog
 
 from connectors.stewardship.verdict import Word
-from streams.console.port import Desk, Entry, Look
+from streams.console.port import MOST_PROPOSALS, Desk, Entry, Look
+from streams.core.ruling import WAITING
 from streams.errors import ConcordError
 from streams.operate import announced, handoffs, proposals, reveal
 from streams.operate.announced import Answer
 from streams.operate.audit import act as auditing
 from streams.operate.audit import ledger
 from streams.operate.explain import Explanation, explain
+from streams.operate.find import Finder
 from streams.operate.findings import OpenFindings
 from streams.operate.parity import Parity, parity
 from streams.operate.quarantine import handle
@@ -176,6 +178,10 @@ class Providers:
     def __init__(self, settings: Settings, watching: Watching) -> None:
         self._settings, self._watching = settings, watching
 
+    def named(self, key: str) -> list[str]:
+        with Finder(self._settings, self._watching.workers) as finder:
+            return [located.name for located in finder.find(key)]
+
     def explain(self, key: str) -> list[Explanation]:
         return explain(self._settings, key, known=self._watching.workers)
 
@@ -217,8 +223,11 @@ class Proposals:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        return proposals.listed(self._settings, everything=everything)
+    def waiting(self) -> int:
+        return sum(row["count"] for row in proposals.waiting(self._settings) if row["state"] in WAITING)
+
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
+        return proposals.listed(self._settings, everything=everything, most=most)
 
     def show(self, number: int) -> dict[str, Any]:
         return proposals.show(self._settings, number)

@@ -22,7 +22,7 @@ from connectors.stewardship.verdict import Refusal, Word, judge, left
 from schemas import registry
 from schemas.authority import load_authority
 from streams.console import sample
-from streams.console.port import Desk, Entry, Look
+from streams.console.port import MOST_PROPOSALS, Desk, Entry, Look
 from streams.core.ruling import OPEN, WAITING, lacking
 from streams.errors import EnvironmentFault, InvalidInput
 from streams.operate import proposals, trace
@@ -117,6 +117,9 @@ class Providers:
 
     def __init__(self, entities: Mapping[str, Any], as_of: str) -> None:
         self._entities, self._as_of = entities, as_of
+
+    def named(self, key: str) -> list[str]:
+        return [located.name for located in self._found(key)]
 
     def explain(self, key: str) -> list[Explanation]:
         authority = load_authority()
@@ -215,8 +218,12 @@ class Proposals:
         self._rows = {int(task["id"]): _proposal(task) for task in tasks}
         self._said: dict[str, list[dict[str, Any]]] = {"approval": [], "ruling": [], "comment": []}
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        return [proposals.shown(row) for row in self._rows.values() if everything or row["state"] in OPEN]
+    def waiting(self) -> int:
+        return sum(row["state"] in WAITING for row in self._rows.values())
+
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
+        chosen = [row for row in self._rows.values() if everything or row["state"] in OPEN]
+        return [proposals.shown(row) for row in chosen[:most]]
 
     def show(self, number: int) -> dict[str, Any]:
         row = self._row(number)

@@ -18,7 +18,6 @@ from starlette.responses import Response, StreamingResponse
 from streams.console import render
 from streams.console.guard import NO_STORE, Somebody
 from streams.console.port import Desk, Look
-from streams.core.ruling import WAITING
 from streams.errors import ConcordError
 from streams.operate.exporter.course import FLOWING
 from streams.operate.parity import System
@@ -98,10 +97,9 @@ def middle(desk: Desk) -> dict[str, Any]:
 def _waits(desk: Desk) -> dict[str, Any]:
     """Proposals that wait; the page is there without the stewardship database too."""
     try:
-        rows = desk.proposals.listed(everything=False)
+        return {"proposals": desk.proposals.waiting(), "proposals_why": ""}
     except ConcordError as fault:
         return {"proposals": None, "proposals_why": fault.message}
-    return {"proposals": sum(row["state"] in WAITING for row in rows), "proposals_why": ""}
 
 
 def lines(look: Look) -> list[Line]:

@@ -24,6 +24,8 @@ from streams.operate.trace import Trace
 from streams.operate.worklist.case import Case, Page, Sums, Wanted
 from streams.operate.worklist.handling import Said
 
+MOST_PROPOSALS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -63,6 +65,9 @@ class Worklist(Protocol):
 class Providers(Protocol):
     """One entity, whole."""
 
+    def named(self, key: str) -> list[str]:
+        """Which entities a key stands for, as kind/id."""
+
     def explain(self, key: str) -> list[Explanation]:
         """What a key stands for; restricted values are masked."""
 
@@ -92,8 +97,11 @@ class Quarantine(Protocol):
 class Proposals(Protocol):
     """What non-owners propose. Four eyes: who may sign is decided by connectors/stewardship/verdict.py."""
 
-    def listed(self, *, everything: bool) -> list[dict[str, Any]]:
-        """The open ones, or all."""
+    def waiting(self) -> int:
+        """How many wait for somebody's word."""
+
+    def listed(self, *, everything: bool, most: int = MOST_PROPOSALS) -> list[dict[str, Any]]:
+        """The open ones, or all: the oldest so many."""
 
     def show(self, number: int) -> dict[str, Any]:
         """One, with who signed and who must."""

@@ -17,11 +17,12 @@ from connectors.stewardship.verdict import Decision, Word
 from streams.console import render
 from streams.console.acting import act, done, needed
 from streams.console.guard import Refused, Somebody, may
-from streams.console.port import Desk
+from streams.console.port import MOST_PROPOSALS, Desk
 from streams.console.session import RULE, Person
 from streams.errors import InvalidInput
 
 DECISIONS = {"approve": "approved", "reject": "refused", "lock": "refused for good", "withdraw": "withdrawn"}
+PAGE = 100
 Ruler = Annotated[Person, Depends(may(RULE))]
 
 
@@ -29,9 +30,18 @@ def router() -> APIRouter:
     found = APIRouter(prefix="/proposals")
 
     @found.get("")
-    def listing(request: Request, person: Somebody, everything: Annotated[bool, Query()] = False) -> Response:
-        rows = request.app.state.desk.proposals.listed(everything=everything)
-        return render.page(request, "proposals.html", rows=rows, everything=everything)
+    def listing(
+        request: Request,
+        person: Somebody,
+        everything: Annotated[bool, Query()] = False,
+        limit: Annotated[int, Query(ge=1, le=MOST_PROPOSALS)] = PAGE,
+    ) -> Response:
+        found = request.app.state.desk.proposals.listed(everything=everything, most=limit + 1)
+        rows, is_cut = found[:limit], len(found) > limit
+        more = min(limit * 2, MOST_PROPOSALS) if is_cut and limit < MOST_PROPOSALS else None
+        return render.page(
+            request, "proposals.html", rows=rows, everything=everything, is_cut=is_cut, more=more
+        )
 
     @found.get("/{number}")
     def one(request: Request, person: Somebody, number: int) -> Response:

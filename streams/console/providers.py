@@ -32,10 +32,11 @@ def router() -> APIRouter:
     ) -> Response:
         if not key.strip():
             return render.page(request, "providers.html")
-        explained = request.app.state.desk.providers.explain(key)
-        if len(explained) > 1:
-            return render.page(request, "providers.html", several=explained)
-        return RedirectResponse(f"/providers/{explained[0].kind}/{explained[0].id}", 303)
+        desk: Desk = request.app.state.desk
+        named = desk.providers.named(key)
+        if len(named) > 1:
+            return render.page(request, "providers.html", several=desk.providers.explain(key))
+        return RedirectResponse(f"/providers/{named[0]}", 303)
 
     @found.post("/reveal")
     def reveal(

@@ -57,10 +57,10 @@ LOCK = "select pg_advisory_xact_lock(hashtext('concord stewardship audit'))"
 MASKED = "(restricted)"
 
 
-def listed(settings: Settings, *, everything: bool = False) -> list[Row]:
+def listed(settings: Settings, *, everything: bool = False, most: int = MOST) -> list[Row]:
     """The open proposals, oldest first, or all of them."""
     with connected(settings) as connection:
-        rows = connection.execute(LIST, {"all": everything, "open": list(OPEN), "most": MOST}).fetchall()
+        rows = connection.execute(LIST, {"all": everything, "open": list(OPEN), "most": most}).fetchall()
     return [shown(row) for row in rows]
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from streams.errors import ConcordError
 from tests.bench import advance, decide, docs, known, latency, path, report, restore, scale, verification
+from tests.bench import console as pages
 from tests.bench.bed import Bed, Failed
 from tests.bench.report import Folder, Result
 
@@ -31,13 +32,13 @@ EXPERIMENTS: dict[str, Callable[..., Result]] = {
     "m": known.measure,
     "v": verification.measure,
 }
-AT_LENGTH: dict[str, Callable[..., Result]] = {"s": scale.measure}
-"""Only when asked for by name: `make bench-scale`."""
+AT_LENGTH: dict[str, Callable[..., Result]] = {"s": scale.measure, "w": pages.measure}
+"""Only when asked for by name; s is `make bench-scale`."""
 console = Console(stderr=True)
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Experiments, such as a,b; all but s when left out.")] = "",
+    only: Annotated[str, typer.Option(help="Experiments, such as a,b; all but s and w when left out.")] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="Small sizes: for development, not for figures.")
     ] = False,

@@ -159,7 +159,7 @@ def place(bed: Bed, name: str, folder: Path, *, databases: bool) -> Iterator[Pla
         bed.stop("connect")  # it would only take CPU
     prefix = f"bench{name}{time.time_ns() // 1_000_000_000 % 1_000_000}."
     with ExitStack() as undo:
-        stack = _databases(stack, prefix, undo) if databases else stack
+        stack = databases_of(stack, prefix, undo) if databases else stack
         found = Place(bed, _settings(stack, prefix), folder / name, stack)
         found.folder.mkdir(parents=True, exist_ok=True)
         undo.callback(_delete_topics, found)
@@ -177,7 +177,8 @@ def _settings(stack: Environment, prefix: str) -> Settings:
     return Settings(**plain, **dsns, topic_prefix=prefix)  # type: ignore[arg-type]
 
 
-def _databases(stack: Environment, prefix: str, undo: ExitStack) -> Environment:
+def databases_of(stack: Environment, prefix: str, undo: ExitStack) -> Environment:
+    """Databases of an experiment's own, gone when it ends."""
     names = {system: f"{prefix.rstrip('.')}_{system}" for system in SYSTEMS}
     with psycopg.connect(stack.postgres, autocommit=True) as connection:
         for system, name in names.items():

@@ -68,11 +68,12 @@ class Nowhere:
 class Known:
     """One partition that is told of more and more providers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, producer: Nowhere | None = None) -> None:
         self.folder = folder
         self.references = MemoryReferences()
         self.handler = Decide(0, sandbox.context(self.references))
-        self.partition = MemoryPartition(Store(folder, Shared()), self.handler, Nowhere())
+        self.store = Store(folder, Shared())
+        self.partition = MemoryPartition(self.store, self.handler, producer or Nowhere())
         self.feed = load.Feed()
         self.rows = self.offset = 0
         self._work("clock", [(b"credentialing", json.dumps(_SNAPSHOT_OVER).encode(), [])])

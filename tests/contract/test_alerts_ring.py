@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.core import Metric
 
 from tests import promql
-from tests.alerting import OPS, History, Rule, labelled, ringing, rules, written
+from tests.alerting import OPS, History, Rule, Watch, labelled, ringing, rules, written
 from tests.promql_syntax import parsed, seconds
 
 CASES = yaml.safe_load((OPS / "alerts_test.yml").read_text())
@@ -76,3 +77,31 @@ def test_a_rule_of_an_hour_is_looked_back_on_no_longer_than_is_known() -> None:
     assert ringing(rule, series, 20 * MINUTE, MINUTE) == []
     assert ringing(rule, series, 20 * MINUTE, MINUTE, most=600.0) == [{}]
     assert not math.isnan(rule.waits)
+
+
+@pytest.mark.parametrize(("case", "wanted"), list(asked()))
+def test_watched_as_it_goes_along_an_alert_rings_as_its_case_says(
+    case: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    name = wanted["alertname"]
+    watch = Watch({name: RULES[name]})
+    watch.series = {
+        labels: list(p) for labels, p in written(case["input_series"], seconds(case["interval"])).items()
+    }
+    step, at = seconds(CASES["evaluation_interval"]), seconds(wanted["eval_time"])
+    found: dict[str, list[dict[str, str]]] = {}
+    for number in range(int(at / step) + 1):
+        found = watch.evaluated(number * step)
+    assert found.get(name, []) == sorted((one["exp_labels"] for one in wanted["exp_alerts"]), key=str)
+
+
+def test_a_series_that_is_no_longer_told_has_ended() -> None:
+    watch, alert = Watch({"HopStopped": RULES["HopStopped"]}), "HopStopped"
+    stopped = Metric("concord_hop_state", "", "gauge")
+    stopped.add_sample("concord_hop_state", {"hop": "decide", "state": "stopped"}, 1.0)
+    rang = []
+    for number in range(20):
+        watch.scraped([stopped] if number < 15 else [], number * 15.0)
+        rang.append(alert in watch.evaluated(number * 15.0))
+    assert [number for number, does in enumerate(rang) if does] == [12, 13, 14]
+    assert watch.held == {(alert, frozenset([("hop", "decide")])): 14 * 15.0}

@@ -145,6 +145,37 @@ def test_what_the_directory_may_not_say_is_restored_there_and_its_proposal_kept(
     assert kept > 0
 
 
+DENY = """
+with denied as (
+    insert into bil_claim (rend_id, dos_from, status)
+    select rend_id, current_date - 30, 'denied' from bil_rendering where cred_ref = %(who)s::uuid
+    returning claim_id, rend_id)
+insert into bil_denial (rend_id, claim_id, group_code, carc) select rend_id, claim_id, 'CO', %(carc)s from denied
+"""
+
+
+def test_a_denial_is_told_with_what_was_known_before_it(platform: Platform, result: Any) -> None:
+    lapsed, hired = (
+        next(s["event"]["key"] for s in result["scenes"] if s["event"]["title"] == title)
+        for title in ("lets the only licence lapse", "is hired")
+    )
+    with platform.databases["billing"].connect() as billing:
+        for who, carc in ((lapsed, "B7"), (hired, "206"), (hired, "45")):
+            billing.execute(DENY, {"who": who, "carc": carc})
+    found = platform.ask("kpi", "--since", "1h")
+    assert found["unknown"] == []
+    denials = found["denials"]
+    assert (denials["received"], denials["provider_data"], denials["unflagged_share"]) == (3, 2, 0.5)
+    unflagged, flagged = denials["cases"]
+    assert (unflagged["provider"], unflagged["reason"]) == (f"provider/{hired}", "NPI or TIN")
+    assert unflagged["caught"] in ("unflagged", "otherwise")
+    assert (flagged["provider"], flagged["caught"]) == (f"provider/{lapsed}", "flagged")
+    assert flagged["findings"][0].startswith("licence.lapsed ")
+    shown = platform.concord("kpi", "--since", "1h").text
+    assert "claims denied since" in shown
+    assert f"of provider/{hired}: NPI or TIN (206)" in shown
+
+
 def test_parity_says_that_every_difference_is_explained(platform: Platform, result: Any) -> None:
     found = platform.ask("parity", "--deep")
     assert found["scanned"] == []

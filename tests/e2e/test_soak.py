@@ -140,12 +140,9 @@ def loaded(platform: Platform) -> Platform:
         return presence.presence(platform.settings).equal and platform.quiet()
 
     wait_until(equal, PATIENCE, what="every system to hold every provider")
-    works = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location
-               where effective_to is null order by provider_id, location_id"""
-    places = platform.rows("credentialing", works)
-    who, where = ([row[i] for row in places] for i in (0, 1))
-    with platform.databases["enrollment"].connect() as connection:
-        connection.execute(edits.ENROLLED, {"who": who, "locations": where})
+    databases = platform.databases
+    with databases["credentialing"].connect() as master, databases["enrollment"].connect() as enrollment:
+        edits.enroll(master, enrollment)
     return platform
 
 

@@ -13,6 +13,7 @@ from streams.console import memory, sample
 from streams.console.overview import hop_state, lines, state_of
 from streams.console.port import Desk, Look
 from streams.errors import EnvironmentFault, Unavailable
+from streams.operate.explain import Explanation
 from streams.operate.standing import CAUGHT_UP, LAGGING, STOPPED, UNKNOWN, hop
 from streams.operate.worklist.case import Progress
 from tests.console import Somebody, findings, signed_in
@@ -52,6 +53,46 @@ def pat(desk: Desk) -> Iterator[Somebody]:
 )
 def test_each_page_answers_its_question(pat: Somebody, path: str, says: str) -> None:
     assert says in pat.get(path)
+
+
+class Crowded(memory.Proposals):
+    """More wait than any list shows."""
+
+    def waiting(self) -> int:
+        return 12_345
+
+    def listed(self, *, everything: bool, most: int = 500) -> list[dict[str, Any]]:
+        raise AssertionError("a number needs no list")
+
+
+def test_the_overview_counts_every_proposal_that_waits(desk: Desk) -> None:
+    with signed_in(replace(desk, proposals=Crowded([])), "viewer") as somebody:
+        assert "12,345" in somebody.get("/")
+
+
+def test_a_list_of_proposals_that_is_cut_says_so_and_offers_more(pat: Somebody, desk: Desk) -> None:
+    waiting = len(desk.proposals.listed(everything=False))
+    assert waiting > 1
+    assert f"{waiting} open" in pat.get("/proposals")
+    cut = pat.get("/proposals?limit=1")
+    assert "The oldest 1, of those that are open" in cut
+    assert "limit=2" in cut
+    assert "limit=" not in pat.get(f"/proposals?limit={waiting}")
+    assert "missing or wrong" in pat.get("/proposals?limit=501", 422)
+
+
+class Hasty(memory.Providers):
+    """Explains nothing."""
+
+    def explain(self, key: str) -> list[Explanation]:
+        raise AssertionError("a search needs no explanation")
+
+
+def test_a_search_that_finds_one_goes_to_its_page_and_explains_nothing_before(desk: Desk) -> None:
+    made = sample.sample()
+    with signed_in(replace(desk, providers=Hasty(made.entities, made.as_of)), "viewer") as somebody:
+        answer = somebody.client.get("/providers?key=1234567893", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, ANN)
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,9 @@ def test_the_histograms_of_a_systems_processes_are_added_up() -> None:
 def test_who_can_ask_nobody_is_told_so_and_sees_no_zero() -> None:
     nowhere = Settings(kafka="", steward="postgresql://nobody@127.0.0.1:1/x")
     found = ask.kpis(nowhere)
-    assert (found.delivery, found.causes, found.persisted, found.approvals) == (None, None, None, None)
+    assert {found.delivery, found.causes, found.persisted, found.approvals, found.denials} == {None}
     assert Counter(line.partition(":")[0] for line in found.unknown) == {
-        "findings": 1, "delivery": 1, "approvals": 1,
+        "findings": 1, "delivery": 1, "approvals": 1, "denials": 1,
     }  # fmt: skip
     assert found.handoffs is not None
     assert all(each.open is None for each in found.handoffs.handoffs)

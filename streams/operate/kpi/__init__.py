@@ -1,4 +1,6 @@
-"""Outcome figures: how long changes, errors and approvals take, and what is open; docs/kpis.md says what each is not.
+"""Outcome figures: how long changes, errors and approvals take, what is open, which denials nobody was warned of.
 
-adapters' histograms, topic finding, stewardship database, handoffs --ask--> figures (pure) --> `concord kpi`
+docs/kpis.md says what each is not.
+
+adapters' histograms, topic finding, stewardship, billing, handoffs --ask--> figures (pure) --> `concord kpi`
 """

@@ -1,6 +1,6 @@
 """Where the KPIs come from: asked of whoever knows, each by itself; what could not be asked is named, never zero.
 
-    adapters' /metrics (since they run) · topic finding, read whole · proposals and rulings · handoffs
+    adapters' /metrics (since they run) · topic finding, whole · proposals and rulings · handoffs · billing's denials
 
 Reads only, and joins no group.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from streams.operate import announced, handoffs, proposals, reading
 from streams.operate.exporter.forward import forwarded
 from streams.operate.findings import decode
 from streams.operate.handoffs import Overview
+from streams.operate.kpi import denied
+from streams.operate.kpi.denials import Caught, Denied, Flags
 from streams.operate.kpi.figures import Cause, Measured, Spread, Stood, measured
 from streams.operate.moments import moment
 from streams.settings import Settings, need
@@ -55,6 +57,8 @@ class Kpis:
     causes: list[Cause] | None
     handoffs: Overview | None
     approvals: list[Approval] | None
+    denials: Caught | None
+    """claims denied for provider data since then: had a finding said so before?"""
     unknown: list[str] = field(default_factory=list)
 
 
@@ -62,7 +66,9 @@ def kpis(settings: Settings, since: str = "24h") -> Kpis:
     """What happened since then, and what is open now."""
     begun = moment(since, "kpi.since")
     unknown: list[str] = []
-    stood = _tried("findings", unknown, lambda: _findings(settings, _seconds(begun)))
+    received = _tried("denials", unknown, lambda: denied.since(settings, begun))
+    found = _tried("findings", unknown, lambda: _findings(settings, _seconds(begun), received or ()))
+    stood, flags = found or (None, None)
     persisted, older = stood.persisted() if stood else (None, None)
     return Kpis(
         begun,
@@ -72,6 +78,7 @@ def kpis(settings: Settings, since: str = "24h") -> Kpis:
         stood.causes(time.time()) if stood else None,
         _tried("handoffs", unknown, lambda: handoffs.overview(settings)),
         _tried("approvals", unknown, lambda: _approvals(settings, begun)),
+        flags.caught(time.time()) if flags and received is not None else None,
         unknown,
     )
 
@@ -106,19 +113,21 @@ def of_samples(samples: Any) -> dict[str, Measured]:
     return {system: measured(found, totals[system]) for system, found in sorted(buckets.items())}
 
 
-def _findings(settings: Settings, since: float) -> Stood:
+def _findings(settings: Settings, since: float, received: Iterable[Denied]) -> tuple[Stood, Flags]:
+    """How long they stood, and which of them stood before a denial: one reading."""
     starts = reading.beginnings(settings.topic("finding"), range(settings.partitions))
-    stood, deadline = Stood(since), time.monotonic() + PATIENCE
+    stood, flags, deadline = Stood(since), Flags(received), time.monotonic() + PATIENCE
     for message in reading.read(need(settings.kafka, "CONCORD_KAFKA"), starts):
         key, value = hash(message.key()), message.value()
         if value is None:
             stood.gone(key)
         else:
-            found = decode(value)
-            stood.take(key, found["code"], found["state"], message.timestamp()[1] / 1e3)
+            found, at = decode(value), message.timestamp()[1] / 1e3
+            stood.take(key, found["code"], found["state"], at)
+            flags.take((message.key() or b"").decode(), found["state"], at)
         if time.monotonic() > deadline:
             raise Unavailable("kpi.findings", f"topic finding takes longer than {PATIENCE:.0f} s to read")
-    return stood
+    return stood, flags
 
 
 def _approvals(settings: Settings, begun: str) -> list[Approval]:
