@@ -77,7 +77,7 @@ def _counts(found: Status) -> Iterator[str]:
         yield f"decided   {c['decided']:,}, {c['emitted']:,} views sent, {c['late']:,} rows came late"
         yield from _rollout(c["rollout"])
         times = f"given a partition {_number(c.get('opened'))} times since they started"
-        yield f"workers   {len(found.decide.processes)} answer, {times}"
+        yield f"workers   {len(found.decide.processes)} answer{_names(found.decide.processes)}, {times}"
         waits = ", ".join(f"{system} {count:,}" for system, count in c["unconfirmed"].items())
         yield f"sent, not confirmed  {waits}"
     for topic, outcomes in found.decide.outcomes.items():
@@ -91,6 +91,12 @@ def _counts(found: Status) -> Iterator[str]:
         f"{_number(found.unhandled.count)} wait to be replayed or discarded {found.unhandled.why}".rstrip()
     )
     yield f"quarantined  {_number(found.quarantined)} ever, {waiting}"
+
+
+def _names(processes: Iterable[str]) -> str:
+    """Host and pid of each: who comes and goes is missing now and then."""
+    found = [process.split()[0].removeprefix("worker/") for process in processes]
+    return f" ({', '.join(sorted(found))})" if found else ""
 
 
 def _guard(found: Watch) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.prepared import around, flow
+from tests.prepared import around, flow, workers
 from tests.prepared.scene import Scene
 from tests.runbooks import Runbook
 
@@ -36,6 +36,10 @@ FAULTS = (
         "adapter stopped", flow.stop_adapter, "HopStopped", "adapter directory *stopped", flow.start_what_stopped,
         {"hop": "directory", "severity": "critical"},
     ),
+    Fault(
+        "slow target", flow.slow_the_target, "HopLate", r"adapter directory +lagging +\d+ records +\d{2,}[.]\d s",
+        flow.switch_the_trigger_off, {"hop": "directory", "severity": "warning"},
+    ),
     Fault("poison records", flow.poison, "QuarantineWaits", "1 wait to be replayed or discarded", flow.discard, {"severity": "warning"}),
     Fault("slot growing", flow.hold_the_slot, "SlotFilling", r"[\d,]{9,} B kept", flow.end_the_oldest, goes_on=flow.write_much),
     Fault(
@@ -47,11 +51,20 @@ FAULTS = (
         {"severity": "warning"}, ("registry",),
     ),
     Fault(
+        "rebalance loop", workers.freeze_the_worker, "PartitionsMoving",
+        r"workers +1 answer \(.+\), given a partition \d{2,} times", workers.let_another_take_over,
+        {"severity": "warning"}, goes_on=workers.freeze_for_a_while,
+    ),
+    Fault(
         "stale witness file", around.load_old_file, "WitnessStale", "reference leie is stale", around.load_newest,
         {"source": "leie", "state": "stale", "severity": "warning"},
     ),
     Fault(
         "clock skew", around.set_clock_wrong, "ClockSkewed", r"clocks .*directory -\d", around.set_clock_right,
         {"severity": "warning"}, ("clock",), around.skewed,
+    ),
+    Fault(
+        "disk nearly full", workers.fill_the_disk, "DiskNearlyFull", r"disk +\d[.]\d% is free under the store of worker/",
+        workers.free_the_disk, None, ("disk",), workers.on_its_machine,
     ),
 )  # fmt: skip

@@ -1,14 +1,16 @@
-"""Faults of the flow itself: an adapter, a record, a slot, a connector; and what mends each."""
+"""Faults of the flow itself: an adapter, its target, a record, a slot, a connector; and what mends each."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from confluent_kafka import Producer
 
 from connectors.connect import Connect
 from connectors.source import Names
-from tests.prepared.scene import Scene
+from streams.operate.exporter.course import FLOWING
+from tests.prepared.scene import PATIENCE, Scene
 from tests.runbooks import Runbook
 
 # ---- adapter stopped ----
@@ -21,6 +23,48 @@ def stop_adapter(scene: Scene) -> None:
 
 def start_what_stopped(scene: Scene, page: Runbook) -> None:
     scene.run(page.command("concord up"))
+
+
+# ---- slow target ----
+
+SLOW = """
+create function checked_elsewhere() returns trigger language plpgsql as
+    $$ begin perform pg_sleep(45); return new; end $$;
+create trigger checked_elsewhere before insert or update on dir_provider
+    for each row execute function checked_elsewhere();
+"""
+"""As of a target's team whose trigger asks somebody far away: each row takes less than an adapter's patience with a
+statement, which is a minute."""
+QUICK = "drop function checked_elsewhere() cascade"
+
+
+def slow_the_target(scene: Scene) -> None:
+    """One view is being written, another waits behind it: slow for as long as it takes to look at it."""
+    scene.administrator("directory").execute(SLOW)
+    scene.undo.callback(lambda: scene.administrator("directory").execute(QUICK))
+    scene.rename("Slowwell")
+    scene.wait(lambda: directory(scene) > FLOWING, "a view to wait longer than one that flows")
+    scene.rename("Slowerwell")
+
+
+def directory(scene: Scene) -> float:
+    """Seconds that its oldest view waits."""
+    [found] = [each for each in scene.status().adapters if each.name == "directory"]
+    return found.lag_seconds or 0.0
+
+
+def switch_the_trigger_off(scene: Scene, page: Runbook) -> None:
+    """In two sessions, as the page says: who changes the table waits for who writes it."""
+    one, two = scene.administrator("directory"), scene.administrator("directory")
+    [(pid, *_), *_] = two.execute(page.sql("select pid, wait_event", SYSTEM="directory")).fetchall()
+    [(table, trigger)] = two.execute(page.sql("select tgrelid")).fetchall()
+    with ThreadPoolExecutor(1) as beside:
+        off = beside.submit(one.execute, page.sql("alter table", TABLE=table, NAME=trigger))
+        standing = f"select 1 where {pid} = any(pg_blocking_pids({one.info.backend_pid}))"
+        scene.wait(lambda: off.done() or two.execute(standing).fetchone(), "it to stand in line")
+        two.execute(page.sql("select pg_cancel_backend", PID=str(pid)))
+        off.result(PATIENCE)
+    scene.wait(scene.quiet, "the directory to catch up")
 
 
 # ---- poison ----

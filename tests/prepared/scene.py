@@ -18,9 +18,11 @@ from typing import Any
 import psycopg
 
 from stack.layout import PROJECT
+from streams.operate import announced
 from streams.operate.exporter.serve import Exporter
 from streams.operate.status import Status, status
 from tests.alerting import LASTS, History, ringing, rules
+from tests.faults.process import Worker
 from tests.fixtures.platform import Platform
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.waiting import wait_until
@@ -44,6 +46,8 @@ class Scene:
     exporter: Exporter
     undo: ExitStack = field(default_factory=ExitStack)
     """what is put back whatever a test found"""
+    other: Worker | None = None
+    """the newest that joined the platform's own worker"""
 
     def looks(self, meanwhile: Callable[[], None] = lambda: None) -> History:
         """What the processes tell, some seconds long; `meanwhile` is what the fault goes on doing."""
@@ -105,6 +109,25 @@ class Scene:
         """A change that every system is sent."""
         first = "(select min(provider_id::text)::uuid from provider)"
         self.platform.write(f"update provider set last_name = '{name}' where provider_id = {first}")
+
+    def join(self, name: str, within: Sequence[str] = (), **environ: str) -> Worker:
+        """Another worker, which has its share of the partitions; `within`: a command that runs it."""
+        self.other = Worker(name, {**self.platform.environ, **environ}, self.folder, within)
+        self.undo.callback(self.other.stop)
+        self.wait(self.shared, f"{name} to have its share")
+        return self.other
+
+    def shared(self) -> bool:
+        """The other worker has some partitions, the platform's own has all the others."""
+        assert self.other is not None
+        theirs = {each["partition"] for each in self.other.partitions()}
+        return bool(theirs) and self.whole()
+
+    def whole(self) -> bool:
+        """Every partition is open, and in one worker only: of those that answer."""
+        answers = announced.answering(self.platform.settings, "worker")
+        opened = sorted(each["partition"] for answer in answers for each in answer.status["partitions"])
+        return opened == list(range(self.platform.settings.partitions))
 
     def diagnosis(self, checks: Sequence[str], environ: dict[str, str]) -> list[dict[str, Any]]:
         """What doctor finds wrong or can't look at."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from streams.cli import show, watching
 from streams.errors import Unavailable
 from streams.operate.findings import OpenFindings
+from streams.operate.rollout import Rollout
 from streams.operate.standing import CAUGHT_UP, STOPPED, Capture, Hop, watch
 from streams.operate.status import Status
 
@@ -43,6 +44,22 @@ def test_every_hop_is_shown_with_its_state_and_why() -> None:
 def test_what_the_guard_has_open_is_named() -> None:
     found = watch([{"sources": {}, "open": [{"system": "directory", "code": "slot.grown"}]}])
     assert "1 open (directory slot.grown)" in show.status_text(replace(FOUND, guard=found))
+
+
+def test_the_workers_that_answer_are_named() -> None:
+    """Who comes and goes is missing now and then (docs/runbooks/partitions-moving.md)."""
+    counters = {
+        "dirty": 0, "due": 0, "ticked": "", "asked": None, "decided": 0, "emitted": 0, "late": 0, "opened": 12,
+        "rollout": Rollout("", False, None, None, [], ""), "unconfirmed": {},
+    }  # fmt: skip
+    both = ["worker/east-7 pid 7 http://127.0.0.1:1", "worker/a-host-12 pid 12 http://127.0.0.1:2"]
+    for answering, told in (
+        (both, "2 answer (a-host-12, east-7), given a partition 12 times"),
+        (both[:1], "1 answer (east-7), given"),
+        ([], "0 answer, given"),
+    ):
+        decide = replace(HOP, processes=answering, counters=counters)
+        assert f"workers   {told}" in show.status_text(replace(FOUND, decide=decide))
 
 
 def test_it_is_redrawn_until_q() -> None:

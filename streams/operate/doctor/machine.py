@@ -65,7 +65,7 @@ def _full(found: Iterable[Room]) -> Iterator[Result]:
         if room.free < max(LEAST, min(ENOUGH, LEAST_SHARE * room.total)):
             seen = f"{room.free / GIB:,.2f} of {room.total / GIB:,.1f} GiB free at {room.folder}"
             why = "a full disk stops the broker and the databases, and costs workers their store"
-            fix = f"du -xh --max-depth=3 '{room.folder}' | sort -h | tail -20   # what takes the room; then free it"
+            fix = f"du -axh --max-depth=3 '{room.folder}' | sort -h | tail -20   # what takes the room; then free it"
             yield finding("disk", SUBJECT, seen, why, fix)
 
 
