@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
@@ -33,38 +33,12 @@ from streams.operate.verify.target import verify_target
 from streams.placing import partition_of
 from tests.fixtures.platform import Platform
 from tests.fixtures.waiting import wait_until
+from tests.meddling import ALTERED, published
 
 pytestmark = pytest.mark.timeout(900)
 
 COUNT = 60
 EVERYTHING = Bounds(rows=10_000, share=1.0)
-ALTERED: Mapping[str, str] = {
-    "provider": "first_name = coalesce(first_name, '') || 'x'",
-    "license": "expires = coalesce(expires, current_date) + 1",
-    "dea_registration": "expires = coalesce(expires, current_date) + 1",
-    "board_certification": "certificate_no = coalesce(certificate_no, '') || 'x'",
-    "taxonomy": "effective_to = coalesce(effective_to, current_date) + 1",
-    "organization": "dba = coalesce(dba, '') || 'x'",
-    "affiliation": "effective_to = coalesce(effective_to, current_date) + 1",
-    "practice_location": "line2 = coalesce(line2, '') || 'x', latitude = coalesce(latitude, 0) / 2",
-    "provider_location": "effective_to = coalesce(effective_to, current_date) + 1",
-    "psv_record": "performed_at = coalesce(performed_at, now()) + interval '1 microsecond'",
-    "credentialing_cycle": "due_date = coalesce(due_date, current_date) + 1",
-    "committee_decision": "minutes_ref = coalesce(minutes_ref, '') || 'x'",
-    "malpractice_coverage": "per_occurrence = coalesce(per_occurrence, 0) + 0.01",
-    "network_participation": "tier = coalesce(tier, '') || 'x'",
-    "dir_provider": "first_name = coalesce(first_name, '') || 'x'",
-    "dir_location": "city = coalesce(city, '') || 'x'",
-    "dir_network": "market = coalesce(market, '') || 'x'",
-    "dir_listing": "accepting_notes = coalesce(accepting_notes, '') || 'x'",
-    "enr_provider": "prov_first = coalesce(prov_first, '') || 'x'",
-    "payer": "name = name || 'x'",
-    "bil_rendering": "first_nm = coalesce(first_nm, '') || 'x'",
-    "bil_billing_entity": "city = coalesce(city, '') || 'x'",
-    "bil_service_location": "city = coalesce(city, '') || 'x'",
-    "bil_affiliation": "end_dt = coalesce(end_dt, current_date) + 1",
-}
-"""table -> how a row of it is made different"""
 SYSTEMS = ("credentialing", "directory", "enrollment", "billing")
 
 
@@ -112,11 +86,6 @@ def unpublished(platform: Platform, system: str) -> Iterator[psycopg.Connection]
                 "alter publication concord add table "
                 + ", ".join(f"{t} ({', '.join(lists[t])})" for t in tables)
             )
-
-
-def published(connection: psycopg.Connection) -> dict[str, list[str]]:
-    query = "select tablename, attnames::text[] from pg_publication_tables where pubname = 'concord'"
-    return dict(connection.execute(query).fetchall())
 
 
 class Meddler:
