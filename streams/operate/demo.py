@@ -9,6 +9,7 @@ the end of a log when a process dies. Never stops what it did not start; that is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from streams.operate.quiet import MASTER, Quiet, captured, dsn, log_position
 from streams.settings import Settings
 
 PER_PROVIDER = 0.05
+CALM = 2.0
+"""Seconds without a view before a change is believed to have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +123,21 @@ def _connections(settings: Settings, stack: ExitStack) -> Mapping[str, Connectio
 def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Event) -> list[Delivery]:
     """Everything the event caused: until its own views are there, nothing waits and each target has applied.
 
-    A change that no system shows has no views: it is over once its commit is captured and decided.
+    A change that no system shows has no views: it is over once its commit is captured and decided. That has to last:
+    what is captured stands in Kafka a moment before a worker says that it waits.
     """
     found: list[Delivery] = []
-    here = log_position(settings, event.system)
+    here, still = log_position(settings, event.system), time.monotonic()
 
     def over() -> bool:
+        nonlocal still
         arrived = follower.poll(POLL)
         found.extend(arrived)
-        told = any(d.entity_id == event.key for d in found) or captured(settings, here, event.system)
-        if arrived or not told or not quiet():
+        told = any(d.entity_id == event.key for d in found)
+        if arrived or not (told or captured(settings, here, event.system)) or not quiet():
+            still = time.monotonic()
+            return False
+        if not told and time.monotonic() - still < CALM:
             return False
         found.extend(follower.poll(POLL))
         return all(d.settled for d in follow.applied(settings, newest(found)))
