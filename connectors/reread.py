@@ -64,24 +64,27 @@ class Reader:
         left, found = list(row_ids), dict[Name, Row]()
         for start in range(0, len(left), AT_ONCE):
             among = self._key.among(self._table.row, left[start : start + AT_ONCE])
-            found |= {self._name(row): row for row in self._rows(SQL(" where {}").format(among))}
+            found |= {self._name(row): row for row in self._rows(among)}
         return found
 
     def after(self, row_id: str | None, size: int = AT_ONCE) -> list[Row]:
         """The next rows in the order of their key."""
-        behind = Composed([])
-        if row_id is not None:
-            behind = SQL(" where {} > {}").format(self._key.sql, Literal(self._key(row_id)))
-        order = SQL(" order by {} limit {}").format(self._key.sql, Literal(size))
-        return list(self._rows(Composed([behind, order])))
+        behind = SQL("true") if row_id is None else self._behind(row_id)
+        return list(self._rows(SQL("{} order by {} limit {}").format(behind, self._key.sql, Literal(size))))
+
+    def _behind(self, row_id: str) -> Composed:
+        return SQL("{} > {}").format(self._key.sql, Literal(self._key(row_id)))
 
     def _name(self, row: Row) -> Name:
         return str(row[self._table.entity]), str(row[self._table.row])
 
     def _rows(self, which: Composed) -> Iterator[Row]:
-        columns = SQL(", ").join(map(self._column, self._types))
-        query = SQL("select row_to_json(found)::text from (select {} from {}{}) found")
-        for (text,) in self._connection.execute(query.format(columns, self._source, which)):
+        """A row of nobody has no key to stand under: captured, it is in the quarantine."""
+        columns, whose = SQL(", ").join(map(self._column, self._types)), Identifier(self._table.entity)
+        query = SQL(
+            "select row_to_json(found)::text from (select {} from {} where {} is not null and {}) found"
+        ).format(columns, self._source, whose, which)
+        for (text,) in self._connection.execute(query):
             yield {name: self._plain(name, value) for name, value in json.loads(text).items()}
 
     def _column(self, name: str) -> Composed:

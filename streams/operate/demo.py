@@ -123,8 +123,8 @@ def _connections(settings: Settings, stack: ExitStack) -> Mapping[str, Connectio
 def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Event) -> list[Delivery]:
     """Everything the event caused: until its own views are there, nothing waits and each target has applied.
 
-    A change that no system shows has no views: it is over once its commit is captured and decided. That has to last:
-    what is captured stands in Kafka a moment before a worker says that it waits.
+    A change that no system shows has no views: it is over once its commit is captured and decided, and a moment later:
+    what is captured stands in Kafka before a worker says that it waits.
     """
     found: list[Delivery] = []
     here, still = log_position(settings, event.system), time.monotonic()
@@ -134,10 +134,10 @@ def _deliveries(settings: Settings, follower: Follower, quiet: Quiet, event: Eve
         arrived = follower.poll(POLL)
         found.extend(arrived)
         told = any(d.entity_id == event.key for d in found)
-        if arrived or not (told or captured(settings, here, event.system)) or not quiet():
+        if arrived or not (told or captured(settings, here, event.system)):
             still = time.monotonic()
             return False
-        if not told and time.monotonic() - still < CALM:
+        if (not told and time.monotonic() - still < CALM) or not quiet():
             return False
         found.extend(follower.poll(POLL))
         return all(d.settled for d in follow.applied(settings, newest(found)))
