@@ -20,7 +20,7 @@ import psycopg
 from stack.layout import PROJECT
 from streams.operate import announced
 from streams.operate.exporter.serve import Exporter
-from streams.operate.status import Status, status
+from streams.operate.status import Status
 from tests.alerting import LASTS, History, ringing, rules
 from tests.faults.process import Worker
 from tests.fixtures.platform import Platform
@@ -90,8 +90,7 @@ class Scene:
         return done.stdout
 
     def status(self) -> Status:
-        """What `concord status` tells, asked in this process: it is asked again and again."""
-        return status(self.platform.settings, 0.0)
+        return self.platform.status()
 
     def quiet(self) -> bool:
         return self.status().quiet

@@ -423,14 +423,23 @@ def test_a_column_that_nobody_has_mapped_yet_keeps_nobody_from_verifying() -> No
     assert verification.consider(book.open.values(), 20.0) == "directory"
 
 
+TWO_TABLES = replace(
+    HEALTHY,
+    heard=Heard(
+        0.1,
+        incomplete=(
+            Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),
+            Incomplete("directory", 8, 300, 400, {"dir_site": 1}),
+        ),
+    ),
+)
+"""A transaction of each lacks rows."""
+
+
 def test_the_tables_of_a_system_are_verified_at_once_and_one_that_is_not_whole_by_itself() -> None:
     book, process = Book(), Verifying()
     verification = Verification(lambda target, cause: cast(Any, process))
-    others = (
-        Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),
-        Incomplete("directory", 8, 300, 400, {"dir_site": 1}),
-    )
-    look(book, replace(HEALTHY, heard=Heard(0.1, incomplete=others)), 0.0)
+    look(book, TWO_TABLES, 0.0)
     verification.consider(book.open.values(), 0.0)
     both = "directory.dir_listing directory.dir_site"
     assert verification.consider(book.open.values(), 20.0) == both
@@ -446,11 +455,7 @@ def test_the_tables_of_a_system_are_verified_at_once_and_one_that_is_not_whole_b
 def test_of_tables_that_are_verified_at_once_those_that_are_whole_are_settled() -> None:
     book, process = Book(), Verifying()
     verification = Verification(lambda target, cause: cast(Any, process))
-    others = (
-        Incomplete("directory", 7, 100, 200, {"dir_listing": 2}),
-        Incomplete("directory", 8, 300, 400, {"dir_site": 1}),
-    )
-    look(book, replace(HEALTHY, heard=Heard(0.1, incomplete=others)), 0.0)
+    look(book, TWO_TABLES, 0.0)
     verification.consider(book.open.values(), 0.0)
     assert verification.consider(book.open.values(), 20.0) == "directory.dir_listing directory.dir_site"
     process.returncode, process.tables = 1, frozenset({"directory.dir_site"})
