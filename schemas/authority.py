@@ -154,9 +154,8 @@ def load_authority(path: Path | None = None, catalog: Catalog | None = None) -> 
 
 @cache
 def _packaged_authority() -> Authority:
-    return (
-        _packaged().authority()
-    )  # five milliseconds: every page of the console that explains something asks
+    """Five milliseconds of work, and every page of the console that explains something asks."""
+    return _packaged().authority()
 
 
 def load_rules(path: Path | None = None, catalog: Catalog | None = None) -> Matrix:

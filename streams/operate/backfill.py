@@ -25,9 +25,9 @@ from schemas.catalog import Table, load_mapping
 from schemas.problem import nearest
 from schemas.tables import mapped_tables
 from streams.errors import EnvironmentFault, InvalidInput
-from streams.operate.quarantine.send import Outgoing, Sender
+from streams.operate.quarantine import send
+from streams.operate.quarantine.send import Sender
 from streams.operate.verify.caught_up import captured
-from streams.placing import partition_of
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,8 @@ def apply(
     assert epoch is not None  # it was planned a moment ago
     with closing(Sender(settings.kafka)) as sender:
         for messages in _messages(source, name, epoch.epoch):
-            sender.send(_outgoing(settings, source, done.number, message) for message in messages)
+            place, mark = (source.names.topic, settings.partitions), (HEADER, done.number.encode())
+            sender.send(send.captured(*place, message, mark) for message in messages)
             done = replace(done, said=(done.said or 0) + len(messages))
             if time.monotonic() - told > TELL:
                 told = time.monotonic()
@@ -93,12 +94,6 @@ def _messages(source: Source, name: str, epoch: int) -> Iterator[list[Message]]:
             current = reread.log(source.names.system, epoch)
             yield [reread.said(current, name, row, at) for row in rows]
             last = str(rows[-1][table.row])
-
-
-def _outgoing(settings: Settings, source: Source, number: str, message: Message) -> Outgoing:
-    key, value, headers = message
-    place = source.names.topic, partition_of(key, settings.partitions)
-    return Outgoing(*place, key, value, [*headers, (HEADER, number.encode())])
 
 
 def _table(system: str, name: str) -> Table:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from connectors.envelope import Message as Captured
 from streams.engine.producer import MAX_MESSAGE_BYTES
 from streams.errors import Unavailable
 from streams.kafka import broker
 from streams.operate.quarantine.record import Headers
+from streams.placing import partition_of
 
 SECONDS = 30
 
@@ -28,6 +30,12 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def captured(topic: str, partitions: int, message: Captured, mark: tuple[str, bytes]) -> Outgoing:
+    """A record of a source's log where Debezium would put it, in the partition of its key; `mark`: who wrote it."""
+    key, value, headers = message
+    return Outgoing(topic, partition_of(key, partitions), key, value, [*headers, mark])
 
 
 class Unsent(Unavailable):

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from connectors import checksum, reread, sources
-from connectors.envelope import Change, Headers, Message
+from connectors.envelope import Change, Message
 from connectors.envelope import Source as Log
 from connectors.reread import Reader
 from schemas.catalog import load_mapping
@@ -27,11 +27,11 @@ from streams.errors import ConcordError
 from streams.operate import preparing
 from streams.operate.audit.act import act
 from streams.operate.preparing import Say
-from streams.operate.quarantine.send import Outgoing, Sender
+from streams.operate.quarantine import send
+from streams.operate.quarantine.send import Sender
 from streams.operate.verify.book import Book
 from streams.operate.verify.found import Divergence, Verified
 from streams.operate.verify.source import System
-from streams.placing import partition_of
 from streams.settings import Settings
 
 HEADER = "concord-repair"
@@ -107,8 +107,9 @@ class Repair:
         log = reread.log(self._name, self._epoch())
         said = [reread.said(log, each.table, rows[each.table, each.name], at) for each in there]
         said += [self._end(log, each, at) for each in gone]
+        place = self._source.names.topic, self._settings.partitions
         with closing(Sender(self._settings.kafka)) as sender:
-            sender.send(self._outgoing(*record) for record in said)
+            sender.send(send.captured(*place, record, (HEADER, self.number.encode())) for record in said)
 
     def _epoch(self) -> int:
         with preparing.connect(self._settings) as client:
@@ -120,10 +121,6 @@ class Repair:
         table = load_mapping(each.system).tables[each.table]
         row = {table.entity: each.entity_id, table.row: each.row}
         return log.message(Change(table.name, row, "d"), at, 0)
-
-    def _outgoing(self, key: bytes, value: bytes, headers: Headers) -> Outgoing:
-        place = self._source.names.topic, partition_of(key, self._settings.partitions)
-        return Outgoing(*place, key, value, [*headers, (HEADER, self.number.encode())])
 
 
 def _counted(found: Sequence[Divergence]) -> dict[str, int]:
