@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -263,9 +263,10 @@ STANDS = 2
 class Standing:
     """Suspected rows, looked at in rounds until each has agreed or stood still and disagreed.
 
-    A round reads the source, lets the platform catch up past that reading, then reads the platform. A row whose source
-    was the same before and after the platform was read, and which the platform holds otherwise, is no row in flight.
-    `again`: a row whose newest change is in the quarantine is missing, so that it is read again.
+    A round reads the source and lets the platform catch up past that reading, hearing what it holds meanwhile. A row
+    that it held as the source had it has arrived, however often it has moved on since. A row whose source was the same
+    before and after the platform was read, and which the platform holds otherwise, is no row in flight. `again`: a row
+    whose newest change is in the quarantine is missing, so that it is read again.
     """
 
     def __init__(self, suspects: Iterable[Name] = (), *, again: bool = False) -> None:
@@ -284,13 +285,14 @@ class Standing:
         """Rows nobody can judge yet."""
         return sorted(self._seen)
 
-    def look(self, ours: Mapping[Name, Hash], theirs: Mapping[Name, Hash]) -> None:
-        """One round over the open rows."""
+    def look(self, ours: Mapping[Name, Sequence[Hash | None]], theirs: Mapping[Name, Hash]) -> None:
+        """One round over the open rows: each as the platform held it one after the other, and as the source had it."""
         for name in self.open:
-            now = ours.get(name), theirs.get(name)
+            held = ours[name]
+            now = held[-1], theirs.get(name)
             before, times = self._seen[name]
             times = times + 1 if now == before else 0
-            if now[0] == now[1]:
+            if now[1] in held:
                 del self._seen[name]
             elif times < STANDS:
                 self._seen[name] = now, times

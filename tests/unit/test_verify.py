@@ -119,10 +119,7 @@ def rounds(*seen: tuple[Hash | None, Hash | None]) -> Standing:
     name = ("p1", "l1")
     standing = Standing([name])
     for ours, theirs in seen:
-        standing.look(
-            {} if ours is None else {name: ours},
-            {} if theirs is None else {name: theirs},
-        )
+        standing.look({name: [ours]}, {} if theirs is None else {name: theirs})
     return standing
 
 
@@ -147,6 +144,24 @@ def test_a_row_that_never_stands_still_is_left_open() -> None:
     assert standing.open == [("p1", "l1")]
 
 
+@pytest.mark.parametrize("theirs", [4, 5, 6, None])
+def test_a_row_that_moved_on_has_arrived_when_it_was_held_as_the_source_had_it(theirs: Hash | None) -> None:
+    """What is written all the time never stands still; that each of its versions comes is seen all the same."""
+    name = ("p1", "l1")
+    standing = Standing([name])
+    standing.look({name: [4, 5, None, 6]}, {} if theirs is None else {name: theirs})
+    assert (standing.confirmed, standing.open) == ({}, [])
+
+
+def test_a_row_that_was_never_held_as_the_source_had_it_is_not_taken_for_arrived() -> None:
+    name = ("p1", "l1")
+    standing = Standing([name])
+    for held in ([4, 5], [5], [5]):
+        assert standing.open == [name]
+        standing.look({name: held}, {name: 7})
+    assert standing.confirmed == {name: DIFFERENT}
+
+
 def test_a_row_that_is_quarantined_is_no_divergence() -> None:
     standing = rounds(*[(QUARANTINED, 5)] * (STANDS + 1))
     assert (standing.confirmed, standing.quarantined) == ({}, {("p1", "l1")})
@@ -155,7 +170,7 @@ def test_a_row_that_is_quarantined_is_no_divergence() -> None:
 def test_a_row_that_is_quarantined_is_missing_when_it_is_to_be_read_again() -> None:
     standing = Standing([("p1", "l1"), ("p1", "l2")], again=True)
     for _ in range(STANDS + 1):
-        standing.look({("p1", "l1"): QUARANTINED, ("p1", "l2"): QUARANTINED}, {("p1", "l1"): 5})
+        standing.look({("p1", "l1"): [QUARANTINED], ("p1", "l2"): [QUARANTINED]}, {("p1", "l1"): 5})
     assert standing.confirmed == {("p1", "l1"): MISSING, ("p1", "l2"): EXTRA}
 
 

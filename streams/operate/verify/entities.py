@@ -39,6 +39,7 @@ class _State(Struct, array_like=True):
 _decode_state = msgspec.msgpack.Decoder(_State).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[int, str, Hash]]).decode
+_NO_ROWS = _encode([])
 
 
 class Entities:
@@ -50,9 +51,11 @@ class Entities:
         self._partitions = range(settings.partitions)
         self._shapes = shapes
         self._rows: dict[bytes, bytes] = {}
+        self._watched: dict[bytes, list[bytes]] = {}
+        """watched entity -> its rows as they stood before those of now, oldest first"""
         self._inputs: dict[int, dict[str, int]] = {}
         self._at: dict[int, int] = {}
-        """partition -> where it ended when its end was reached: markers take offsets too"""
+        """partition -> up to where it was read; at its end, behind the markers that take offsets too"""
 
     def __enter__(self) -> Self:
         self._context = reading.consumer(self._kafka)
@@ -105,6 +108,7 @@ class Entities:
                 self._at[message.partition() or 0] = message.offset() or 0
                 return False
             raise Unavailable("kafka.unavailable", error.str(), "python -m stack status")
+        self._at[message.partition() or 0] = (message.offset() or 0) + 1
         key, value = message.key() or b"", message.value()
         if key.startswith(PARTITION):
             self._inputs[message.partition() or 0] = _decode_state(value or b"\x90").inputs
@@ -114,6 +118,8 @@ class Entities:
 
     def _keep(self, key: bytes, value: bytes | None) -> None:
         rows = self._shapes.rows(value) if value is not None else []
+        if key in self._watched:
+            self._watched[key].append(self._rows.get(key, _NO_ROWS))
         if rows:
             self._rows[key] = _encode(rows)
         else:
@@ -128,17 +134,27 @@ class Entities:
             for number, row_id, hash_ in _decode(packed):
                 yield number, (entity_id, row_id), hash_
 
-    def named(self, shape: Shape, names: Iterable[Name]) -> dict[Name, Hash]:
-        """Those of the named rows that are held."""
-        return {name: found for name in names if (found := self._hash(shape, *name)) is not None}
+    def watch(self, wanted: Iterable[tuple[Shape, Iterable[Name]]]) -> None:
+        """Be where the topic ends, and from there remember how these rows change, in place of those watched before."""
+        self._watched = {}
+        self.to_the_end()
+        self._watched = {
+            key: [] for shape, names in wanted for entity_id, _ in names for key in _keys(shape, entity_id)
+        }
 
-    def _hash(self, shape: Shape, entity_id: str, row_id: str) -> Hash | None:
-        for kind in shape.kinds:
-            packed = self._rows.get(f"{kind}/{entity_id}".encode())
-            for number, row, hash_ in _decode(packed) if packed else ():
-                if number == shape.number and row == row_id:
-                    return hash_
-        return None
+    def held(self, shape: Shape, names: Iterable[Name]) -> dict[Name, list[Hash | None]]:
+        """Each named row as it was held since it is watched, one after the other: None while it was not."""
+        return {name: self._held(shape, *name) for name in names}
+
+    def _held(self, shape: Shape, entity_id: str, row_id: str) -> list[Hash | None]:
+        """A row belongs to one kind of entity: under any other it stands never."""
+        found: list[Hash | None] = [None]
+        for key in _keys(shape, entity_id):
+            known = [*self._watched.get(key, ()), self._rows.get(key, _NO_ROWS)]
+            hashes = [_hash(shape, row_id, packed) for packed in known]
+            if any(hash_ is not None for hash_ in hashes):
+                found = hashes
+        return found
 
     def kind_of(self, shape: Shape, entity_id: str) -> str:
         """The kind of the entity that has the row; the table's first where nobody has it."""
@@ -157,3 +173,11 @@ class Entities:
                 if value is not None:
                     found[key] = value
         return found
+
+
+def _keys(shape: Shape, entity_id: str) -> list[bytes]:
+    return [f"{kind}/{entity_id}".encode() for kind in shape.kinds]
+
+
+def _hash(shape: Shape, row_id: str, packed: bytes) -> Hash | None:
+    return next((h for number, row, h in _decode(packed) if number == shape.number and row == row_id), None)

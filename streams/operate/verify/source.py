@@ -187,10 +187,11 @@ class System:
             left = [look for look in looks if look.standing.open]
             if not left:
                 return
+            self.entities.watch((look.shape, look.standing.open) for look in left)
             theirs = [look.theirs() for look in left]
             caught_up.past(checksum.log_end(connection))
             for look, found in zip(left, theirs, strict=True):
-                look.standing.look(self.entities.named(look.shape, look.standing.open), found)
+                look.standing.look(self.entities.held(look.shape, look.standing.open), found)
 
     def _verified(self, look: Look, lsn: int) -> Verified:
         shape, standing = look.shape, look.standing
