@@ -22,7 +22,7 @@ from connectors.stewardship.verdict import Word
 from streams.console.port import MOST_PROPOSALS, Desk, Entry, Look
 from streams.core.ruling import WAITING
 from streams.errors import ConcordError
-from streams.operate import announced, handoffs, proposals, reveal
+from streams.operate import announced, databases, handoffs, proposals, reveal
 from streams.operate.announced import Answer
 from streams.operate.audit import act as auditing
 from streams.operate.audit import ledger
@@ -68,6 +68,7 @@ class Live:
 
     def start(self) -> None:
         """Begin to look."""
+        databases.keep()
         self._follower.start()
         self._watching.start()
 
@@ -77,6 +78,7 @@ class Live:
         self._follower.close()
         self._kept.close()
         self._index.close()
+        databases.let_go()
 
 
 class Known(Counts):

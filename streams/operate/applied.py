@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from streams.core.entity import Entity
+from streams.operate import databases
 from streams.settings import Settings
 from streams.systems import ADAPTED, WORK
 
@@ -103,5 +104,5 @@ def target(settings: Settings, system: str) -> Iterator[psycopg.Connection[Any]]
     dsn = settings.adapters.get(system) or settings.databases.get(system)
     if not dsn:
         raise LookupError(f"CONCORD_ADAPTER_{system.upper()} is not set")
-    with psycopg.connect(dsn, autocommit=True, connect_timeout=3) as connection:
+    with databases.connected(dsn, 3, autocommit=True) as connection:
         yield connection

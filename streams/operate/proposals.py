@@ -24,6 +24,7 @@ from connectors.stewardship.verdict import Refusal, Word, judge, left
 from schemas.catalog import load_catalog
 from streams.core.ruling import OPEN, WAITING, lacking
 from streams.errors import EnvironmentFault, InvalidInput
+from streams.operate import databases
 from streams.operate.audit import ledger
 from streams.settings import Settings, need
 
@@ -215,7 +216,7 @@ def _plain(value: Any) -> Any:
 def connected(settings: Settings) -> Iterator[Connection]:
     dsn = need(settings.steward, "CONCORD_STEWARD")
     try:
-        with psycopg.connect(dsn, autocommit=True, row_factory=dict_row, connect_timeout=5) as connection:
+        with databases.connected(dsn, 5, autocommit=True, row_factory=dict_row) as connection:
             yield connection
     except psycopg.OperationalError as fault:
         what = f"the stewardship database does not answer: {type(fault).__name__}"

@@ -34,7 +34,7 @@ from streams.console.port import Desk
 from streams.core.change import Malformed
 from streams.engine.producer import Output
 from streams.engine.store import Batch, Store
-from streams.operate import preparing, sandbox
+from streams.operate import databases, preparing, sandbox
 from streams.operate.announced import Answer, Party
 from streams.operate.findings import decode
 from streams.operate.quarantine.kept import Kept
@@ -391,6 +391,8 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
         filled(settings, many)
         kept = quarantined(settings, max(1, count // 1_000))
         undo.callback(kept.close)
+        databases.keep()  # as `concord console` does
+        undo.callback(databases.let_go)
         workers = undo.enter_context(worker(many.store))
         client = undo.enter_context(signed_in(desk(settings, index, kept, workers), "admin", who="person 7"))
         gc.collect()

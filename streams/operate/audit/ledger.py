@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from streams.errors import EnvironmentFault, InvalidInput
+from streams.operate import databases
 from streams.operate.audit.chain import Chain, Link, entry
 from streams.settings import Settings, need
 
@@ -107,7 +108,7 @@ def connected(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     """A reading transaction of the stewardship database."""
     dsn = need(settings.audit, "CONCORD_AUDIT")
     try:
-        with psycopg.connect(dsn, connect_timeout=5) as connection:
+        with databases.connected(dsn, 5) as connection:
             connection.read_only = True
             yield connection
     except psycopg.errors.DataError as fault:
