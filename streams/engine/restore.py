@@ -77,9 +77,11 @@ class Restorer:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
-                "queued.min.messages": 10_000,
+                # What is read ahead of a stretch is thrown away: the one behind it was read before.
+                "queued.min.messages": 2_000,
                 "queued.max.messages.kbytes": 16 * 1024,  # a partition; all of a worker restore at once
                 "fetch.queue.backoff.ms": 5,  # by default a queue that was full is not filled for a second
+                "fetch.wait.max.ms": 10,  # by default the end of the topic is told after half a second of waiting
             }
         )
 
