@@ -284,10 +284,18 @@ class Decide:
 
     def next_ms(self, now_ms: float) -> float | None:
         """When to look again."""
-        if self.calendar.waiting or self.dependents.waiting or self.again.running:
+        if self._sweeping():
             return now_ms
         times = (self.pending.next_ms(now_ms), self.snapshots.next_ms())
         return min((at for at in times if at is not None), default=None)
+
+    def later_ms(self, now_ms: float) -> float | None:
+        """When the next transaction will be over that may go on now."""
+        return None if self._sweeping() else self.pending.later_ms(now_ms)
+
+    def _sweeping(self) -> bool:
+        """Whether more decisions are due than a unit makes."""
+        return bool(self.calendar.waiting or self.dependents.waiting or self.again.running)
 
     def waiting(self, store: Store, until: str = "") -> int:
         """How many entities are due by time alone up to a date; without one, those that wait to be swept."""

@@ -7,7 +7,8 @@ A unit that fails is aborted and retried whole, without limit and with backoff, 
 that order holds; other partitions are not held up (invariants 1, 2, 7).
 
 While nothing is behind, a unit stays open until the transactions it began with are over, and takes what arrives
-meanwhile: aggregating and deciding then cost one Kafka transaction instead of two.
+meanwhile: aggregating and deciding then cost one Kafka transaction instead of two. What will be over before a commit
+would be is waited for, too, so that units grow larger as the broker grows slower.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ JOIN_MS = 40.0
 GRACE_MS = 8.0
 """How long a decision that is due waits for the next chunk after the last one: it then rides along. A transaction of
 its own would keep that chunk waiting for 10 to 30 ms, and cost the broker as much as a full one."""
+SMOOTHING = 0.2
+"""What the newest commit weighs in how long one takes now."""
 BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -99,6 +102,10 @@ class Handler(Protocol):
     def next_ms(self, now_ms: float) -> float | None:
         """When something may be due, in monotonic milliseconds; None when only a record can change that."""
 
+    def later_ms(self, now_ms: float) -> float | None:
+        """When the next transaction that goes on now will be over, as far as is known; None when there is none, or
+        when more than a unit's work is due."""
+
 
 def monotonic_ms() -> float:
     """The clock pending work is measured with."""
@@ -130,6 +137,8 @@ class Partition:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{number}")
         self._wake = asyncio.Event()
         self._closed = False
+        self._commit_ms = 0.0
+        """how long a commit takes now"""
         self._fed = False
         """the last unit was a chunk's: another chunk may be on its way"""
         self._timer: asyncio.Task[None] | None = None
@@ -245,7 +254,13 @@ class Partition:
             if not deciding and due <= now + JOIN_MS:
                 # Counted from the first decision, not from the answers it came among.
                 deciding = now + JOIN_MS
-            if due <= now or (due > deciding if deciding else unit.urgent or now >= closing):
+            if due <= now:
+                later = self.handler.later_ms(now) or math.inf
+                if later > min(deciding, now + self._commit_ms):
+                    return
+                # Committed now, this unit would keep that decision waiting for longer than it waits for it.
+                due = later
+            elif due > deciding if deciding else unit.urgent or now >= closing:
                 return
             await self._woken(min(due, deciding or closing))
 
@@ -275,8 +290,9 @@ class Partition:
                 await asyncio.sleep(0)
 
     async def _commit(self, unit: Unit) -> None:
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), monotonic_ms()
         offset = await loop.run_in_executor(self._thread, self._producer.write, unit.outputs)
+        self._commit_ms += SMOOTHING * (monotonic_ms() - began - self._commit_ms)
         if offset is not None:
             # The state record is the unit's last output, so its offset closes the unit in topic `entity`.
             checkpoint = Checkpoint(self._topic_id, offset + 1, time.time_ns() // 1_000_000)

@@ -280,6 +280,11 @@ class Pending:
             times.append(next(iter(self._since.values())) + MAX_STALENESS_MS)
         return min(times) if times else None
 
+    def later_ms(self, now_ms: float) -> float | None:
+        """When the next of the transactions that are not over yet will count as over, as far as is known."""
+        times = (self._over_ms(system, each, now_ms) for system, each in self._open.items() if each.touched)
+        return min((at for at in times if at > now_ms), default=None)
+
     def __len__(self) -> int:
         return (
             len(self._due)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from streams.engine.store import Store
 from streams.operate.sandbox import context
 from tests.fixtures.decider import SHARED, TOPIC, Chunk, person, views
 from tests.fixtures.waiting import wait_until
-from tests.world import belongings
+from tests.world import belongings, row
 
 pytestmark = pytest.mark.usefixtures("logs")
 
@@ -153,6 +154,38 @@ def test_what_follows_of_a_transaction_joins_the_unit_it_began(tmp_path: Path) -
         assert len(producer.transactions) == 1
         assert any(output.topic == "finding" for output in producer.transactions[0]), "decided in it"
         assert partition.store.dirty() == []
+
+    with_partition(tmp_path, story)
+
+
+def slow(producer: MemoryProducer, seconds: float) -> None:
+    """As a broker that has much to do."""
+    commit = producer.write
+
+    def commit_late(outputs: Sequence[Output]) -> int | None:
+        time.sleep(seconds)
+        return commit(outputs)
+
+    producer.write = commit_late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("commit_s", "transactions"), [(0.0, 2), (0.3, 1)])
+def test_what_is_over_before_a_commit_would_be_is_decided_in_one_with_what_is_over_now(
+    tmp_path: Path, commit_s: float, transactions: int
+) -> None:
+    """A newer transaction ends the one before; it lingers for a moment, while a busy broker commits for longer."""
+
+    async def story(
+        partition: Partition, producer: MemoryProducer, source: Source, deaths: list[str]
+    ) -> None:
+        slow(producer, commit_s)
+        await partition.work(chunk_of(source, row("organization", org_id="organization-0")))
+        before = len(producer.transactions)
+        older = chunk_of(source, row("organization", org_id="organization-1"))
+        newer = chunk_of(source, row("organization", org_id="organization-2"))
+        assert await partition.work(Chunk(older.records + newer.records))
+        await until(lambda: partition.store.dirty() == [])
+        assert len(producer.transactions) - before == transactions
 
     with_partition(tmp_path, story)
 
