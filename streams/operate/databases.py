@@ -9,6 +9,7 @@ is retried here, and no answer is kept.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,8 @@ SOON_S = 1.0
 """How long a pool may take. Then all are in use, or the server is away: a connection of its own tells the cause."""
 Pool: TypeAlias = ConnectionPool[psycopg.Connection[Any]]
 
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+"""What a pool warns of is raised, too, with its cause."""
 _lock = threading.Lock()
 _keeping = False
 _pools: dict[str, Pool] = {}
