@@ -8,14 +8,17 @@ on the same number of new changes of the same providers, and what a variant diff
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+import httpx
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from streams.agents.control import SnapshotComplete, encode
+from streams.trust import trusted
 from tests.bench import arrivals, bed, load, machine, processes
 from tests.bench.bed import Bed, Failed, Place
 from tests.bench.load import Record
@@ -30,6 +33,8 @@ WARM_UP = 0.1
 """The share of a run's transactions that is not counted."""
 WITHIN = 900.0
 SCRAPED, SCRAPED_EVERY_S = "scraped", 1.0
+SCRAPE_S, EXPOSITIONS, IDLE_S = 15.0, 200, 3.0
+"""ops/prometheus.yml's interval; how often an idle worker is asked, and how long it is watched before."""
 
 METHOD = """\
 cdc.credentialing (4 partitions, lz4, Connect's partitioner) is filled with Debezium-shaped JSON of about 0.85 kB
@@ -43,8 +48,9 @@ dict without changelog; `stock, once` decides once a transaction as the worker d
 transactions (acks=all, flushed a chunk). `ruleless` is the worker with an empty rule book; before it and before the
 run after it every provider changes once, not measured, so that findings have closed and opened and views that rules
 hold have gone out: what is compared is a decision with and without rules, not their difference in output. `scraped`
-is the worker whose metrics are asked for every second (a Prometheus asks every 15). Variants alternate; A/A is the
-spread of equal runs."""
+is the worker whose metrics are asked for every second (a Prometheus asks every 15); what one answer costs is measured
+on it when it idles: CPU of 200 answers, less what it takes without any. Variants alternate; A/A is the spread of
+equal runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ class Decide:
         self.samples: list[Sample] = []
         self.runs: list[Run] = []
         self.threads: list[Thread] = []
+        self.expositions: list[float] = []
 
     def run(self, *, profile: bool) -> Result:
         """Warm up, measure in turns, report."""
@@ -129,7 +136,7 @@ class Decide:
         self.folder.csv("b-runs", self.runs)
         self.folder.csv("b-threads", self.threads)
         self.folder.csv("b-processes", self.samples)
-        return report(self.runs)
+        return report(self.runs, self.expositions)
 
     def _warm_up(self) -> None:
         place, say = self.place, self.place.bed.say
@@ -158,6 +165,8 @@ class Decide:
             with worker.scraped(SCRAPED_EVERY_S) if variant == SCRAPED else nullcontext():
                 processes.drained(worker)
             after = machine.threads(worker.pid)
+            if variant == SCRAPED:
+                self.expositions.append(exposition_ms(worker))
         self.threads += [
             Thread(variant, number, name, round((used - before.get(name, 0.0)) / self.size.rows * 1e6, 2))
             for name, used in sorted(after.items())
@@ -233,7 +242,24 @@ class Decide:
         )
 
 
-def report(runs: list[Run]) -> Result:
+def exposition_ms(worker: Running) -> float:
+    """CPU that an idle worker spends on telling its metrics once: what it spends anyway is taken off."""
+
+    def spent() -> tuple[float, float]:
+        return sum(machine.threads(worker.pid).values()), time.monotonic()
+
+    with httpx.Client(timeout=5, verify=trusted()) as client:
+        began, at = spent()
+        bed.wait(lambda: time.monotonic() > at + IDLE_S, "the worker idles", 2 * IDLE_S, worker.alive)
+        rested, until = spent()
+        for _ in range(EXPOSITIONS):
+            client.get(f"{worker.url}/metrics").raise_for_status()
+        ended, over = spent()
+    idle = (rested - began) / (until - at) * (over - until)
+    return (ended - rested - idle) / EXPOSITIONS * 1e3
+
+
+def report(runs: list[Run], expositions: list[float]) -> Result:
     """The figures and what they must reach."""
     result = Result(NAME, METHOD)
 
@@ -247,6 +273,8 @@ def report(runs: list[Run]) -> Result:
     result.add("with every rule over without rules", ours / ruleless, "x", least=0.7)
     scraped = result.add("same, metrics asked for every second", rates(SCRAPED), "rows/s")
     result.add("with metrics over without", scraped / ours, "x", least=0.98)
+    told = result.add("CPU of one exposition", expositions, "ms")
+    result.add("exposition every 15 s, share of a core", told / SCRAPE_S / 1e3, "", most=0.02)
     stock = result.add("stock Faust", rates("stock"), "rows/s")
     result.add("over stock Faust", ours / stock, "x", least=15)
     once = result.add("stock Faust, deciding once a transaction", rates("stock, once"), "rows/s")
