@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 from confluent_kafka import Message, TopicPartition
@@ -20,7 +21,7 @@ from connectors.connect import Connect
 from connectors.credentialing.load import load_generated
 from streams.operate import preparing, reading
 from streams.systems import ADAPTED
-from tests.bench import arrivals, bed, load, path, processes
+from tests.bench import arrivals, bed, load, path, processes, stages
 from tests.bench.bed import Bed, Place
 from tests.bench.machine import Sampler
 from tests.bench.processes import Running
@@ -41,7 +42,8 @@ at fixed moments, with synchronous commits, through four connections. Commit is 
 concord-committed-us); `sink` is the wall clock when a read-committed consumer has the view in hand; `applied` is
 concord_applied.applied_at of that revision, counted when all three systems have it; one clock for all. The first
 seconds of a step are not counted, nor are two minutes of load before the first (broker and Connect compile). What a
-step leaves is worked off before the next. `one way`: the other systems' connectors are paused, so that what they write
+step leaves is worked off before the next. The hops of each step stand in d-steps.csv: until Connect sends the change,
+the worker has decided, its view is in the topic (the broker's clock), the reader has it. `one way`: the other systems' connectors are paused, so that what they write
 is not captured; then they run, and what the master says reaches the others while every system speaks (`two ways`).
 Rates rise until p99 of commit to sink passes 1 s: the knee is the last rate below. `edit overruled`: the directory's users change a degree, which they don't own, of one provider a transaction;
 commit there -> the directory's view sent again -> the value restored there (its concord_applied), in the same run."""
@@ -83,6 +85,8 @@ class Seen:
     entity_id: str
     revision: int
     committed_us: int
+    decided_ms: float
+    appended_ms: float
     received_us: int
 
     @property
@@ -112,6 +116,11 @@ class Step:
     applied_max: float
     worker_cpu: float
     """share of a core"""
+    sent: float
+    decided: float
+    appended: float
+    received: float
+    """p50 of each hop on the way (stages.py)"""
 
 
 def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result:
@@ -140,6 +149,7 @@ class Latency:
     def run(self) -> None:
         """Load, start everything, step by step to the knee."""
         place = self.place
+        arrivals.stamp_on_arrival(place.settings, place.admin)
         load_generated(place.dsn(load.SYSTEM), self.size.providers, load.SEED)
         start = arrivals.mark(place.settings)
         with processes.worker(place) as worker, processes.adapters(place) as adapters:
@@ -181,6 +191,7 @@ class Latency:
         transactions = [] if what == EDIT else list(self.changes.take(count))
         edits = degrees(self.place, count) if what == EDIT else []
         start = arrivals.mark(self.place.settings)
+        captured = stages.mark(self.place.settings, EDITED if what == EDIT else load.SYSTEM)
         with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
             if what == EDIT:
                 written = paced_statements(self.place.dsn(EDITED), edits, rate)
@@ -189,7 +200,8 @@ class Latency:
             processes.drained(worker)
             bed.wait(lambda: len(seen) >= views_since(self.place, start), "the listener has every view", 30)
         path.all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
-        step = self._summary(what, rate, written, seen, sampler)
+        sent = stages.sent(self.place.settings, captured)
+        step = self._summary(what, rate, written, seen, sent, sampler)
         self.steps.append(step)
         self.seen += seen
         self.written += written
@@ -200,7 +212,13 @@ class Latency:
         return step.sink_p99 <= KNEE_S * 1000 and step.achieved >= KEEPS_UP * rate
 
     def _summary(
-        self, what: str, rate: int, written: Sequence[Written], seen: Sequence[Seen], sampler: Sampler
+        self,
+        what: str,
+        rate: int,
+        written: Sequence[Written],
+        seen: Sequence[Seen],
+        sent: dict[int, int],
+        sampler: Sampler,
     ) -> Step:
         begin = written[0].due + self.size.warm_up_s
         end = written[-1].due
@@ -227,6 +245,7 @@ class Latency:
             applied_p99=late["p99"],
             applied_max=late["max"],
             worker_cpu=round(sampler.cpu("worker", begin, end) / (end - begin), 3),
+            **stages.hops(counted, sent),
         )
 
 
@@ -264,6 +283,8 @@ def _seen(place: Place, step: int, message: Message, now_us: int) -> Seen:
         (message.key() or b"").decode(),
         int(headers["concord-revision"]),
         int(headers["concord-committed-us"]),
+        datetime.fromisoformat(headers["ce_time"].decode()).timestamp() * 1e3,
+        message.timestamp()[1],
         now_us,
     )
 
@@ -311,7 +332,8 @@ def report(steps: Sequence[Step]) -> Result:
     _report_ways(result, steps)
     _report_edits(result, steps)
     result.notes += [
-        f"{s.what}, {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core"
+        f"{s.what}, {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core; hops, p50: sent "
+        f"{s.sent:.0f}, decided {s.decided:.0f}, appended {s.appended:.0f}, received {s.received:.0f} ms"
         for s in steps
     ]
     return result
