@@ -48,9 +48,9 @@ def stamp_on_arrival(settings: Settings, admin: AdminClient) -> None:
         done.result(30)
 
 
-def mark(settings: Settings) -> dict[Place, int]:
-    """Where the sinks end now."""
-    places = [(settings.topic(sink), number) for sink in SINKS for number in range(settings.partitions)]
+def mark(settings: Settings, topics: Sequence[str] = SINKS) -> dict[Place, int]:
+    """Where these topics end now."""
+    places = [(settings.topic(name), number) for name in topics for number in range(settings.partitions)]
     return {place: end for place, (_, end) in reading.ends(settings.kafka, places).items()}
 
 

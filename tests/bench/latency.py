@@ -191,7 +191,8 @@ class Latency:
         transactions = [] if what == EDIT else list(self.changes.take(count))
         edits = degrees(self.place, count) if what == EDIT else []
         start = arrivals.mark(self.place.settings)
-        captured = stages.mark(self.place.settings, EDITED if what == EDIT else load.SYSTEM)
+        system = EDITED if what == EDIT else load.SYSTEM
+        captured = arrivals.mark(self.place.settings, (f"cdc.{system}",))
         with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
             if what == EDIT:
                 written = paced_statements(self.place.dsn(EDITED), edits, rate)

@@ -44,13 +44,6 @@ class _Row(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Row).decode
 
 
-def mark(settings: Settings, system: str) -> dict[Place, int]:
-    """Where a system's captured changes end now."""
-    topic = settings.topic(f"cdc.{system}")
-    places = [(topic, number) for number in range(settings.partitions)]
-    return {place: end for place, (_, end) in reading.ends(settings.kafka, places).items()}
-
-
 def sent(settings: Settings, start: dict[Place, int]) -> dict[int, int]:
     """Commit (us) -> when Connect sent the last row of it (ms)."""
     found: dict[int, int] = {}
