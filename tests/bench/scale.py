@@ -47,12 +47,12 @@ SIZES, QUICK = "10000,100000,1000000", "1000,3000"
 METHOD = """\
 For each size, databases and topics of its own: the generator's providers (about eleven captured rows each) are in the
 credentialing database before its connector starts. Initial load: from the start of capture until every row is in
-Kafka, the worker has decided all of it, no view waits for one of the three adapters, and the worker has heard from all three
-systems what they hold now. Restart: the worker stops and starts with its store. Restore: it starts with an empty folder. Failover: two workers, two
-partitions each, one killed (SIGKILL); until the other has opened all four. Verification: `concord verify source` of
-every table of credentialing, from start to exit. Churn: one provider in a hundred changes (transactions of three
-rows), from the first statement until no view waits for an adapter. Memory is the worker's resident set, most in the step; disk is
-what lies there after it."""
+Kafka, the worker has decided all of it, no view waits for one of the three adapters, and the worker has heard from
+all three systems what they hold now. Restart: the worker stops and starts with its store. Restore: it starts with an
+empty folder. Failover: two workers, two partitions each, one killed (SIGKILL); until the other has opened all four.
+Verification: `concord verify source` of every table of credentialing, from start to exit. Churn: one provider in a
+hundred changes (transactions of three rows), from the first statement until no view waits for an adapter. Memory is
+the worker's resident set, most in the step; disk is what lies there after it."""
 
 
 @dataclass(frozen=True, slots=True)
