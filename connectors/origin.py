@@ -60,6 +60,9 @@ where backend_xid is not null and pid <> pg_backend_pid() order by age(backend_x
 """Who has written and not ended, in any database of the server; when it began is only told to its own role and to
 those that may read all statistics (pg_read_all_stats)."""
 
+SNAPSHOT = "Debezium General"
+"""The application_name of the session that Debezium reads a snapshot in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:
@@ -71,6 +74,11 @@ class Writer:
     database: str
     application: str
     since: datetime | None
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is Debezium's snapshot of a database of this server: it has a transaction id, and ends."""
+        return self.application == SNAPSHOT
 
     def __str__(self) -> str:
         since = f"since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else "since an unknown time"
@@ -138,6 +146,8 @@ def blocked(left: Sequence[Writer]) -> Unavailable:
     """What keeps a new slot waiting, and what to do."""
     message = f"a new replication slot waits for open write transactions: {'; '.join(map(str, left))}"
     step = "commit or end them (select pg_terminate_backend(pid)), then repeat"
+    if all(writer.is_snapshot for writer in left):
+        step = "wait until that snapshot has ended (concord sources status), then repeat"
     return Unavailable("source.blocked", message, step)
 
 

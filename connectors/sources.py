@@ -255,13 +255,16 @@ def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | No
 
 def _resume(connect: Connect, source: Source) -> None:
     """Connect only says that a task doesn't start; a transaction that its new slot waits for is the likely reason."""
-    try:
-        connect.resume(source.names.connector)
-    except Unavailable:
-        left = origin.writers(source.dsn)
-        if left:
-            raise origin.blocked(left) from None
-        raise
+    while True:
+        try:
+            return connect.resume(source.names.connector)
+        except Unavailable:
+            left = origin.writers(source.dsn)
+            if not left:
+                raise
+            if not all(writer.is_snapshot for writer in left):
+                raise origin.blocked(left) from None
+            # Another source's snapshot on this server: however long it takes, this one begins when it is over.
 
 
 def _start_over(connect: Connect, source: Source) -> None:

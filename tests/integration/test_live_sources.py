@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -288,6 +289,30 @@ def test_a_transaction_left_open_is_named_before_a_new_snapshot_stops_anything(c
         assert capture.status().state == "RUNNING", "nothing was stopped for it"
         writer.commit()
     assert capture.apply(resnapshot=True).epoch == 2
+    capture.wait_for_snapshot()
+
+
+def test_another_sources_snapshot_on_the_same_server_is_waited_for_however_long_it_takes(
+    capture: Capture, stack: Environment
+) -> None:
+    class Counted(Connect):
+        resumed = 0
+
+        def resume(self, name: str) -> None:
+            self.resumed += 1
+            super().resume(name)
+
+    with (
+        psycopg.connect(capture.database.dsn, application_name=origin.SNAPSHOT) as snapshot,
+        Counted(stack.connect, deadline=5.0) as impatient,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        snapshot.execute("select pg_current_xact_id()")
+        applied = thread.submit(sources.apply, impatient, capture.kafka, [capture.source])
+        wait_until(lambda: impatient.resumed > 1 or applied.done(), 60, what="to have waited more than once")
+        assert not applied.done()
+        snapshot.commit()
+        assert [plan.action for plan in applied.result(60)] == ["create"]
     capture.wait_for_snapshot()
 
 
