@@ -19,6 +19,8 @@ from streams.trust import trusted
 
 DEADLINE = 60.0
 PAUSE = 0.1
+TIMEOUT = "connect.timeout"
+"""The code of a fault: Connect answers, and what was waited for has not come."""
 
 
 class Connect:
@@ -117,7 +119,7 @@ class Connect:
         while not condition():
             if time.monotonic() > deadline:
                 step = "look at the Connect worker's log, then repeat"
-                raise Unavailable("connect.timeout", f"waited {self._deadline:.0f} s for {what}", step)
+                raise Unavailable(TIMEOUT, f"waited {self._deadline:.0f} s for {what}", step)
             time.sleep(PAUSE)
 
     def _call(self, method: str, path: str, body: Any = None, missing: bool = False) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from psycopg.conninfo import conninfo_to_dict
 
 from connectors import lenient, origin
-from connectors.connect import Connect
+from connectors.connect import TIMEOUT, Connect
 from connectors.source import EPOCH, IDENTITY, Connection, Names, render
 from schemas.catalog import load_mapping
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
@@ -258,7 +258,9 @@ def _resume(connect: Connect, source: Source) -> None:
     while True:
         try:
             return connect.resume(source.names.connector)
-        except Unavailable:
+        except Unavailable as fault:
+            if fault.code != TIMEOUT:  # a Connect that doesn't answer says nothing of the slot
+                raise
             left = origin.writers(source.dsn)
             if not left:
                 raise

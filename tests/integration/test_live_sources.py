@@ -303,9 +303,11 @@ def test_another_sources_snapshot_on_the_same_server_is_waited_for_however_long_
             super().resume(name)
 
     with (
-        psycopg.connect(capture.database.dsn, application_name=origin.SNAPSHOT) as snapshot,
-        Counted(stack.connect, deadline=5.0) as impatient,
         ThreadPoolExecutor(1) as thread,
+        Counted(stack.connect, deadline=5.0) as impatient,
+        psycopg.connect(
+            capture.database.dsn, application_name=origin.SNAPSHOT
+        ) as snapshot,  # ends first, so that all ends
     ):
         snapshot.execute("select pg_current_xact_id()")
         applied = thread.submit(sources.apply, impatient, capture.kafka, [capture.source])
