@@ -137,7 +137,6 @@ class Worker:
             broker_session_timeout=settings.session_timeout_s,
             broker_heartbeat_interval=settings.session_timeout_s / 4,
             broker_commit_interval=1.0,
-            consumer_max_fetch_size=4 * 1024 * 1024,
             stream_wait_empty=True,
             web_enabled=False,
             datadir=str(settings.data_dir / "faust"),

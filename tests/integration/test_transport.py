@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections import Counter
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import FetchResult
 from faust.types import TP
 
+from streams.engine.fetch import FETCH_BYTES
 from streams.engine.transport import Gap, Settings
 from tests.fixtures.faust_apps import (
     RecordingGate,
@@ -125,6 +128,34 @@ async def tick_past_the_session_timeout(topics: Topics, worker: Worker) -> None:
         ticks += 1
         topics.fill({(1, 0): 1, (0, 1): 1})
         await until(caught_up)
+
+
+def test_little_lies_in_memory_unread_however_much_waits(make_topics: MakeTopics) -> None:
+    """What is fetched and not read is paid for twice: it lies there, and a pause throws it away."""
+    topics = make_topics(2)
+    producer = topics.producer(**{"batch.size": 16_384})
+    for number in range(8000):
+        producer.produce(topics.names[0], os.urandom(1000), partition=number % 2)
+    assert producer.flush(60) == 0
+    unread = []
+
+    async def look(worker: Worker, event: Any) -> None:
+        unread.append(bytes_unread(worker))
+        await worker.work(event)
+
+    async def scenario() -> None:
+        async with start(topics, settings=Settings(chunk=50), work=look) as worker:
+            await until(lambda: len(worker.seen) == 8000)
+
+    asyncio.run(scenario())
+    assert 0 < max(unread) <= 2 * FETCH_BYTES
+
+
+def bytes_unread(worker: Worker) -> int:
+    """What aiokafka holds of all partitions; its thread changes it meanwhile."""
+    held = list(worker.app.consumer._thread._consumer._fetcher._records.values())
+    batches = [result._partition_records for result in held if isinstance(result, FetchResult)]
+    return sum(found._records.size_in_bytes() for found in batches if found is not None)
 
 
 def test_a_partition_whose_gate_is_shut_waits_while_the_others_flow(make_topics: MakeTopics) -> None:
