@@ -125,7 +125,8 @@ class Checksums:
         return found
 
     def _bound(self, after: str | None, size: int) -> str | None:
-        query = SQL("select {}::text from {}{} order by {} offset {} limit 1").format(
+        # Named apart from its column: `order by` would take the text for it, and sort the whole table by it.
+        query = SQL("select {}::text as bound from {}{} order by {} offset {} limit 1").format(
             Identifier(self._table.row),
             self._source,
             _bounded(self.key, after, None),

@@ -137,6 +137,7 @@ def consumer(kafka: str) -> Iterator[Consumer]:
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "fetch.wait.max.ms": 20,
+        "fetch.queue.backoff.ms": 10,  # a full queue waits for its reader, not for a second
         "log_level": 0,
     }
     source = Consumer(settings)

@@ -15,6 +15,9 @@ from typing import Any
 
 import psycopg
 
+from connectors import checksum
+from connectors.checksum import Checksums
+from schemas.tables import mapped_tables
 from stack.layout import PROJECT
 from tests.bench import bed, load, processes
 from tests.bench.bed import Bed, Failed, Place
@@ -29,7 +32,9 @@ METHOD = """\
 Databases and topics of its own. Providers with nine licences each, captured by a snapshot and decided; then `concord
 verify source` of both tables, as a process of its own, its time from start to exit. What it costs the source: one
 client commits single-row updates of a table nobody captures as fast as it can, before (A/A: twice), during and after a
-verification; commits a second, the median of whole seconds."""
+verification; commits a second, the median of whole seconds. What the verification does elsewhere (topic `entity` is read
+and hashed) costs the source only where both share a machine, as here; what the reading of the source costs alone is
+measured beside it."""
 
 PEOPLE = """
 insert into provider (provider_id, first_name, last_name, status)
@@ -70,6 +75,7 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
             before = [commits(place, size.seconds) for _ in range(2)]
             beside, during = verified_under_load(place)
             after = commits(place, size.seconds)
+            read = commits_beside_reading(place)
     rows = beside[1]
     result.add(f"verification of {rows:,} rows", [seconds for seconds, _ in alone], "s", most=60)
     result.add(f"verification of {rows:,} rows, the source under load", beside[0], "s", most=60)
@@ -77,6 +83,7 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
     result.add("commits a second without a verification", [*before, after], "/s")
     result.add("commits a second beside a verification", during, "/s")
     result.add("share of the source's throughput it costs", 1 - during / usual, "", most=0.10)
+    result.add("share that the reading alone costs", 1 - read / usual, "")
     return result
 
 
@@ -120,6 +127,16 @@ def commits(place: Place, seconds: float) -> float:
     """Commits a second of a client that has the source for itself."""
     with committing(place) as counted:
         bed.wait(lambda: len(counted) > seconds, "the client commits", seconds + 60)
+    return statistics.median(counted[:-1])
+
+
+def commits_beside_reading(place: Place) -> float:
+    """Commits a second while the source's tables are read as a verification reads them, and nothing else is done."""
+    tables = [table for table in mapped_tables(load.SYSTEM) if f"{load.SYSTEM}.{table.name}" in TABLES]
+    with committing(place) as counted, checksum.reading(place.dsn(load.SYSTEM)) as connection:
+        for table in tables:
+            for _ in Checksums(connection, table).ranges():
+                pass
     return statistics.median(counted[:-1])
 
 

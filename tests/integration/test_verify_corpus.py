@@ -176,6 +176,21 @@ def test_both_sides_hash_every_row_alike_read_or_streamed(
         assert apart == set(), f"{shape.name}, read again: {differing(captured, shape, apart)}"
 
 
+def test_a_range_has_as_many_rows_as_it_is_to_have_in_the_order_of_numbers(database: NewDatabase) -> None:
+    """By their texts 10 stands before 2; and to order by a text is to read the whole table for each range."""
+    captured = database("directory")
+    with closing(captured.connect()) as connection:
+        connection.execute("truncate dir_network cascade")
+        connection.execute(
+            "insert into dir_network (network_id, payer_name, network_name)"
+            " select n, 'payer ' || n, 'all' from generate_series(1, 25) n"
+        )
+    [table] = [table for table in mapped_tables("directory") if table.name == "dir_network"]
+    with checksum.reading(captured.dsn) as connection:
+        found = list(checksum.Checksums(connection, table, share=1.0).ranges(10))
+    assert [(each.until, each.sum.count) for each in found] == [("10", 10), ("20", 10), (None, 5)]
+
+
 def reread_rows(captured: Source, shapes: list[Shape]) -> Iterator[dict[Name, Hash]]:
     """What claims of the platform's own records would be hashed to, of rows looked up and of rows in their order."""
     with checksum.reading(captured.dsn) as connection:

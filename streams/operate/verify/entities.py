@@ -1,6 +1,9 @@
-"""What the platform holds, as hashes: topic `entity` read once, then followed from where it was left.
+"""What the platform holds, as hashes: topic `entity` read twice, then followed from where it was left.
 
     entity (compacted) --> {entity: its rows' hashes}, and how far each partition has read its inputs
+
+First which records are their keys' newest, then those alone: an entity is written by every unit that touches it, eleven
+times in an initial load before its topic is compacted, and to hash its rows costs ten times what reading it does.
 
 The topic is the truth a worker's store is a cache of, and `partition/<p>` in it moves in the transaction that changes
 an entity: once that says an input was read up to an offset, what followed from it has been read here too. Some 60
@@ -54,14 +57,16 @@ class Entities:
         self._watched: dict[bytes, list[bytes]] = {}
         """watched entity -> its rows as they stood before those of now, oldest first"""
         self._inputs: dict[int, dict[str, int]] = {}
+        self._newest: dict[int, tuple[int, set[int]]] = {}
+        """partition -> up to where it is known which records are the newest of their keys, and their offsets"""
         self._at: dict[int, int] = {}
         """partition -> up to where it was read; at its end, behind the markers that take offsets too"""
 
     def __enter__(self) -> Self:
         self._context = reading.consumer(self._kafka)
         self._consumer: Consumer = self._context.__enter__()
-        starts = reading.beginnings(self._topic, self._partitions)
-        self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+        self._starts = reading.beginnings(self._topic, self._partitions)
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._starts.items()])
         return self
 
     def __exit__(
@@ -89,6 +94,8 @@ class Entities:
         return self._inputs.get(number, {}).get(topic, 0)
 
     def _until(self, reached: Callable[[], bool], patience: float) -> None:
+        if not self._newest:
+            self._newest = self._look_ahead()
         moved = time.monotonic()
         while not reached():
             messages = self._consumer.consume(BATCH, 0.05)
@@ -100,6 +107,13 @@ class Entities:
                     "verify.not_decided", what, "concord status: does a worker have every partition?"
                 )
 
+    def _look_ahead(self) -> dict[int, tuple[int, set[int]]]:
+        newest: dict[int, dict[bytes, int]] = {number: {} for number in self._partitions}
+        for message in reading.read(self._kafka, self._starts):
+            newest[message.partition() or 0][message.key() or b""] = message.offset() or 0
+        offsets = {number: set(found.values()) for number, found in newest.items()}
+        return {number: (max(found, default=-1), found) for number, found in offsets.items()}
+
     def _hear(self, message: Message) -> bool:
         """Whether the record says something."""
         error = message.error()
@@ -108,10 +122,14 @@ class Entities:
                 self._at[message.partition() or 0] = message.offset() or 0
                 return False
             raise Unavailable("kafka.unavailable", error.str(), "python -m stack status")
-        self._at[message.partition() or 0] = (message.offset() or 0) + 1
+        number, offset = message.partition() or 0, message.offset() or 0
+        self._at[number] = offset + 1
+        known, newest = self._newest[number]
+        if offset <= known and offset not in newest:
+            return True
         key, value = message.key() or b"", message.value()
         if key.startswith(PARTITION):
-            self._inputs[message.partition() or 0] = _decode_state(value or b"\x90").inputs
+            self._inputs[number] = _decode_state(value or b"\x90").inputs
         elif self._shapes.holds(key):
             self._keep(key, value)
         return True
