@@ -45,7 +45,7 @@ def source(
         bool, typer.Option("--quarantined", help="Also rows whose newest change is in the quarantine.")
     ] = False,
     at_most: AtMost = 1_000,
-    share: Share = 0.25,
+    share: Share = 0.15,
     by: By = "",
     cause: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "asked for",
     as_json: AsJson = False,
@@ -85,7 +85,7 @@ def target(
         bool, typer.Option("--repair", help="Read rows again, then send views once more.")
     ] = False,
     at_most: AtMost = 1_000,
-    share: Share = 0.25,
+    share: Share = 0.15,
     by: By = "",
     cause: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "asked for",
     as_json: AsJson = False,

@@ -3,7 +3,7 @@
     a claim's row --Shape.hash--> 64 bits      the same 64 bits from PostgreSQL (connectors/checksum.py)
     sums of both, per range of keys --> ranges that differ --> rows --Standing--> missing, extra, different
 
-The text is `length:value` of each column, `-` for null, behind the entity's id and the row's. A value's own text is
+The text is each column's behind the entity's id and the row's, with separators of ASCII between. A value's own text is
 PostgreSQL's where it has one form only, and a form of ours where it has several (timestamps: microseconds since 1970,
 UTC; decimals without trailing zeros; documents as jsonb prints them). Never holds, compares or tells a value itself:
 what leaves this module are hashes and the names of columns (invariant 11).
@@ -99,9 +99,17 @@ FORMS: Mapping[str, Callable[[Any], str]] = {
 """Canonical type -> the one text of a value that is there."""
 
 
+UNIT = "\x1f"
+"""Between two values: ASCII's unit separator, which no text that somebody types holds."""
+NULL = "\x1e"
+"""In place of no value."""
+
+
 def joined(values: Iterable[str | None]) -> str:
-    """Every value with its length before it, so that no two rows have one text."""
-    return "".join(["-" if value is None else f"{len(value)}:{value}" for value in values])
+    """A row's text. Rows of as many columns have one text only when they are the same, or when values of theirs hold
+    separators: that would have to move from one column to the next to hide anything, and each value's length before it,
+    which leaves not even that, takes half again of PostgreSQL's time."""
+    return UNIT.join([NULL if value is None else value for value in values])
 
 
 def hashed(text: str) -> Hash:

@@ -21,6 +21,7 @@ TITLES = {
     "c": "The whole path",
     "d": "Latency",
     "e": "Snapshot, memory, restore",
+    "v": "Verification",
     "w": "The console's pages",
 }
 
