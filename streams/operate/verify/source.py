@@ -131,9 +131,8 @@ class System:
         _ready(self._settings, self.source)
         with self.looking() as (connection, caught_up):
             looks = [Look(s, Checksums(connection, s.table, share), again=again) for s in self._shapes]
-            with ThreadPoolExecutor(
-                1
-            ) as beside:  # the source mostly rests, and the topic needs it for nothing
+            # Beside each other: the source mostly rests, and reading the topic needs it for nothing.
+            with ThreadPoolExecutor(1) as beside:
                 behind = beside.submit(self.entities.to_the_end)
                 for look in looks:
                     look.read(size)
