@@ -151,9 +151,9 @@ def idle(worker: Running) -> bool:
     )
 
 
-def drained(worker: Running) -> None:
+def drained(worker: Running, within: float = DRAIN_WITHIN) -> None:
     """Wait until the worker has nothing left to do."""
-    wait(lambda: idle(worker), "the worker has worked everything", DRAIN_WITHIN, worker.alive)
+    wait(lambda: idle(worker), "the worker has worked everything", within, worker.alive)
 
 
 @contextmanager

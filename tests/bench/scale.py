@@ -77,24 +77,24 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
     steps: list[Step] = []
     for size in sizes:
         with bed.place(bench, f"{NAME}{size}", folder.path, databases=True) as place:
-            scale = Scale(place, size, steps)
+            scale = Scale(place, size, steps, folder)
             scale.load()
             scale.restart()
             scale.restore()
             scale.failover()
             scale.verify()
             scale.churn()
-        folder.csv("s-steps", steps)
     return report(steps)
 
 
 class Scale:
     """The steps at one size."""
 
-    def __init__(self, place: Place, providers: int, steps: list[Step]) -> None:
+    def __init__(self, place: Place, providers: int, steps: list[Step], folder: Folder) -> None:
         self.place = place
         self.providers = providers
         self.steps = steps
+        self.folder = folder
         self.rows = 0
 
     def load(self) -> None:
@@ -108,12 +108,12 @@ class Scale:
             bed.capture(place)
             self._note("every row is in Kafka", begun)
             bed.wait(lambda: snapshot_done(worker), "the snapshot is decided", WITHIN, worker.alive)
-            processes.drained(worker)
+            processes.drained(worker, WITHIN)
             self._note("every provider is decided", begun, sampler)
             with processes.adapters(place) as adapters:
                 self._applied(adapters)
                 self._note("every view is applied (adapters started after the decisions)", begun, sampler)
-                processes.drained(worker)
+                processes.drained(worker, WITHIN)
             self._note("every system's own rows of it are heard", begun, sampler)
 
     def restart(self) -> None:
@@ -176,7 +176,7 @@ class Scale:
                 bed.wait(
                     lambda: self._captured(connection, end), "the changes are captured", WITHIN, worker.alive
                 )
-            processes.drained(worker)
+            processes.drained(worker, WITHIN)
             self._applied(adapters)
             self._note(f"{count:,} providers change", begun, sampler)
 
@@ -240,6 +240,7 @@ class Scale:
             _size_mb(self.place.bed.layout.data("kafka")),
         )
         self.steps.append(found)
+        self.folder.csv("s-steps", self.steps)  # hours may be lost with the next step
         self.place.bed.say(f"{NAME}  {self.providers:>9,}  {seconds:8.1f} s  {step}")
 
     def _database_mb(self) -> float:
