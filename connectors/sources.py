@@ -10,7 +10,7 @@ always a command, never a side effect. Never reads or changes rows of a source.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from schemas.catalog import load_mapping
 from streams.errors import EnvironmentFault, InvalidInput, Unavailable
 
 Action = Literal["create", "update", "none", "resnapshot"]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,10 @@ def apply(
     *,
     resnapshot: bool = False,
     epoch: int | None = None,
+    say: Say = lambda text: None,
 ) -> list[Plan]:
     """Make the connectors what the mappings say; idempotent. `resnapshot` takes a new initial snapshot."""
-    return [_apply(connect, kafka, source, resnapshot, epoch) for source in sources]
+    return [_apply(connect, kafka, source, resnapshot, epoch, say) for source in sources]
 
 
 def status(connect: Connect, sources: Iterable[Source]) -> list[Status]:
@@ -213,12 +215,14 @@ def _masked(key: str, value: str | None) -> str | None:
     return "***" if value and "password" in key and not value.startswith("${") else value
 
 
-def _apply(connect: Connect, kafka: str, source: Source, resnapshot: bool, epoch: int | None) -> Plan:
+def _apply(
+    connect: Connect, kafka: str, source: Source, resnapshot: bool, epoch: int | None, say: Say
+) -> Plan:
     planned = _plan(connect, kafka, source, epoch)
     if planned.action == "create":
-        _create(connect, source, planned.epoch)
+        _create(connect, source, planned.epoch, say)
     elif resnapshot:
-        return _resnapshot(connect, source, planned, epoch)
+        return _resnapshot(connect, source, planned, epoch, say)
     elif planned.action == "resnapshot":
         _refuse(connect, planned)
     elif planned.action == "update":
@@ -227,17 +231,17 @@ def _apply(connect: Connect, kafka: str, source: Source, resnapshot: bool, epoch
     return planned
 
 
-def _create(connect: Connect, source: Source, epoch: int) -> None:
+def _create(connect: Connect, source: Source, epoch: int, say: Say) -> None:
     """Offsets outlive a deleted connector; without the slot they point at changes that are gone."""
     name = source.names.connector
     connect.create_stopped(name, wanted(source, epoch, origin.identity(source.dsn)))
     slot = origin.slot(source.dsn, source.names.slot_name)
     if connect.offset(name) is not None and (slot is None or slot.lost):
         _start_over(connect, source)
-    _resume(connect, source)
+    _resume(connect, source, say)
 
 
-def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | None) -> Plan:
+def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | None, say: Say) -> Plan:
     """Stop (offsets are flushed), forget them and the slot, raise the epoch, start: in this order, so that
     no moment shows the new epoch with the old snapshot's offset."""
     raised = epoch if epoch is not None else planned.epoch + 1
@@ -248,12 +252,12 @@ def _resnapshot(connect: Connect, source: Source, planned: Plan, epoch: int | No
     connect.stop(planned.connector)
     _start_over(connect, source)
     connect.update(planned.connector, wanted(source, raised, origin.identity(source.dsn)))
-    _resume(connect, source)
+    _resume(connect, source, say)
     settings = {**planned.settings, EPOCH: (str(planned.epoch), str(raised))}
     return replace(planned, action="resnapshot", epoch=raised, settings=settings, for_now={})
 
 
-def _resume(connect: Connect, source: Source) -> None:
+def _resume(connect: Connect, source: Source, say: Say) -> None:
     """Connect only says that a task doesn't start; a transaction that its new slot waits for is the likely reason."""
     while True:
         try:
@@ -267,6 +271,7 @@ def _resume(connect: Connect, source: Source) -> None:
             if not all(writer.is_snapshot for writer in left):
                 raise origin.blocked(left) from None
             # Another source's snapshot on this server: however long it takes, this one begins when it is over.
+            say(f"{source.names.connector} waits for the end of {'; '.join(map(str, left))}")
 
 
 def _start_over(connect: Connect, source: Source) -> None:

@@ -107,7 +107,9 @@ def sources_apply(
     def work() -> Any:
         from streams.operate import preparing
 
-        return preparing.apply_sources(configuration.load(), names or (), resnapshot=resnapshot, epoch=epoch)
+        return preparing.apply_sources(
+            configuration.load(), names or (), resnapshot=resnapshot, epoch=epoch, say=output.say
+        )
 
     subject, wanted = ", ".join(names or ("every source",)), {"resnapshot": resnapshot, "epoch": epoch}
     acting = audited("sources.apply", work, by=by, why=reason, subject=subject, wanted=wanted, told=_applied)

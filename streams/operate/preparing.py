@@ -56,12 +56,17 @@ def plan_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.
 
 
 def apply_sources(
-    settings: Settings, names: Iterable[str] = (), *, resnapshot: bool = False, epoch: int | None = None
+    settings: Settings,
+    names: Iterable[str] = (),
+    *,
+    resnapshot: bool = False,
+    epoch: int | None = None,
+    say: Say = lambda text: None,
 ) -> list[sources.Plan]:
     """Make Connect capture what the mappings say."""
     wanted = chosen_sources(settings, names)
     with connect(settings) as client:
-        return sources.apply(client, settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch)
+        return sources.apply(client, settings.kafka, wanted, resnapshot=resnapshot, epoch=epoch, say=say)
 
 
 def status_sources(settings: Settings, names: Iterable[str] = ()) -> list[sources.Status]:
@@ -90,7 +95,7 @@ def prepare_targets(settings: Settings, say: Say) -> None:
 
 def prepare_sources(settings: Settings, say: Say) -> None:
     """Capture, which fills the topics."""
-    for plan in apply_sources(settings):
+    for plan in apply_sources(settings, say=say):
         say(f"source    {plan.connector}: {plan.action}, epoch {plan.epoch}")
 
 

@@ -310,11 +310,13 @@ def test_another_sources_snapshot_on_the_same_server_is_waited_for_however_long_
         ) as snapshot,  # ends first, so that all ends
     ):
         snapshot.execute("select pg_current_xact_id()")
-        applied = thread.submit(sources.apply, impatient, capture.kafka, [capture.source])
+        said: list[str] = []
+        applied = thread.submit(sources.apply, impatient, capture.kafka, [capture.source], say=said.append)
         wait_until(lambda: impatient.resumed > 1 or applied.done(), 60, what="to have waited more than once")
         assert not applied.done()
         snapshot.commit()
         assert [plan.action for plan in applied.result(60)] == ["create"]
+    assert f"{capture.name} waits for the end of pid" in said[0]
     capture.wait_for_snapshot()
 
 
