@@ -104,6 +104,7 @@ class References:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 20,
+                "fetch.queue.backoff.ms": 10,  # as in restore: many references must not wait a second for their reader
                 "enable.partition.eof": True,
             }
         )
