@@ -7,7 +7,7 @@ What `concord up` does before it starts a process, and what the single commands 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from confluent_kafka.admin import AdminClient
 
@@ -24,7 +24,7 @@ from streams.kafka import broker
 from streams.settings import Settings, need
 from streams.systems import SYSTEMS
 
-Say = Callable[[str], None]
+Say = sources.Say
 
 
 def apply_systems(settings: Settings) -> dict[str, list[str]]:
