@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NPPES ?=
 PROVIDERS ?= 300
+PROCESSES ?= 2
 
 .PHONY: help demo test lint check bench bench-scale docs up down lock
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ demo: $(INSTALLED) ## the main job on the real stack: load providers, play a sto
 	@$(BIN)/concord demo --providers $(PROVIDERS) $(if $(NPPES),--nppes "$(NPPES)")
 
 test: $(INSTALLED) ## every test ring but the benchmarks, on the real services (CI runs this)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## format, lint, types, schemas
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/concord schema check

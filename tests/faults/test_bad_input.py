@@ -141,9 +141,12 @@ def test_a_row_that_moves_to_another_provider_is_gone_from_the_first(
     platform: Platform, oracle: Oracle
 ) -> None:
     first, second = somebody(platform, 6), somebody(platform, 7)
-    change = (
-        "update provider_location set provider_id = %s, effective_from = current_date where provider_id = %s"
-    )
+    # From a day that no other row has: the load may have put both at one location today.
+    change = """
+    update provider_location
+    set provider_id = %s, effective_from = (select min(effective_from) - 1 from provider_location)
+    where id = (select id from provider_location where provider_id = %s order by id limit 1)
+    """
     with platform.master.connect() as connection:
         assert connection.execute(change, [second, first]).rowcount
     oracle.judge()
