@@ -32,6 +32,7 @@ from streams.settings import Settings
 from tests.faults.platform import remove_connector
 from tests.faults.process import Process
 from tests.fixtures.databases import Database
+from tests.fixtures.kafka import delete_topics
 from tests.fixtures.platform import settings_of
 from tests.fixtures.stack import NativeServices
 from tests.fixtures.waiting import wait_until
@@ -204,6 +205,4 @@ def _remove(stack: Environment, found: Guarded, prefix: str) -> None:
     with Connect(stack.connect) as connect:
         remove_connector(connect, found.name)
     admin = AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0})
-    mine = [name for name in admin.list_topics(timeout=30).topics if prefix in name]
-    for future in admin.delete_topics(mine, operation_timeout=30).values() if mine else ():
-        future.result()
+    delete_topics(admin, prefix)

@@ -33,6 +33,7 @@ from streams.systems import ADAPTED
 from tests.faults.links import Links, between, through
 from tests.faults.process import Process, Worker
 from tests.fixtures.databases import Database, drop, with_database
+from tests.fixtures.kafka import delete_topics
 from tests.fixtures.proxy import HOST, Proxy
 from tests.fixtures.stack import NativeServices
 from tests.fixtures.waiting import wait_until
@@ -232,7 +233,7 @@ def running(stack: Environment, services: NativeServices, folder: Path) -> Itera
         with Connect(stack.connect) as connect:
             remove_connector(connect, found.source.names.connector)
         found.links.close()
-        delete_topics(AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0}))
+        delete_topics(AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0}), PREFIX)
         for database in databases.values():
             drop(stack, database)
 
@@ -250,12 +251,6 @@ def create_database(stack: Environment, system: str) -> Database:
         roles.create_system_database(connection, name, system)
     systems.apply(found.dsn, system)
     return found
-
-
-def delete_topics(admin: AdminClient) -> None:
-    mine = [name for name in admin.list_topics(timeout=30).topics if PREFIX in name]
-    for future in admin.delete_topics(mine, operation_timeout=30).values() if mine else ():
-        future.result()
 
 
 def remove_connector(connect: Connect, name: str) -> None:
