@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NPPES ?=
 PROVIDERS ?= 300
-PROCESSES ?= 2
+PROCESSES ?= 0
 
 .PHONY: help demo test lint check bench bench-scale docs up down lock
 .DEFAULT_GOAL := help
