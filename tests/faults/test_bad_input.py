@@ -141,16 +141,18 @@ def test_a_row_that_moves_to_another_provider_is_gone_from_the_first(
     platform: Platform, oracle: Oracle
 ) -> None:
     first, second = somebody(platform, 6), somebody(platform, 7)
-    # From a day that no other row has: the load may have put both at one location today.
+    # Each from a day that no other row has: the load may have put both at one location today.
     change = """
-    update provider_location
-    set provider_id = %s, effective_from = (select min(effective_from) - 1 from provider_location)
-    where id = (select id from provider_location where provider_id = %s order by id limit 1)
+    with moved as (
+        select id, (select min(effective_from) from provider_location) - row_number() over (order by id)::int as day
+        from provider_location where provider_id = %s
+    )
+    update provider_location set provider_id = %s, effective_from = day from moved where provider_location.id = moved.id
     """
     # There and back, so that nobody runs out of rows however often the ring is played.
     for giver, taker in ((first, second), (second, first)):
         with platform.master.connect() as connection:
-            assert connection.execute(change, [taker, giver]).rowcount
+            assert connection.execute(change, [giver, taker]).rowcount
         oracle.judge()
 
 

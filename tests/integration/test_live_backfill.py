@@ -92,7 +92,6 @@ def site(
         connect.stop(source.names.connector)
         connect.forget_offset(source.names.connector)
         connect.delete(source.names.connector)
-    kafka_admin.delete_topics([f"__debezium-heartbeat.{source.names.connector}"], operation_timeout=30)
 
 
 @pytest.fixture

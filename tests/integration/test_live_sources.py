@@ -77,7 +77,6 @@ def capture(
     with Connect(stack.connect) as connect:
         yield Capture(connect, stack.kafka, source, found)
         _remove(connect, source.names.connector)
-    kafka_admin.delete_topics([f"__debezium-heartbeat.{source.names.connector}"], operation_timeout=30)
 
 
 def _remove(connect: Connect, name: str) -> None:

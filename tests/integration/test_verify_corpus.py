@@ -84,8 +84,6 @@ def source(
             connect.stop(each.names.connector)
             connect.forget_offset(each.names.connector)
             connect.delete(each.names.connector)
-    beats = [f"__debezium-heartbeat.{each.names.connector}" for each in started]
-    kafka_admin.delete_topics(beats, operation_timeout=30)
 
 
 def credentialing(run: Callable[..., Any], start: int) -> None:
