@@ -12,6 +12,18 @@ from collections.abc import Iterable, Mapping
 
 from connectors.table import Children, Root
 
+
+def recordset(columns: Mapping[str, str], alias: str = "r", parameter: str = "rows") -> str:
+    """The rows of a JSON parameter as a table expression.
+
+    Its limit says no more than how many there are, and is for the planner: it counts on 100 rows of any function, and
+    for so many reads a whole table of some ten thousand rows where it would look up the one that is asked for.
+    """
+    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    rows = f"%({parameter})s"
+    return f"(select * from jsonb_to_recordset({rows}) as t({typed}) limit jsonb_array_length({rows})) as {alias}"
+
+
 # Locks what is held of the batch's entities, in key order; what is deferred counts as known, too.
 GUARD = """
 with held as (
@@ -24,20 +36,20 @@ select entity_id, null, null, revision from concord_pending where kind = %(kind)
 """
 
 # A lost race (another process created the same entity) writes fewer rows than asked: try the batch again.
-APPLIED = """
+APPLIED = f"""
 insert into concord_applied as held (kind, entity_id, local_id, revision, view_hash, applied_at)
 select %(kind)s, entity_id, local_id, revision, view_hash, clock_timestamp()
-from jsonb_to_recordset(%(rows)s) as r(entity_id text, local_id text, revision bigint, view_hash text)
+from {recordset({"entity_id": "text", "local_id": "text", "revision": "bigint", "view_hash": "text"})}
 order by entity_id
 on conflict (kind, entity_id) do update
 set revision = excluded.revision, view_hash = excluded.view_hash, applied_at = excluded.applied_at
 where held.revision < excluded.revision and held.local_id = excluded.local_id
 """
 
-DEFER = """
+DEFER = f"""
 insert into concord_pending as held (kind, entity_id, revision, view, waits_for)
 select %(kind)s, entity_id, revision, view, waits_for
-from jsonb_to_recordset(%(rows)s) as r(entity_id text, revision bigint, view jsonb, waits_for text)
+from {recordset({"entity_id": "text", "revision": "bigint", "view": "jsonb", "waits_for": "text"})}
 order by entity_id
 on conflict (kind, entity_id) do update
 set revision = excluded.revision, view = excluded.view, waits_for = excluded.waits_for
@@ -52,9 +64,9 @@ where waiting.kind = held.kind and waiting.entity_id = held.entity_id and waitin
   and waiting.kind = %(kind)s and waiting.entity_id = any(%(ids)s)
 """
 
-DISCARD = """
+DISCARD = f"""
 delete from concord_pending waiting
-using jsonb_to_recordset(%(rows)s) as r(kind text, entity_id text, revision bigint)
+using {recordset({"kind": "text", "entity_id": "text", "revision": "bigint"})}
 where waiting.kind = r.kind and waiting.entity_id = r.entity_id and waiting.revision <= r.revision
 """
 
@@ -66,28 +78,22 @@ where waits_for = any(%(there)s) order by kind, entity_id limit 1000
 """
 
 # A process whose partition was taken over must not move the offsets of its successor backwards.
-OFFSETS = """
+OFFSETS = f"""
 insert into concord_offset as held (topic, partition, topic_id, next_offset)
 select topic, partition, topic_id, next_offset
-from jsonb_to_recordset(%(rows)s) as r(topic text, partition int, topic_id text, next_offset bigint)
+from {recordset({"topic": "text", "partition": "int", "topic_id": "text", "next_offset": "bigint"})}
 order by topic, partition
 on conflict (topic, partition) do update
 set topic_id = excluded.topic_id, next_offset = excluded.next_offset
 where held.topic_id <> excluded.topic_id or held.next_offset < excluded.next_offset
 """
 
-STORED = """
+STORED = f"""
 select held.topic, held.partition, held.topic_id, held.next_offset
 from concord_offset held
-join jsonb_to_recordset(%(rows)s) as r(topic text, partition int, topic_id text)
+join {recordset({"topic": "text", "partition": "int", "topic_id": "text"})}
   on held.topic = r.topic and held.partition = r.partition and held.topic_id = r.topic_id
 """
-
-
-def recordset(columns: Mapping[str, str], alias: str = "r", parameter: str = "rows") -> str:
-    """The rows of a JSON parameter as a table expression."""
-    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return f"jsonb_to_recordset(%({parameter})s) as {alias}({typed})"
 
 
 def locate(root: Root) -> str:

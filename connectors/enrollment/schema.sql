@@ -67,6 +67,7 @@ create table if not exists enrollment (
 create unique index if not exists enrollment_identity on enrollment (enrollment_id, enr_provider_id);
 create unique index if not exists enrollment_open on enrollment
     (enr_provider_id, group_tax_id, svc_loc_ref, payer_id, product_id) where state <> 'terminated';
+create index if not exists enrollment_provider on enrollment (enr_provider_id);
 create index if not exists enrollment_service_location on enrollment (svc_loc_ref);
 create index if not exists enrollment_payer on enrollment (payer_id);
 create index if not exists enrollment_product on enrollment (product_id);

@@ -59,22 +59,22 @@ on conflict (proposal_id) do update set {", ".join(f"{c} = excluded.{c}" for c i
 where ({listed(CHANGING, "held.")}) is distinct from ({listed(CHANGING, "excluded.")})
 """  # noqa: S608  (the names come from the description above, values are parameters)
 
-END = """
+END = f"""
 update proposal held set state = ended.state
-from jsonb_to_recordset(%(rows)s) as ended(proposal_id bigint, entity_id text, state text)
+from {recordset({"proposal_id": "bigint", "entity_id": "text", "state": "text"}, "ended")}
 where held.proposal_id = ended.proposal_id and held.entity_id = ended.entity_id
   and held.state is distinct from ended.state
-"""
+"""  # noqa: S608
 
 # Once a ruling and reason: who wrote it past the tool reads there that nothing follows from it.
-REFUSE = """
+REFUSE = f"""
 select audit_append(said.ruled_by, 'refused', said.kind, said.entity_id,
     jsonb_build_object('proposal_id', said.proposal_id, 'ruling_id', said.ruling_id, 'code', told.code))
-from jsonb_to_recordset(%(rows)s) as told(ruling_id bigint, entity_id text, code text)
+from {recordset({"ruling_id": "bigint", "entity_id": "text", "code": "text"}, "told")}
 join ruling said on said.ruling_id = told.ruling_id and said.entity_id = told.entity_id
-where not exists (select from audit where action = 'refused' and entity_id = said.entity_id
+where not exists (select from audit where kind = said.kind and entity_id = said.entity_id and action = 'refused'
     and detail @> jsonb_build_object('ruling_id', said.ruling_id, 'code', told.code))
-"""
+"""  # noqa: S608
 
 # Open, and in none of the view's lists: it ended so long ago that its end is shown no more.
 LOSE = """
