@@ -6,6 +6,7 @@ whatever happens (open loop: a stall delays what it delays and is seen). Rates r
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
@@ -31,6 +32,7 @@ from tests.bench.writing import WRITERS, Written, paced, paced_statements
 NAME = "d"
 ONE_WAY, TWO_WAY, EDIT = "change, one way", "change, two ways", "edit"
 EDITED = "directory"
+SERVICES = ("postgres", "kafka", "connect")
 KNEE_S = 1.0
 KEEPS_UP = 0.9
 """A writer below this share of its rate is the limit itself: the step shows nothing of the platform."""
@@ -96,6 +98,17 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Cpu:
+    """What one process used of a core in one step; `bench` listens and counts, its writer is a process beside it."""
+
+    step: int
+    what: str
+    rate: int
+    process: str
+    cores: float
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One rate; milliseconds."""
 
@@ -114,8 +127,6 @@ class Step:
     applied_p95: float
     applied_p99: float
     applied_max: float
-    worker_cpu: float
-    """share of a core"""
     sent: float
     decided: float
     appended: float
@@ -131,7 +142,8 @@ def measure(bench: Bed, folder: Folder, *, quick: bool, profile: bool) -> Result
     folder.csv("d-steps", latency.steps)
     folder.csv("d-views", latency.seen)
     folder.csv("d-writer", latency.written)
-    return report(latency.steps)
+    folder.csv("d-cpu", latency.cpu)
+    return report(latency.steps, latency.cpu)
 
 
 class Latency:
@@ -144,6 +156,7 @@ class Latency:
         self.steps: list[Step] = []
         self.seen: list[Seen] = []
         self.written: list[Written] = []
+        self.cpu: list[Cpu] = []
         self.changes = load.Changes(load.population(size.providers).providers, everywhere=True)
 
     def run(self) -> None:
@@ -193,7 +206,9 @@ class Latency:
         start = arrivals.mark(self.place.settings)
         system = EDITED if what == EDIT else load.SYSTEM
         captured = arrivals.mark(self.place.settings, (f"cdc.{system}",))
-        with Sampler({"worker": worker.pid}) as sampler, listening(self.place, number) as seen:
+        known = {service: self.place.bed.pid(service) for service in SERVICES}
+        known |= {process.name: process.pid for process in (worker, *adapters)} | {"bench": os.getpid()}
+        with Sampler(known) as sampler, listening(self.place, number) as seen:
             if what == EDIT:
                 written = paced_statements(self.place.dsn(EDITED), edits, rate)
             else:
@@ -202,10 +217,15 @@ class Latency:
             bed.wait(lambda: len(seen) >= views_since(self.place, start), "the listener has every view", 30)
         path.all_applied(self.place, arrivals.since(self.place.settings, start), adapters)
         sent = stages.sent(self.place.settings, captured)
-        step = self._summary(what, rate, written, seen, sent, sampler)
+        step = self._summary(what, rate, written, seen, sent)
         self.steps.append(step)
         self.seen += seen
         self.written += written
+        begin, end = written[0].due + self.size.warm_up_s, written[-1].due
+        self.cpu += [
+            Cpu(number, what, rate, name, round(sampler.cpu(name, begin, end) / (end - begin), 3))
+            for name in known
+        ]
         self.place.bed.say(
             f"{NAME}  {rate:5} {what}s/s  sink p50 {step.sink_p50:6.1f} p99 {step.sink_p99:7.1f} ms  "
             f"applied p50 {step.applied_p50:6.1f} p99 {step.applied_p99:7.1f} ms"
@@ -219,10 +239,8 @@ class Latency:
         written: Sequence[Written],
         seen: Sequence[Seen],
         sent: dict[int, int],
-        sampler: Sampler,
     ) -> Step:
         begin = written[0].due + self.size.warm_up_s
-        end = written[-1].due
         counted = [s for s in seen if s.committed_us / 1e6 >= begin]
         sink = quantiles(s.seconds * 1000 for s in counted)
         applied = applied_ms(self.place, counted, (EDITED,) if what == EDIT else ADAPTED)
@@ -245,7 +263,6 @@ class Latency:
             applied_p95=late["p95"],
             applied_p99=late["p99"],
             applied_max=late["max"],
-            worker_cpu=round(sampler.cpu("worker", begin, end) / (end - begin), 3),
             **stages.hops(counted, sent),
         )
 
@@ -325,16 +342,17 @@ TARGETS = {100: (35, 20, 80, 50, 200), 300: (None, None, 150, None, None)}
 """rate -> p50 (must, goal), p99 (must, goal) of commit to sink, p99 (must) of commit to applied; ms"""
 
 
-def report(steps: Sequence[Step]) -> Result:
-    """Quantiles by way and rate, the knees, and one way against two."""
+def report(steps: Sequence[Step], cpu: Sequence[Cpu]) -> Result:
+    """Quantiles by way and rate, the knees, one way against two, and who used the cores."""
     result = Result(NAME, METHOD)
     for what in (ONE_WAY, TWO_WAY):
         _report_changes(result, what, [s for s in steps if s.what == what])
     _report_ways(result, steps)
     _report_edits(result, steps)
     result.notes += [
-        f"{s.what}, {s.rate}/s: {s.achieved:.0f}/s achieved, worker at {s.worker_cpu:.0%} of a core; hops, p50: sent "
-        f"{s.sent:.0f}, decided {s.decided:.0f}, appended {s.appended:.0f}, received {s.received:.0f} ms"
+        f"{s.what}, {s.rate}/s: {s.achieved:.0f}/s achieved; hops, p50: sent {s.sent:.0f}, decided {s.decided:.0f}, "
+        f"appended {s.appended:.0f}, received {s.received:.0f} ms; share of a core: "
+        + ", ".join(f"{c.process} {c.cores:.0%}" for c in cpu if c.step == s.step)
         for s in steps
     ]
     return result
