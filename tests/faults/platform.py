@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,15 @@ class Platform:
 
     # ---- processes ----
 
-    def start_worker(self, within: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Worker:
-        """`within`: a command that runs it, `environ`: what is set for it besides."""
+    def start_worker(
+        self, within: Sequence[str] = (), environ: Mapping[str, str] | None = None, place: str = ""
+    ) -> Worker:
+        """`within`: a command that runs it, `environ`: what is set for it besides, `place`: the name of one that has
+        ended, whose stores and log it goes on with; else the first name that no running one has."""
         known = {**self.environ(self.links.worker_broker), **(environ or {})}
-        self.workers.append(Worker(f"worker-{len(self.workers)}", known, self.folder, within))
+        taken = {worker.name for worker in self.workers}
+        free = next(name for number in count() if (name := f"worker-{number}") not in taken)
+        self.workers.append(Worker(place or free, known, self.folder, within))
         return self.workers[-1]
 
     def stop_worker(self, worker: Worker) -> None:

@@ -49,7 +49,7 @@ def test_a_corrupt_store_is_made_anew_from_its_topic_with(
         platform.stop_worker(before)
         harm(before.data)
         seen = len(before.said())
-        after = platform.start_worker()
+        after = platform.start_worker(place=before.name)
         platform.wait(platform.whole, "the worker to open every partition")
         scene.transactions(AFTER)
     oracle.judge()
