@@ -110,15 +110,16 @@ class Platform:
         self, within: Sequence[str] = (), environ: Mapping[str, str] | None = None
     ) -> Iterator[Worker]:
         """In the place of the usual one, which returns afterwards."""
-        self.stop_worker(self.worker)
+        usual = self.worker
+        self.stop_worker(usual)
         try:
-            worker = self.start_worker(within, environ)
+            worker = self.start_worker(within, environ, place=usual.name)
             self.wait(self.whole, "the other worker to open every partition")
             yield worker
         finally:
             self.links.open()
             self.stop_worker(self.worker)
-            self.start_worker()
+            self.start_worker(place=usual.name)
 
     def start_adapter(self, system: str) -> Process:
         """Also in the place of one that ended."""

@@ -62,7 +62,7 @@ def registry_killed_while_all_start_again(scene: Scene) -> None:
     for process in (worker, adapter):
         process.stop()
     platform.workers.remove(worker)
-    platform.start_worker()
+    platform.start_worker(place=worker.name)
     platform.start_adapter("directory")
     seen = len(platform.worker.said())
     platform.wait(
