@@ -32,7 +32,6 @@ from tests.bench.writing import WRITERS, Written, paced, paced_statements
 NAME = "d"
 ONE_WAY, TWO_WAY, EDIT = "change, one way", "change, two ways", "edit"
 EDITED = "directory"
-SERVICES = ("postgres", "kafka", "connect")
 KNEE_S = 1.0
 KEEPS_UP = 0.9
 """A writer below this share of its rate is the limit itself: the step shows nothing of the platform."""
@@ -206,8 +205,7 @@ class Latency:
         start = arrivals.mark(self.place.settings)
         system = EDITED if what == EDIT else load.SYSTEM
         captured = arrivals.mark(self.place.settings, (f"cdc.{system}",))
-        known = {service: self.place.bed.pid(service) for service in SERVICES}
-        known |= {process.name: process.pid for process in (worker, *adapters)} | {"bench": os.getpid()}
+        known = processes.pids(self.place, (worker, *adapters)) | {"bench": os.getpid()}
         with Sampler(known) as sampler, listening(self.place, number) as seen:
             if what == EDIT:
                 written = paced_statements(self.place.dsn(EDITED), edits, rate)

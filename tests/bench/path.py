@@ -145,8 +145,7 @@ class Path:
     @contextmanager
     def _measured(self, name: str, number: int, running: Sequence[Running]) -> Iterator[Measured]:
         place = self.place
-        known = {service: place.bed.pid(service) for service in ("postgres", "kafka", "connect")}
-        known |= {process.name: process.pid for process in running}
+        known = processes.pids(place, running)
         bulk = Bulk(place.dsn(load.SYSTEM), list(self.changes.take(self.size.rows // load.ROWS)))
         with Sampler(known) as sampler:
             phase = Measured(place, name, number, self.size.rows, bulk)

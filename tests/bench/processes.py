@@ -84,6 +84,12 @@ class Running:
             self.child.wait()
 
 
+def pids(place: Place, running: Sequence[Running]) -> dict[str, int]:
+    """Everything the path runs through: the services, and these processes of the platform."""
+    known = {service: place.bed.pid(service) for service in ("postgres", "kafka", "connect")}
+    return known | {process.name: process.pid for process in running}
+
+
 @contextmanager
 def run(
     place: Place, name: str, arguments: Sequence[str], *, core: int | None = None, port: int = 0
