@@ -191,24 +191,27 @@ WHO: Mapping[str, str] = {
 PAID = "select cred_org_ref::text from bil_billing_entity where cred_org_ref is not null order by 1"
 
 ENROLLED = """
-with p as (insert into payer (name, payer_code) values ('Soak Mutual', 'SOAK')
-           on conflict (name) do update set payer_code = excluded.payer_code returning payer_id)
-insert into enrollment (enr_provider_id, payer_id, svc_loc_ref)
-select enr_provider_id, p.payer_id, where_to.location from enr_provider e, p,
-       unnest(%(who)s::text[], %(locations)s::text[]) as where_to (who, location)
-where e.cred_ref::text = where_to.who and not exists (
-    select from enrollment held where held.enr_provider_id = e.enr_provider_id and held.svc_loc_ref = where_to.location)
+insert into enrollment (enr_provider_id, payer_id, product_id, svc_loc_ref, state, par_status)
+select e.enr_provider_id, p.payer_id, p.product_id, works.location, 'active', 'P'
+from unnest(%(who)s::text[], %(locations)s::text[], %(networks)s::text[]) as works (who, location, network)
+join enr_provider e on e.cred_ref::text = works.who
+join payer_product p on p.network_code = works.network
+where not exists (
+    select from enrollment held where held.enr_provider_id = e.enr_provider_id
+    and held.svc_loc_ref = works.location and held.product_id = p.product_id)
 """
 
-WORKS = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location
-           where effective_to is null order by provider_id, location_id"""
+WORKS = """select distinct provider_id::text, location_id::text, network from provider_location
+           join (select provider_id, network from network_participation
+                 union select provider_id, 'Heron Open Access' from provider) n using (provider_id)
+           where effective_to is null order by 1, 2, 3"""
+"""Where everybody works, with each network they are in and the one they may join."""
 
 
-def enroll(master: Connection, enrollment: Connection) -> None:
-    """An enrollment of the payer's own for everybody, at a place where they work."""
-    places = master.execute(WORKS).fetchall()
-    who, where = ([row[i] for row in places] for i in (0, 1))
-    enrollment.execute(ENROLLED, {"who": who, "locations": where})
+def enroll(works: Rows, enrollment: Connection) -> None:
+    """Enrollments in force for all of it, so that the payers confirm what the master observes."""
+    who, where, networks = ([row[i] for row in works] for i in (0, 1, 2))
+    enrollment.execute(ENROLLED, {"who": who, "locations": where, "networks": networks})
 
 
 @dataclass(slots=True)

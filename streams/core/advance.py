@@ -247,8 +247,12 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
 
 
+SHOWN_KINDS = frozenset({"location", "organization"})
+"""Kinds whose values stand in a view: while one is unknown, the view waits."""
+
+
 class _Looked:
-    """Looks references up and remembers which were asked for and which were unknown."""
+    """Looks references up and remembers which were asked for, and which that a view shows were unknown."""
 
     def __init__(self, world: World) -> None:
         self._references = world.references
@@ -261,7 +265,8 @@ class _Looked:
         found = self._references(kind, entity_id)
         if found is None or found.root is None:
             # Deleted, or known by a child row only: as unknown as one that never came. Hold, never show a blank.
-            self.unknown.add(name)
+            if kind in SHOWN_KINDS:
+                self.unknown.add(name)
             return None
         return found
 

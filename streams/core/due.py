@@ -42,6 +42,7 @@ DATED: dict[str, dict[str, Offsets]] = {
     "former_name": _PERIOD,
     "contract": _PERIOD,
     "network_participation": {"effective_from": ON_THE_DAY, "term_date": DAY_AFTER},
+    "enrollment": {"payer_effective": ON_THE_DAY, "term_date": DAY_AFTER},
     "license": {"issued": ON_THE_DAY, "expires": EXPIRY},
     "dea_registration": {"expires": EXPIRY},
     "cds_registration": {"expires": EXPIRY},

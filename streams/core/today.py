@@ -5,7 +5,7 @@ Between gate and view. 'Today' is an argument; nothing here reads a clock, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -13,10 +13,13 @@ from msgspec import Struct
 
 from streams.core.canonical import (
     RECORDS,
+    Enrollment,
     License,
     Location,
     NetworkParticipation,
     Organization,
+    Payer,
+    Product,
     ProviderLocation,
     Row,
     Taxonomy,
@@ -28,6 +31,10 @@ Look = Callable[[str, str], Golden | None]
 
 FOREVER = "9999-12-31"
 USABLE_LICENSES = ("active", "probation", "restricted")
+ENROLLED = frozenset({"active", "revalidation_due"})
+"""States of an enrollment that is in force; one that must be revalidated is until it ends."""
+PARTICIPATES = frozenset({None, "P", "par"})
+"""Participation statuses that don't deny it: the reference enrollment system's code, ours, and none given."""
 
 
 def is_current(start: str | None, end: str | None, as_of: str) -> bool:
@@ -74,6 +81,32 @@ def _network(row: NetworkParticipation) -> tuple[str, str, str]:
     return (row.payer or "", row.product or "", row.network or "")
 
 
+def in_force(row: Enrollment, as_of: str) -> bool:
+    """Whether the payer takes the provider under this enrollment today (G01); the term date is the last covered day."""
+    return (
+        row.state in ENROLLED
+        and row.par_status in PARTICIPATES
+        and is_current(row.payer_effective, None, as_of)
+        and as_of <= (row.term_date or FOREVER)
+    )
+
+
+def confirms(row: Enrollment, place: ProviderLocation, network: NetworkParticipation, look: Look) -> bool:
+    """Whether an enrollment is for this place and network: by its product's network, without a product by its payer.
+
+    Where neither is known, and of a place it doesn't name, it may be for any: what is unknown takes nobody out.
+    """
+    if row.location_id is not None and row.location_id != place.location_id:
+        return False
+    known = look("product", str(row.product_id)) if row.product_id is not None else None
+    product = known.one(Product) if known is not None else None
+    if product is not None and product.network_code is not None:
+        return bool(product.network_code == network.network)
+    known = look("payer", str(row.payer_id)) if row.payer_id is not None else None
+    payer = known.one(Payer) if known is not None else None
+    return payer is None or payer.name is None or bool(payer.name == network.payer)
+
+
 def primary_taxonomy(golden: Golden, as_of: str) -> Taxonomy | None:
     """The current primary taxonomy; with several the smallest code, so that the choice is stable."""
     rows = [
@@ -108,6 +141,10 @@ def nobody(kind: str, entity_id: str) -> Golden | None:
     return None
 
 
+Shown = tuple[Place, NetworkParticipation]
+"""Where and in which network a provider may be listed."""
+
+
 class Today(Struct, frozen=True, gc=False):
     """What several views ask of one golden record on one date, found once."""
 
@@ -118,6 +155,9 @@ class Today(Struct, frozen=True, gc=False):
     taxonomy_code: str | None = None
     places: list[Place] = []
     networks: list[NetworkParticipation] = []
+    """what the master's observed copy says"""
+    listed: list[Shown] = []
+    """each place with each network, as far as enrollment confirms it (G01)"""
     noted: dict[str, Any] = {}
     """what one rule worked out and another asks again; lives as long as the decision"""
     look: Look = nobody
@@ -132,7 +172,30 @@ def today(golden: Golden, look: Look, as_of: str) -> Today:
     taxonomy = primary_taxonomy(golden, as_of)
     code = taxonomy.nucc_code if taxonomy is not None else None
     places = [_place(row, look) for row in _distinct(current_locations(golden, as_of))]
-    return Today(golden, as_of, root, taxonomy, code, places, current_networks(golden, as_of), look=look)
+    networks = current_networks(golden, as_of)
+    listed = confirmed(golden, places, networks, look, as_of)
+    return Today(golden, as_of, root, taxonomy, code, places, networks, listed, look=look)
+
+
+def confirmed(
+    golden: Golden,
+    places: Iterable[Place],
+    networks: Sequence[NetworkParticipation],
+    look: Look,
+    as_of: str,
+) -> list[Shown]:
+    """What may be listed (G01): of whom enrollment holds nothing, what the master observes; else what an enrollment
+    in force is for. The payer's word reaches enrollment first, the master's copy of it may be months old."""
+    observed = [(place, network) for place in places for network in networks]
+    enrollments = golden.rows(Enrollment)
+    if not enrollments:
+        return observed
+    good = [row for row in enrollments.values() if in_force(row, as_of)]
+    return [
+        (place, network)
+        for place, network in observed
+        if any(confirms(row, place.row, network, look) for row in good)
+    ]
 
 
 def _distinct(rows: list[ProviderLocation]) -> list[ProviderLocation]:

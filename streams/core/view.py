@@ -199,7 +199,7 @@ def _words(items: Iterable[Any]) -> list[str]:
 
 
 def directory_provider(today: Today) -> DirectoryProvider:
-    """Identity, and one listing per current practice location and network."""
+    """Identity, and one listing per current practice location and network that enrollment confirms (G01)."""
     root = today.root
     return DirectoryProvider(
         "active",
@@ -214,7 +214,7 @@ def directory_provider(today: Today) -> DirectoryProvider:
         root.degree,
         root.sex,
         _languages(root),
-        [_listing(place, network, today) for place in today.places for network in today.networks],
+        [_listing(place, network, today) for place, network in today.listed],
     )
 
 

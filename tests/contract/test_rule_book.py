@@ -31,7 +31,7 @@ DOMAIN = {
 MAY_COME_LATER = {
     *("P02", "R11", "R12", "R16", "R17", "R20", "R24", "R26", "R31", "R32", "R33", "T01", "T03", "T05"),
     *(f"B{number:02}" for number in range(6, 16)),
-    *("E04", "E07", "E08", "G01"),
+    *("E04", "E07", "E08"),
 }
 """Rules that need payer exchange, directory serving or other entities' data: nothing else may be missing."""
 ELSEWHERE = {

@@ -26,7 +26,7 @@ import pytest
 from streams.operate import announced
 from streams.operate.presence import presence
 from streams.operate.verify.target import written
-from tests.edits import ENROLLED
+from tests.edits import WORKS, enroll
 from tests.fixtures.platform import Answer, Platform
 from tests.fixtures.waiting import wait_until
 from tests.meddling import MASTER, TARGETS, Account, Meddler, Row, add_spare_rows, kept
@@ -241,11 +241,8 @@ def people(platform: Platform) -> list[str]:
     query = "select provider_id::text from provider where status = 'active' order by 1"
     found = [who for (who,) in platform.rows("credentialing", query)]
     add_spare_rows(platform, found, spare=10 + COUNT // 10)
-    places = """select distinct on (provider_id) provider_id::text, location_id::text from provider_location
-                where effective_to is null order by 1, 2"""
-    works = platform.rows("credentialing", places)
     with platform.databases["enrollment"].connect() as connection:
-        connection.execute(ENROLLED, {"who": [w for w, _ in works], "locations": [w for _, w in works]})
+        enroll(platform.rows("credentialing", WORKS), connection)
     quiet(platform)
     return found
 

@@ -93,7 +93,7 @@ def loaded(platform: Platform) -> Platform:
 
     wait_until(equal, PATIENCE, what="every system to hold every provider")
     with databases["credentialing"].connect() as master, databases["enrollment"].connect() as enrollment:
-        edits.enroll(master, enrollment)
+        edits.enroll(master.execute(edits.WORKS).fetchall(), enrollment)
     wait_until(lambda: platform.ask("status")["quiet"], PATIENCE, what="the enrollments to get their group")
     return platform
 

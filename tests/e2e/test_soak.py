@@ -142,7 +142,7 @@ def loaded(platform: Platform) -> Platform:
     wait_until(equal, PATIENCE, what="every system to hold every provider")
     databases = platform.databases
     with databases["credentialing"].connect() as master, databases["enrollment"].connect() as enrollment:
-        edits.enroll(master, enrollment)
+        edits.enroll(master.execute(edits.WORKS).fetchall(), enrollment)
     return platform
 
 

@@ -176,6 +176,7 @@ RULES: tuple[Rule, ...] = (
     Rule("E10", "submission.not_covered", "medium", _PACKET, "a packet is prepared while attestation or malpractice cover is out of date", "have the provider attest again; obtain the certificate", "E10", "credentialing", _P, ("enrollment",), submission.not_covered),
     Rule("E11", "submission.twice", "medium", _PACKET, "another open enrollment has the same group, place, payer and product", "end one of them", "E11", "enrollment", _P, ("enrollment",), submission.twice),
     # ---- what the directory holds (section 6) ----
+    Rule("G01", "enrollment.unconfirmed", "medium", _SAY, "the master names a network that no enrollment in force confirms: there the directory lists nobody", "enroll with the payer, or end the participation", "G01", "enrollment", _P, ("enrollment", "network_participation"), enrolled.unconfirmed),
     Rule("R21", "directory.verification_due", "low", _SAY, "a listing must be verified within 15 days", "verify it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_due),
     Rule("R21", "directory.verification_overdue", "medium", _SAY, "nobody verified a listing for more than 90 days", "verify it, or withdraw it", "PHSA 2799A-5", "directory", _P, ("listing",), directory.verification_overdue),
     Rule("R21", "directory.publication_late", "medium", _SAY, "what was received two business days ago is not published", "publish it", "PHSA 2799A-5", "directory", _P, ("publication",), directory.publication_late),
@@ -225,6 +226,7 @@ PARTLY: Mapping[str, str] = {
     "R25": "its half of P02 is a job's",
     "R26": "the same name, date of birth and licence under another NPI: across entities, a job's",
     "R21": "the removal clock has nothing to count: who leaves is withdrawn with the decision that sees it; publications are a log, whose rows reach no entity",
+    "G01": "of whom enrollment holds nothing, the master's observed copy is believed; the payer's own word is what enrollment entered",
     "G06": "of several listings one that nobody verifies is told, and not withdrawn alone: the directory knows places by its own ids, its view by the master's",
     "B01": _CLAIMS,
     "B02": _CLAIMS,
@@ -253,7 +255,6 @@ LATER: Mapping[str, str] = {
     "E04": "needs contracts by payer, product and group TIN",
     "E07": "needs the roster mapping of each payer",
     "E08": "needs each payer's lead times",
-    "G01": "needs participation confirmed by the payer",
 }  # fmt: skip
 """Rules of the domain without a line above, and why."""
 

@@ -115,8 +115,8 @@ def accepting_inconsistent(today: Today) -> Iterator[str]:
 
 
 def past_shown(today: Today) -> Iterator[str]:
-    """The directory shows who has no place, or takes part in no network, any more (T02)."""
-    if (today.places and today.networks) or _coming(today):
+    """The directory shows who has no place, or takes part in no network, any more (T02), enrollment's word included."""
+    if today.listed or _coming(today):
         return
     for row_id, _ in _listings(today):
         yield f"listing/{row_id}/effective_to"

@@ -1,4 +1,5 @@
-"""Rules on enrollments as the enrollment system holds them: R15 (dates), R13 (TIN and NPI of the group).
+"""Rules on enrollments as the enrollment system holds them: R15 (dates), R13 (TIN and NPI of the group), G01 (what the
+master observes and no enrollment confirms).
 
 They read its own claims: without these nothing is said.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streams.core.canonical import Enrollment
+from streams.core.canonical import Enrollment, NetworkParticipation
 from streams.core.rules.days import between
 from streams.core.today import Place, Today
 
@@ -53,6 +54,14 @@ def group_differs(today: Today) -> Iterator[str]:
             yield f"enrollment/{row_id}/group_npi"
         if row.group_tin and group.tin and _digits(row.group_tin) != _digits(group.tin):
             yield f"enrollment/{row_id}/group_tin"
+
+
+def unconfirmed(today: Today) -> Iterator[str]:
+    """The master observes a network that no enrollment in force confirms at some place: it isn't listed there (G01)."""
+    shown = {(place.row.location_id, network) for place, network in today.listed}
+    for row_id, row in today.golden.rows(NetworkParticipation).items():
+        if row in today.networks and any((place.row.location_id, row) not in shown for place in today.places):
+            yield f"network_participation/{row_id}/par_status"
 
 
 def place_of(today: Today, row: Enrollment) -> Place | None:
