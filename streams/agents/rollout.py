@@ -18,7 +18,7 @@ from schemas import contracts
 from streams.engine.store import Store
 from streams.errors import InvalidInput
 
-RULES_VERSION = 7
+RULES_VERSION = 8
 """Raised with every change of what the core decides; the files have versions of their own."""
 Relation = Literal["same", "newer", "older", "edited", "crossed"]
 UPGRADE = "install the newer version here, and start the worker again"

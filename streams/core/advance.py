@@ -43,6 +43,8 @@ __all__ = [
 
 REFERENCE_KINDS = frozenset({"organization", "location", "payer", "product", "contract", "network", "nucc"})
 """Kinds many providers point at; their golden records are broadcast on topic `reference`."""
+SHOWN_KINDS = frozenset({"location", "organization"})
+"""Kinds whose values stand in a view: while one is unknown, the view waits."""
 
 REFERENCE = "reference"
 REBUILT = 1_000_000
@@ -245,10 +247,6 @@ def decide(entity: Entity, world: World, decided_us: int) -> Decision:
     _remember(entity, touch, emissions, decided_us)
     entity.dirty = None
     return Decision(emissions, events, announcements, reference, depends_before, verdict, sinks, fresh)
-
-
-SHOWN_KINDS = frozenset({"location", "organization"})
-"""Kinds whose values stand in a view: while one is unknown, the view waits."""
 
 
 class _Looked:

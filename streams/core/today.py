@@ -42,6 +42,11 @@ def is_current(start: str | None, end: str | None, as_of: str) -> bool:
     return (start is None or start <= as_of) and (end is None or as_of < end)
 
 
+def is_covered(start: str | None, term: str | None, as_of: str) -> bool:
+    """Closed [start, term], as payers state it: the term date is the last covered day; an open side has no bound."""
+    return is_current(start, None, as_of) and as_of <= (term or FOREVER)
+
+
 R = TypeVar("R", bound=Row)
 
 
@@ -66,9 +71,7 @@ def current_networks(golden: Golden, as_of: str) -> list[NetworkParticipation]:
     rows = [
         r
         for r in in_order(golden.rows(NetworkParticipation))
-        if r.par_status == "par"
-        and is_current(r.effective_from, None, as_of)
-        and as_of <= (r.term_date or FOREVER)
+        if r.par_status == "par" and is_covered(r.effective_from, r.term_date, as_of)
     ]
     if len(rows) < 2:
         return rows
@@ -82,12 +85,11 @@ def _network(row: NetworkParticipation) -> tuple[str, str, str]:
 
 
 def in_force(row: Enrollment, as_of: str) -> bool:
-    """Whether the payer takes the provider under this enrollment today (G01); the term date is the last covered day."""
+    """Whether the payer takes the provider under this enrollment today (G01)."""
     return (
         row.state in ENROLLED
         and row.par_status in PARTICIPATES
-        and is_current(row.payer_effective, None, as_of)
-        and as_of <= (row.term_date or FOREVER)
+        and is_covered(row.payer_effective, row.term_date, as_of)
     )
 
 

@@ -20,7 +20,7 @@ BY_HAND = (
     ("streams/core/view.py", "    listings: list[Listing] = []\n", "    pronouns: str | None = None\n"),
     (
         "streams/core/view.py",
-        "        [_listing(place, network, today) for place in today.places for network in today.networks],\n",
+        "        [_listing(place, network, today) for place, network in today.listed],\n",
         "        root.pronouns,\n",
     ),
     (
