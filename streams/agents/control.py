@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from streams.core.change import Malformed
+from streams.core.change import Int64, Malformed
 
 AHEAD = timedelta(days=1)
 """How far a tick may be ahead of the broker's clock."""
@@ -24,8 +24,8 @@ class SnapshotComplete(msgspec.Struct, frozen=True, tag="snapshot-complete"):
     """This system's initial snapshot of `epoch` ends at `until` in this partition."""
 
     system: str
-    epoch: int
-    until: int
+    epoch: Int64
+    until: Int64
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -52,10 +52,10 @@ class TickCounted(msgspec.Struct, frozen=True, tag="tick-counted"):
 
     as_of: str
     id: str
-    partition: int
-    due: int
-    withdrawn: int
-    providers: int
+    partition: Int64
+    due: Int64
+    withdrawn: Int64
+    providers: Int64
 
 
 class AssertAgain(msgspec.Struct, frozen=True, tag="assert-again"):

@@ -7,13 +7,16 @@ exception. Nothing here looks at any other record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from streams.core.canonical import Row
 
-Position = tuple[int, ...]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a store and a topic can keep: JSON knows larger numbers, and one that is taken in ends in no record."""
+
+Position = tuple[Int64, ...]
 """(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
 re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from streams.core.change import Canary, Change, Confirmation, Control, Decoded, Malformed, Position
+from streams.core.change import Canary, Change, Confirmation, Control, Decoded, Int64, Malformed, Position
 from streams.core.columns import PLACEHOLDER, OutOfRange, Table, TableDecoder
 
 CONTROL_TABLES = frozenset({"concord_pending", "concord_request"})
@@ -40,9 +40,9 @@ class Source(Struct, frozen=True, gc=False):
 
     table: str = ""
     sequence: str | None = None
-    lsn: int | None = None
-    txId: int | None = None  # Debezium's spelling
-    ts_us: int | None = None
+    lsn: Int64 | None = None
+    txId: Int64 | None = None  # Debezium's spelling
+    ts_us: Int64 | None = None
     snapshot: str | None = None
 
 
@@ -53,7 +53,7 @@ class Envelope(Struct, frozen=True, gc=False):
     source: Source
     before: Raw = Raw(b"null")
     after: Raw = Raw(b"null")
-    ts_us: int | None = None
+    ts_us: Int64 | None = None
 
 
 class AppliedRow(Struct, frozen=True, gc=False):
@@ -62,14 +62,14 @@ class AppliedRow(Struct, frozen=True, gc=False):
     kind: str
     entity_id: str
     local_id: str
-    revision: int
+    revision: Int64
     view_hash: str = ""
 
 
 class CanaryRow(Struct, frozen=True, gc=False):
     """A row of concord_canary."""
 
-    beat: int
+    beat: Int64
 
 
 _decode_canary = msgspec.json.Decoder(CanaryRow).decode
@@ -255,7 +255,10 @@ def _position(headers: Iterable[tuple[str, bytes]], source: Source, *, read: boo
             lsn = _lsn_of_reading(source) if read else source.lsn
             if lsn is None:
                 raise ValueError("no lsn")
-            return (int(value.strip(b'"')), _prior_commit(source.sequence), lsn)
+            position = int(value.strip(b'"')), _prior_commit(source.sequence), lsn
+            if max(position) >= 2**63 or min(position) < -(2**63):
+                raise ValueError("beyond 64 bits")
+            return position
     # Without an epoch the row would silently lose against every claim that has one.
     raise ValueError("no epoch")
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from streams.core.change import Malformed
+from streams.core.change import Int64, Malformed
 from streams.core.entity import APPLIED, SUPERSEDED, SYSTEM, Confirmed, Entity, Refusal, holds
 
 CONFIRMED, REFUSED = "applied", "failed"
@@ -39,7 +39,7 @@ class Receipt(Struct, frozen=True):
     kind: str
     entity_id: str
     outcome: str
-    revision: int | None = None
+    revision: Int64 | None = None
     code: str = ""
     message: str = ""
 

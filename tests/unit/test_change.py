@@ -194,6 +194,12 @@ BAD: dict[str, tuple[Any, str]] = {
     "no sequence": (with_source(sequence=None), "change.position_unknown"),
     "a sequence of another form": (with_source(sequence="12"), "change.position_unknown"),
     "no LSN": (with_source(lsn=None), "change.position_unknown"),
+    "an LSN beyond 64 bits": (with_source(lsn=2**63), "change.envelope_unknown"),
+    "a sequence beyond 64 bits": (with_source(sequence=f'["{2**63}","1"]'), "change.position_unknown"),
+    "an epoch beyond 64 bits": (
+        (*record()[:2], [("concord-epoch", b"-%d" % 2**64)]),
+        "change.position_unknown",
+    ),
     "a number where text belongs": (with_image(state=7), "change.type_wrong"),
     "text where a flag belongs": (with_image(disciplinary_flag="yes"), "change.type_wrong"),
     "an id that is a list": (with_image(license_id=["a"]), "change.type_wrong"),

@@ -230,6 +230,10 @@ def test_a_key_of_another_partition_is_quarantined_and_makes_no_entity(tmp_path:
     bench.partition.store.close()
 
 
+def beyond_64_bits(fields: bytes) -> bytes:
+    return b"{" + fields.replace(b"N", b"%d" % 10**30) + b"}"
+
+
 @pytest.mark.parametrize(
     ("topic", "value", "code"),
     [
@@ -243,6 +247,34 @@ def test_a_key_of_another_partition_is_quarantined_and_makes_no_entity(tmp_path:
             "npi.undecodable",
         ),
         ("cdc.unheard_of", b"{}", "change.topic_unknown"),
+        # A number beyond 64 bits can be read and not written: taken in, it stops the partition for good.
+        (
+            "clock",
+            beyond_64_bits(b'"type":"snapshot-complete","system":"s","until":1,"epoch":N'),
+            "clock.undecodable",
+        ),
+        (
+            "clock",
+            beyond_64_bits(b'"type":"snapshot-complete","system":"s","epoch":1,"until":N'),
+            "clock.undecodable",
+        ),
+        (
+            "claims.npi",
+            beyond_64_bits(b'"npi":"k","kind":"p","id":"x","holds":true,"position":[1,N,3]'),
+            "npi.undecodable",
+        ),
+        (
+            "claims.witness",
+            beyond_64_bits(
+                b'"witness":"nppes","kind":"provider","id":"k","record":"nppes","row":"1","position":[N]'
+            ),
+            "witness.undecodable",
+        ),
+        (
+            "receipt",
+            beyond_64_bits(b'"system":"k","kind":"system","entity_id":"k","outcome":"paused","revision":N'),
+            "receipt.undecodable",
+        ),
     ],
 )
 def test_a_bad_record_of_another_topic_has_its_code(
