@@ -124,10 +124,11 @@ class Pending:
 
     def touch(self, system: str, prior: tuple[int, ...], key: bytes) -> None:
         """The transaction made this entity dirty; call after `observe`."""
-        current = self._open[system]
-        if prior < current.prior:
-            if key not in current.touched:
-                self._due[key] = True  # re-sent after a restart: its transaction is long over
+        current = self._open.get(system)
+        if current is None or prior < current.prior:
+            # Re-sent after a restart, its transaction is long over; or a defect kept its record from being observed.
+            if current is None or key not in current.touched:
+                self._due[key] = True
             return
         current.touched[key] = None
         self._since.setdefault(key, self._now_ms)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.envelope import Change as Row
 from connectors.envelope import Message, Source
+from schemas.tables import decoders
 from streams.agents.address import Address, encode_json
 from streams.agents.said import Holder
 from streams.core import canonical
@@ -31,6 +32,7 @@ from tests.fixtures.decider import (
     Bench,
     bench_at,
     broken_row,
+    directory_root,
     findings,
     person,
     views,
@@ -483,3 +485,14 @@ def test_a_change_that_a_defect_kept_out_is_a_gap_of_its_entity(bench: Bench, lo
     bench.commit(row("license", license_id="license-0", provider_id="provider-0", status="expired"))
     assert "provider/provider-0 capture.quarantined license/license-0" in findings(bench.settle())
     assert bench.entity().gaps == {}, "the next row closes it"
+
+
+def test_a_row_under_a_local_id_that_a_defect_kept_out_stops_nobody(tmp_path: Path) -> None:
+    defects = {
+        system: Defect(decoder) for system, decoder in decoders(("credentialing", "directory")).items()
+    }
+    bench = bench_at(tmp_path, decoders=defects)
+    said = bench.feed(*directory_root(Source("directory")), topic="cdc.directory")
+    assert bench.state.outcomes == {"cdc.directory": {"quarantined": 1}}
+    assert findings(said) == ["directory.provider/7 capture.quarantined provider/7"]
+    bench.partition.store.close()
