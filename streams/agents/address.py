@@ -48,8 +48,10 @@ class Address:
         outputs += self._rejections(entity, decision)
         if decision.reference is not None:
             outputs.append(Output(self._prefix + "reference", key, decision.reference, [], self._number))
+        # In an order of the entity's own: what touched it last stands in another system's log each time.
+        place = (*newest(entity), decided_us)
         for npi, holds in decision.announcements:
-            value = encode_json(Holder(npi, entity.kind, entity.id, holds, position))
+            value = encode_json(Holder(npi, entity.kind, entity.id, holds, place))
             outputs.append(Output(self._prefix + NPI_TOPIC, npi.encode(), value, []))
         return outputs
 

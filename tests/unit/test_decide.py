@@ -35,6 +35,7 @@ from tests.fixtures.decider import (
     directory_root,
     findings,
     person,
+    rekeyed_root,
     views,
 )
 from tests.strategies import changes
@@ -388,6 +389,17 @@ def test_two_providers_of_one_npi_meet_at_the_npi_and_one_leaves_it(bench: Bench
     assert holders(bench, "1234567893")["provider/provider-1"] is None
     assert holders(bench, "1407071236")["provider/provider-1"] == canonical.Holder("provider", "provider-1")
     assert bench.partition.store.dirty() == []
+
+
+def test_who_leaves_an_npi_is_heard_whatever_system_touched_the_provider_last(bench: Bench) -> None:
+    """Positions of two systems say nothing of each other: the directory's log is a thousand times as long."""
+    bench.commit(person())
+    bench.feed(rekeyed_root(10**12), topic="claims.directory")
+    bench.feed(*announced(bench.settle()), topic="claims.npi")
+    bench.commit(Row("provider", person().row, "d"))
+    bench.commit(person(npi="1407071236"))
+    bench.feed(*announced(bench.settle()), topic="claims.npi")
+    assert holders(bench, "1234567893") == {"provider/provider-0": None}
 
 
 def test_an_announcement_sent_again_is_superseded(bench: Bench) -> None:
