@@ -105,6 +105,8 @@ class Pending:
         self.late = 0
         """entities touched by a transaction that was thought to be over: views of half a transaction"""
         self._lingered: dict[str, tuple[tuple[int, ...], set[bytes]]] = {}
+        self._unproven: set[bytes] = set()
+        """a transaction of theirs ended by silence alone while another one went on"""
         self._since: dict[bytes, float] = {}
         """key -> when it was touched first since its last decision, oldest first"""
         self._now_ms = 0.0
@@ -115,20 +117,29 @@ class Pending:
         self._heard.note(system, prior, now_ms)
         current = self._open.get(system)
         if current is None or prior > current.prior:
-            if current is not None:
-                self._due.update(dict.fromkeys(current.touched, True))
             self._open[system] = Transaction(prior, now_ms)
+            if current is not None:
+                self._end(current.touched, True)
             self._lingered.pop(system, None)
         elif prior == current.prior:
             current.last_ms = now_ms
+
+    def _end(self, keys: Iterable[bytes], proven: bool) -> None:
+        """A transaction of theirs is over; who has rows of another system's open one is due when that is, too."""
+        going_on = [each.touched for each in self._open.values() if each.touched]
+        for key in keys:
+            if any(key in touched for touched in going_on):
+                if not proven:
+                    self._unproven.add(key)
+            else:
+                self._due[key] = proven and key not in self._unproven
 
     def touch(self, system: str, prior: tuple[int, ...], key: bytes) -> None:
         """The transaction made this entity dirty; call after `observe`."""
         current = self._open.get(system)
         if current is None or prior < current.prior:
             # Re-sent after a restart, its transaction is long over; or a defect kept its record from being observed.
-            if current is None or key not in current.touched:
-                self._due[key] = True
+            self._end([key], True)
             return
         current.touched[key] = None
         self._since.setdefault(key, self._now_ms)
@@ -214,6 +225,7 @@ class Pending:
             del self._due[key]
             self._since.pop(key, None)
             self._deferred.discard(key)
+            self._unproven.discard(key)
         while self._released and len(items) < limit:
             items.append((self._released.popleft(), True))
         return items
@@ -248,9 +260,9 @@ class Pending:
     def _linger_out(self, now_ms: float) -> None:
         for system, current in self._open.items():
             if current.touched and self._over_ms(system, current, now_ms) <= now_ms:
-                self._due.update(dict.fromkeys(current.touched, False))
-                self._lingered[system] = (current.prior, set(current.touched))
-                current.touched = {}
+                silent, current.touched = current.touched, {}
+                self._end(silent, False)
+                self._lingered[system] = (current.prior, {key for key in silent if key in self._due})
 
     def _over_ms(self, system: str, transaction: Transaction, now_ms: float) -> float:
         """When this transaction will count as over, as far as is known now."""

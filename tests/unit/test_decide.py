@@ -115,6 +115,17 @@ def test_a_withdrawal_that_its_transaction_takes_back_is_never_told(known: Bench
     assert known.entity().revision == 1
 
 
+def test_another_systems_next_transaction_does_not_withdraw_on_half_of_one(known: Bench) -> None:
+    known.commit(person(), *belongings())
+    known.settle()
+    gone, back = known.source.transaction(
+        [Row("provider", person().row, "d"), Row("provider", person().row, "c")]
+    )
+    known.feed(gone)
+    said = known.feed(rekeyed_root(5), rekeyed_root(6, "provider-1"), topic="claims.directory")
+    assert views(said + known.feed(back) + known.settle()) == []
+
+
 def test_a_decision_that_waits_leaves_no_trace_of_having_been_made(known: Bench) -> None:
     known.commit(person(), *belongings())
     known.settle()

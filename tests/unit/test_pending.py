@@ -61,6 +61,29 @@ def test_a_record_sent_again_ends_nothing() -> None:
     assert pending.due(1, 9) == []
 
 
+def test_an_entity_of_two_open_transactions_is_due_when_both_are_over() -> None:
+    """Each system's order proves nothing of another's: decided on the first end, it would be decided on half the other."""
+    pending = Pending()
+    touched(pending, 10, A, 0)
+    touched(pending, 5, A, 1, "directory")
+    pending.observe("directory", (1, 6), 2)
+    assert pending.due(LINGER_MS - 1, 9) == []
+    pending.observe(S, (1, 11), LINGER_MS - 1)
+    assert pending.due(LINGER_MS - 1, 9) == [(A, True)]
+
+
+def test_what_one_of_two_transactions_ended_in_silence_the_other_does_not_prove() -> None:
+    pending = Pending()
+    touched(pending, 5, A, 0, "directory")
+    touched(pending, 10, A, LINGER_MS - 1)
+    assert pending.due(LINGER_MS, 9) == [], "the directory's is over, by silence"
+    pending.observe(S, (1, 11), LINGER_MS)
+    assert pending.due(LINGER_MS, 9) == [(A, False)]
+    touched(pending, 12, A, 100)
+    pending.observe(S, (1, 13), 100)
+    assert pending.due(100, 9) == [(A, True)], "it counts for that decision only"
+
+
 def answered(pending: Pending, prior: int, key: bytes, now: float, system: str = "directory") -> None:
     pending.observe(system, (1, prior), now)
     pending.answer(system, (1, prior), key)
