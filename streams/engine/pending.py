@@ -96,6 +96,10 @@ class Pending:
         """key -> whether its transaction was proven over"""
         self._withdrawing: dict[bytes, float] = {}
         """key -> when its withdrawal may be decided"""
+        self._withheld: dict[bytes, float] = {}
+        """key -> since when a withdrawal was put off, again and again where it is touched meanwhile"""
+        self._asked: dict[bytes, float] = {}
+        """the same of those that were last due: they may be put off once more"""
         self._answered: dict[bytes, tuple[float, str, tuple[int, ...]]] = {}
         """key -> when it is to be decided, and the transaction that touched it last; oldest first"""
         self._snapshot: dict[str, dict[bytes, None]] = {}
@@ -220,7 +224,7 @@ class Pending:
             del self._withdrawing[key]
             self._due[key] = True
         self._leave_held()
-        items = [(key, self._due[key]) for key in list(self._due)[:limit]]
+        items = [(key, self._due[key] or self._put_off(key, now_ms)) for key in list(self._due)[:limit]]
         for key, _ in items:
             del self._due[key]
             self._since.pop(key, None)
@@ -228,7 +232,12 @@ class Pending:
             self._unproven.discard(key)
         while self._released and len(items) < limit:
             items.append((self._released.popleft(), True))
+        self._asked = {key: self._withheld.pop(key) for key, _ in items if key in self._withheld}
         return items
+
+    def _put_off(self, key: bytes, now_ms: float) -> bool:
+        """Whether a withdrawal was put off for so long that it is made, whatever still goes on."""
+        return self._withheld.get(key, now_ms) + MAX_STALENESS_MS <= now_ms
 
     def _hear_out(self, now_ms: float) -> None:
         """Answers that have waited long enough; a transaction of one that still goes on is waited for."""
@@ -280,6 +289,7 @@ class Pending:
     def wait_to_withdraw(self, key: bytes, now_ms: float) -> None:
         """A decision that would withdraw something on a lingered-out transaction waits longer."""
         self._withdrawing[key] = now_ms + self.withdraw_linger_ms
+        self._withheld[key] = self._asked.get(key, now_ms)
 
     def next_ms(self, now_ms: float) -> float | None:
         """When something may be due, in monotonic ms; None when nothing waits for time."""

@@ -273,6 +273,8 @@ class Model:
     since: dict[bytes, float] = field(default_factory=dict)
     over: dict[bytes, bool] = field(default_factory=dict)
     withdrawing: dict[bytes, float] = field(default_factory=dict)
+    put_off: dict[bytes, float] = field(default_factory=dict)
+    asked: dict[bytes, float] = field(default_factory=dict)
     snapshot: set[bytes] = field(default_factory=set)
     released: list[bytes] = field(default_factory=list)
 
@@ -326,6 +328,7 @@ class PendingAgainstModel(RuleBasedStateMachine):
     def wait(self, key: bytes) -> None:
         self.pending.wait_to_withdraw(key, self.now)
         self.model.withdrawing[key] = self.now + WITHDRAW_LINGER_MS
+        self.model.put_off[key] = self.model.asked.get(key, self.now)
 
     @rule(ms=st.sampled_from([1.0, 19.0, 20.0, 2_000.0, 5_000.0]))
     def time_passes(self, ms: float) -> None:
@@ -354,10 +357,12 @@ class PendingAgainstModel(RuleBasedStateMachine):
         for key, proven in due:
             if key in model.over:
                 model.since.pop(key, None)
-                assert proven == model.over.pop(key)
+                long_put_off = model.put_off.get(key, self.now) + MAX_STALENESS_MS <= self.now
+                assert proven == (model.over.pop(key) or long_put_off)
             else:
                 assert expected[key] is proven
                 model.released.remove(key)
+        model.asked = {key: model.put_off.pop(key) for key, _ in due if key in model.put_off}
         assert len(due) == limit or not (model.over or model.released)
 
     @invariant()
@@ -389,6 +394,22 @@ def test_an_entity_touched_without_a_pause_is_decided_in_the_end() -> None:
         assert now < 2 * MAX_STALENESS_MS
     assert decided == [(A, False)], "its newest transaction may still go on"
     assert now >= MAX_STALENESS_MS
+
+
+def test_a_withdrawal_that_is_put_off_again_and_again_is_made_in_the_end() -> None:
+    """Rows of other systems, each after silence, must not keep a provider listed who is excluded."""
+    pending, now, prior = Pending(), 0.0, 10
+    proven = False
+    while not proven:
+        touched(pending, prior, A, now)
+        [(_, proven)] = pending.due(now + LINGER_MS, 9)
+        if not proven:
+            pending.wait_to_withdraw(A, now + LINGER_MS)
+        prior, now = prior + 1, now + WITHDRAW_LINGER_MS / 2
+        assert now < 2 * MAX_STALENESS_MS
+    assert now >= MAX_STALENESS_MS
+    touched(pending, prior, A, now)
+    assert pending.due(now + LINGER_MS, 9) == [(A, False)], "the next one is put off anew"
 
 
 def test_who_waits_only_for_staleness_is_looked_at_then() -> None:
