@@ -58,7 +58,7 @@ def take(local: Entity, said: Change | Confirmation, topic: str, origin: int) ->
     if owner != link.entity_id:
         return _link(local, link, owner, tell)
     local.link = link
-    return (APPLIED, [tell.one(said, link)]) if owner else (PARKED, [])
+    return (APPLIED, list(tell.only(said, link))) if owner else (PARKED, [])
 
 
 def _owner(local: Entity, said: Change | Confirmation, link: Link) -> str:
@@ -87,11 +87,12 @@ class _Teller:
     def __init__(self, local: Entity, said: Change | Confirmation, topic: str, origin: int) -> None:
         self._local, self._said, self._topic, self._origin = local, said, topic, origin
 
-    def one(self, said: Change | Confirmation, link: Link) -> Output:
-        """Only what was just said."""
+    def only(self, said: Change | Confirmation, link: Link) -> Iterator[Output]:
+        """What was just said."""
         if isinstance(said, Confirmation):
-            return next(self.confirmations(link))
-        return self._row(link, said.record, said.row_id)
+            yield from self.confirmations(link)
+        else:
+            yield self._row(link, said.record, said.row_id)
 
     def rows(self, link: Link, *, gone: bool = False) -> Iterator[Output]:
         """Every row that is known."""
@@ -100,8 +101,11 @@ class _Teller:
                 yield self._row(link, record, row_id, gone=gone)
 
     def confirmations(self, link: Link) -> Iterator[Output]:
-        """What the system holds, before any row it vouches for (invariant 8)."""
+        """What the system holds, before any row it vouches for (invariant 8). A revision of another entity than the
+        rows belong to now says nothing of this one's: no more than which rows are the platform's own is told."""
         held = self._local.confirmed.get(self._said.system)
+        if held is not None and link.applied != link.entity_id:
+            held = replace(held, revision=0, view_hash="")
         if held is not None:
             said = self._said
             value = rekeyed.confirmation(said.system, link, said.kind, held, self._origin, said.captured_us)

@@ -104,7 +104,7 @@ def advance(entity: Entity, change: Change, received_us: int) -> str:
 
 def hold(entity: Entity, said: Confirmation, received_us: int) -> str:
     """A system holds a revision of the entity's view. Returns the outcome."""
-    unremembered = said.read and not _gave(entity, said)
+    unremembered = said.read and said.revision > 0 and not _gave(entity, said)
     outcome = confirm(entity, said)
     if outcome == APPLIED:
         if unremembered:

@@ -357,15 +357,17 @@ def aggregate(entity: Entity, change: Change) -> str:
 
 
 def confirm(entity: Entity, said: Confirmation) -> str:
-    """The system holds a revision: `applied`, or `superseded` when a newer confirmation is known."""
+    """The system holds a revision: `applied`, or `superseded` when a newer confirmation is known. Revision 0 is none of
+    this entity's: it only says which transaction's rows are the platform's own."""
     known = entity.confirmed.get(said.system)
     if known is not None and said.position <= known.position:
         return SUPERSEDED
     # What a snapshot reads says which revision is held, not which transaction wrote the rows.
     txid = 0 if said.read else said.txid
-    entity.confirmed[said.system] = Confirmed(
-        said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash
-    )
+    now = Confirmed(said.revision, said.position, txid, said.committed_us, said.local_id, said.view_hash)
+    if not said.revision and known is not None:
+        now.revision, now.local_id, now.view_hash = known.revision, known.local_id, known.view_hash
+    entity.confirmed[said.system] = now
     holds(entity, said.system, said.revision)
     return APPLIED
 

@@ -175,3 +175,23 @@ def test_a_confirmation_after_rows_of_its_users_leaves_them_their_word() -> None
     claim = made.entities["ann"].claims["directory"]["provider"][LOCAL]
     assert claim.claims("provider") == Provider(provider_id="ann", last_name="at 1")
     assert made.entities["ann"].confirmed["directory"].revision == 1
+
+
+def test_a_confirmation_of_one_entity_is_never_told_to_another() -> None:
+    """Revisions are counted per entity: bo would take ann's seventh for its own, and whatever it sends for held."""
+    for said in (
+        [applied(1, "ann", revision=7), root(2, "ann", txid=1), root(3, "bo")],
+        [root(1, "bo"), applied(2, "ann", revision=7)],
+    ):
+        assert hop(*said).entities["bo"].confirmed["directory"].revision == 0
+    made = hop(root(1, "bo"), applied(2, "ann", revision=7), root(3, "ann", txid=2))
+    assert made.entities["ann"].confirmed["directory"].revision == 7
+    assert made.rows("bo") == {}
+
+
+def test_rows_written_for_another_entity_leave_what_is_held_of_this_one() -> None:
+    made = hop(
+        root(1, "bo"), applied(2, "bo", revision=3), root(3, "bo", txid=2), applied(4, "ann", revision=7)
+    )
+    held = made.entities["bo"].confirmed["directory"]
+    assert (held.revision, held.txid) == (3, 4)
