@@ -138,6 +138,10 @@ class Aggregate:
         """Whether the master may yet say who this is: its snapshot goes on, and nothing of it is here."""
         return rekey.MASTER not in entity.claims and self._master_reading()
 
+    def waits_for_master(self, kind: str) -> bool:
+        """Whether a dirty entity of this kind waits for the master's snapshot: rows under a system's own id do."""
+        return "." in kind and self._master_reading()
+
     def _master_reading(self) -> bool:
         """Whether the master's initial snapshot may go on here."""
         return rekey.MASTER in self._context.decoders and self._snapshots.waits(rekey.MASTER, 0)

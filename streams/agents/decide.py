@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
 import structlog
+from msgspec import Struct
 
-from streams.agents import rollout
+from streams.agents import rekey, rollout
 from streams.agents import said as saying
 from streams.agents.address import Address
 from streams.agents.aggregate import Aggregate
@@ -32,12 +34,13 @@ from streams.agents.state import encode as encode_state
 from streams.core import entity as core_entity
 from streams.core import finding, parity
 from streams.core.advance import REFERENCE, Decision, World, decide
+from streams.core.change import Position
 from streams.core.entity import CONTRACT, SYSTEM, Entity, Touch, standing, take_back
 from streams.core.rules.book import RuleFailed
 from streams.core.view import WITHDRAWN
 from streams.engine.partition import Unit
 from streams.engine.pending import Pending
-from streams.engine.store import Lost, Store, decode_index
+from streams.engine.store import EntityIndex, Lost, Store, decode_index
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,19 @@ RECENT = 1024
 
 NAMED = 5
 """Entities named of those that aren't what a system is to hold: the oldest of each state."""
+
+
+CAPTURED_LENGTH = 3
+"""Numbers in a position as captured; one that was re-keyed has more."""
+
+
+class Place(Struct, array_like=True, gc=False):
+    """Where a claim stands: the rest of it is not looked at."""
+
+    position: Position
+
+
+_decode_places = msgspec.msgpack.Decoder(dict[str, dict[str, dict[str, Place]]]).decode
 
 
 class Decide:
@@ -102,14 +118,34 @@ class Decide:
         state.toward, self._moved = own, True
 
     def _load_dirty(self, key: bytes, value: bytes | None) -> None:
-        touch = decode_index(value).dirty if value is not None else None
-        if touch is not None and touch.initial and self.snapshots.waits(touch.system, touch.position[0]):
-            self.pending.touch_snapshot(touch.system, key)
-            self.pending.reopen(touch.system, touch.position[:2], key)
-        elif touch is None or touch.initial or not touch.system:
+        index = decode_index(value) if value is not None else None
+        if index is None or index.dirty is None:
             self.pending.restore(key)
+            return
+        touch = index.dirty
+        waits_for = self._snapshots_of(index, touch)
+        for system in waits_for:
+            self.pending.touch_snapshot(system, key)
+        if not touch.system or (touch.initial and not waits_for):
+            self.pending.restore(key)
+        elif len(touch.position) > CAPTURED_LENGTH:
+            # Which partition it was re-keyed in is not kept, and its order proves nothing of another's.
+            self.pending.reopen(f"{touch.system}#", (0, 0), key)
         else:
             self.pending.reopen(touch.system, touch.position[:2], key)
+
+    def _snapshots_of(self, index: EntityIndex, touch: Touch) -> list[str]:
+        """The systems whose snapshots this dirty entity may wait for. Its last touch names one of them at most."""
+        if self.aggregate.waits_for_master(index.kind):
+            return [rekey.MASTER]
+        if not touch.initial:
+            return []
+        epochs = {touch.system: touch.position[0]}
+        for system, tables in _decode_places(index.claims).items():
+            if system in self.context.decoders:
+                found = (place.position[0] for rows in tables.values() for place in rows.values())
+                epochs[system] = max(found, default=epochs.get(system, 0))
+        return [system for system, epoch in epochs.items() if self.snapshots.waits(system, epoch)]
 
     def reading(self, topic: str, behind: bool) -> None:
         """Whether more of a system's topic can be read at once: a transaction may go on there."""

@@ -10,7 +10,17 @@ from connectors.envelope import Change as Row
 from connectors.envelope import Message
 from streams.core import entity as core_entity
 from streams.engine.memory import MemoryReferences
-from tests.fixtures.decider import ALL_THREE, LINGER, PROVIDER, Bench, bench_at, findings, person, views
+from tests.fixtures.decider import (
+    ALL_THREE,
+    LINGER,
+    PROVIDER,
+    Bench,
+    bench_at,
+    findings,
+    person,
+    rekeyed_root,
+    views,
+)
 from tests.strategies import transactions
 from tests.world import belongings, golden, row
 
@@ -87,6 +97,15 @@ def test_after_a_restart_in_the_middle_of_a_transaction_its_rest_is_waited_for(k
     known.now += LINGER - 1
     assert views(known.feed(*rest)) == []
     assert views(known.settle()) == ALL_THREE
+
+
+def test_after_a_restart_one_partitions_rekeyed_rows_prove_nothing_of_anothers(known: Bench) -> None:
+    """Transactions are in order among those that were re-keyed in one partition; which one that was is not kept."""
+    known.feed(rekeyed_root(5), rekeyed_root(9, "provider-1", origin=4), topic="claims.directory")
+    known.restart()
+    assert known.handler.pending.due(known.now, 9) == []
+    due = known.handler.pending.due(known.now + LINGER, 9)
+    assert [proven for _, proven in due] == [False, False]
 
 
 def test_entity_bytes_in_the_store_are_those_of_the_topic(known: Bench) -> None:

@@ -8,11 +8,21 @@ from typing import Any
 import pytest
 
 from connectors.envelope import Change as Row
-from connectors.envelope import Message
+from connectors.envelope import Message, Source
+from schemas.tables import decoders
 from streams import codec
 from streams.engine.memory import MemoryReferences
 from streams.engine.producer import Output
-from tests.fixtures.decider import ALL_THREE, Bench, bench_at, person, views
+from tests.fixtures.decider import (
+    ALL_THREE,
+    Bench,
+    bench_at,
+    directory_root,
+    findings,
+    person,
+    rekeyed_root,
+    views,
+)
 from tests.world import belongings, row
 
 pytestmark = pytest.mark.usefixtures("logs")
@@ -94,6 +104,32 @@ def test_rows_of_a_snapshot_survive_a_restart_as_rows_that_wait(bench: Bench) ->
     bench.restart()
     assert bench.settle() == []
     assert len(views(bench.snapshot_complete() + bench.settle())) == 6
+
+
+def test_a_restart_forgets_no_snapshot_for_another_systems_word(tmp_path: Path) -> None:
+    """What touched an entity last names one system; the snapshot that it waits for may be of another."""
+    bench = bench_at(tmp_path, decoders=decoders(("credentialing", "directory")))
+    bench.snapshot_complete(until=0, system="directory")
+    bench.settle()
+    first, *rest = snapshot_rows(bench)
+    bench.feed(first)
+    bench.feed(rekeyed_root(5), topic="claims.directory")
+    bench.restart()
+    assert bench.settle() == [], "its licence is still to be read"
+    bench.feed(*rest)
+    assert views(bench.snapshot_complete() + bench.settle())[-3:] == ALL_THREE
+    bench.partition.store.close()
+
+
+def test_rows_under_a_local_id_wait_for_the_masters_snapshot_also_after_a_restart(tmp_path: Path) -> None:
+    bench = bench_at(tmp_path, decoders=decoders(("credentialing", "directory")))
+    bench.feed(*directory_root(Source("directory")), topic="cdc.directory")
+    for _ in range(2):
+        assert findings(bench.settle()) == []
+        bench.restart()
+    bench.snapshot_complete(until=0)
+    assert findings(bench.settle()) == ["directory.provider/7 identity.unlinked directory.provider"]
+    bench.partition.store.close()
 
 
 def test_a_change_streamed_while_the_snapshot_runs_waits_with_it(bench: Bench) -> None:
