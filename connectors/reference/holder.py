@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 Position: TypeAlias = tuple[int, int, int]
+Told = Annotated[tuple[int, ...], Meta(min_length=3)]
+"""A position as it was told: once with a fourth number, where a re-keyed row had touched the holder last."""
 
 KINDS = frozenset({"provider", "organization"})
 DELETED = b"\xc0"
@@ -38,13 +40,13 @@ class Announcement(Struct, frozen=True):
     kind: str
     id: str
     holds: bool
-    position: Position
+    position: Told
 
 
 class _Claim(Struct, array_like=True):
     """The beginning of a stored claim: a persisted format, only ever appended to."""
 
-    position: Position
+    position: Told
     txid: int
     committed_us: int
     held: Raw
@@ -71,7 +73,7 @@ def announced(value: bytes, offset: int) -> Holder | None:
         return None
     if said.kind not in KINDS:
         return None
-    return Holder(said.npi, said.kind, said.id, said.holds, said.position, offset)
+    return Holder(said.npi, said.kind, said.id, said.holds, _position(said.position), offset)
 
 
 def stored(value: bytes, place: int) -> Iterator[Holder]:
@@ -80,4 +82,11 @@ def stored(value: bytes, place: int) -> Iterator[Holder]:
     for row, claim in npi.claims.get("platform", {}).get("holder", {}).items():
         kind, _, entity_id = row.partition("/")
         if kind in KINDS:
-            yield Holder(npi.id, kind, entity_id, bytes(claim.held) != DELETED, claim.position, place)
+            yield Holder(
+                npi.id, kind, entity_id, bytes(claim.held) != DELETED, _position(claim.position), place
+            )
+
+
+def _position(told: tuple[int, ...]) -> Position:
+    epoch, commit, lsn = told[:3]
+    return epoch, commit, lsn

@@ -49,7 +49,7 @@ class Address:
         if decision.reference is not None:
             outputs.append(Output(self._prefix + "reference", key, decision.reference, [], self._number))
         # In an order of the entity's own: what touched it last stands in another system's log each time.
-        place = (*newest(entity), decided_us)
+        place = (*newest(entity)[:2], decided_us)
         for npi, holds in decision.announcements:
             value = encode_json(Holder(npi, entity.kind, entity.id, holds, place))
             outputs.append(Output(self._prefix + NPI_TOPIC, npi.encode(), value, []))

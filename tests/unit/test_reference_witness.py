@@ -17,7 +17,7 @@ from connectors.reference.sources import WITNESSES, named
 from connectors.reference.store import Folder
 from connectors.reference.witness import Claim, Witness, claims, entities, open_all
 from streams.agents.said import NPI_TOPIC
-from tests.fixtures.decider import Bench
+from tests.fixtures.decider import Bench, rekeyed_root
 from tests.published import DARK, EXCLUDED, GROUP, LEIE, NPPES, PERSON, take, text, write
 from tests.world import row
 
@@ -179,6 +179,21 @@ def test_an_announcement_of_decide_is_understood(bench: Bench) -> None:
         "1234567893", "provider", "provider-0", True, 3,
     )  # fmt: skip
     assert NPI_TOPIC == announcements.TOPIC
+
+
+def test_an_announcement_is_understood_whatever_row_touched_the_holder_last(bench: Bench) -> None:
+    """A re-keyed row's position has four numbers: who was announced at one was screened by nobody."""
+    bench.commit(row("provider", provider_id="provider-0", npi="1234567893"))
+    bench.feed(rekeyed_root(5), topic="claims.directory")
+    [value] = [o.value for o in bench.settle() if o.topic == "claims.npi"]
+    assert announced(value or b"", 3) is not None
+    told = b'{"npi":"1234567893","kind":"provider","id":"provider-0","holds":true,"position":[1,5,6,1]}'
+    found = announced(told, 3)
+    assert found is not None
+    assert found.position == (1, 5, 6)
+    bench.feed((b"1234567893", told, []), topic="claims.npi")
+    [holder] = stored(bench.partition.store.get(b"npi/1234567893") or b"", -1)
+    assert holder.id == "provider-0"
 
 
 @pytest.mark.parametrize(
