@@ -109,11 +109,11 @@ class Aggregate:
             self._pending.observe(stream, said.position[:2], now_ms)
         if isinstance(said, Change) and said.log:
             return UNMAPPED
-        self._calendar.committed(said.committed_us)
+        received_us = record.timestamp * 1000
+        self._calendar.committed(said.committed_us, received_us)
         if entity is None:
             entity = unit.entities[key] = Entity(said.kind, said.entity_id)
             self._met(entity)
-        received_us = record.timestamp * 1000
         waits = not initial and is_answer(entity, said)
         take = advance if isinstance(said, Change) else hold
         outcome = take(entity, said, received_us)  # type: ignore[arg-type]

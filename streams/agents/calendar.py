@@ -9,11 +9,11 @@ partition's state, what is due in the store; a restart looks at both.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from streams.agents.address import Address
 from streams.agents.context import Context, Item
-from streams.agents.control import Tick, TickCounted, TickProposed
+from streams.agents.control import AHEAD, Tick, TickCounted, TickProposed
 from streams.agents.proposal import Judge, Tally
 from streams.agents.state import PartitionState
 from streams.core.entity import APPLIED, CONTRACT, SUPERSEDED, SYSTEM
@@ -21,6 +21,7 @@ from streams.engine.producer import Output
 from streams.engine.store import Store
 
 DAY_US = 86_400_000_000
+AHEAD_US = AHEAD // timedelta(microseconds=1)
 CONTRACT_KEY = f"{SYSTEM}/{CONTRACT}".encode()
 
 
@@ -40,9 +41,10 @@ class Calendar:
         # A restart between a tick and its decisions: what is still in the index is due.
         self.sweeping = bool(store.due(state.ticked, 1))
 
-    def committed(self, committed_us: int) -> None:
-        """A change was committed at this time."""
-        self._rise(_date_of(committed_us // DAY_US))
+    def committed(self, committed_us: int, received_us: int) -> None:
+        """A change was committed at this time. A date never goes back, so that a source whose clock is wrong must not
+        carry the partition further than a tick could."""
+        self._rise(_date_of(min(committed_us, received_us + AHEAD_US) // DAY_US))
 
     @property
     def waiting(self) -> bool:

@@ -275,7 +275,8 @@ class Sandbox:
     ) -> Record:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
-        return Record(topic, 0, offset, key, value, headers or [], self._broker_ms)
+        taken_ms = max(self._broker_ms, self.source.day * DAY_SECONDS * 1_000)
+        return Record(topic, 0, offset, key, value, headers or [], taken_ms)
 
 
 def _references_first(sent: tuple[str, Any]) -> int:

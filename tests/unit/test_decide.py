@@ -21,10 +21,12 @@ from streams.core import entity as core_entity
 from streams.core.decode import Decoder
 from streams.core.malformed import REASONS
 from streams.core.rules.book import RuleFailed
+from streams.engine.memory import Record
 from streams.engine.producer import Output, Refused
 from streams.operate.sandbox import Sandbox
 from tests.fixtures.decider import (
     ALL_THREE,
+    DAY_MS,
     LINGER,
     PROVIDER,
     TOPIC,
@@ -430,6 +432,13 @@ def test_today_is_the_newest_commit_date_and_never_goes_back(bench: Bench) -> No
     bench.source.day = 20_000
     bench.commit(person(degree="DO"))
     assert bench.state.as_of == "2026-06-01"
+
+
+def test_a_source_whose_clock_is_ahead_does_not_carry_today_with_it(bench: Bench) -> None:
+    """A date never goes back: a commit in 2099 would end every licence there is, for good."""
+    [(key, value, headers)] = bench.source.transaction([person()])
+    bench.work([Record(TOPIC, 0, 0, key, value, [*headers], 19_000 * DAY_MS)])
+    assert bench.state.as_of == "2022-01-09", "a day ahead of the broker, as a tick may be"
 
 
 # ---- the sandbox ----
