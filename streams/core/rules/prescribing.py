@@ -27,7 +27,7 @@ def last_name_letter(today: Today) -> Iterator[str]:
     """The second character is the first letter of the last name, today's or a former one."""
     first: str = (today.root.last_name or "")[:1].upper()
     for row_id, row in today.golden.rows(DeaRegistration).items():
-        letter = row.number[1] if row.number else ANY_LETTER
+        letter = (row.number or "")[1:2] or ANY_LETTER
         if first and letter not in (first, ANY_LETTER) and letter not in _former_letters(today):
             yield f"dea_registration/{row_id}/number"
 
