@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.agents import control
-from streams.agents.clock import Daily
+from streams.agents.clock import POLL_SECONDS, ClockHolder, Daily
 from streams.agents.control import SnapshotComplete, Tick
 from streams.cli.main import app
 from streams.core.change import Malformed
@@ -51,6 +52,44 @@ def test_a_date_that_could_not_be_told_is_told_at_the_next_look() -> None:
     told.down = False
     daily.look()
     assert told.days == ["1970-01-01"]
+
+
+class Foreign:
+    """Connect with a connector of a source's name that `concord sources apply` didn't make."""
+
+    def __enter__(self) -> Foreign:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def config(self, name: str) -> dict[str, str]:
+        return {"name": name}
+
+    def offset(self, name: str) -> None: ...
+
+
+class Days(ClockHolder):
+    """Tells nobody; counts its looks."""
+
+    looks = 0
+
+    def _propose(self, day: date) -> None:
+        self.looks += 1
+        self._daily = Daily(self._propose)
+
+
+def test_an_answer_nobody_expected_ends_no_day(logs: list[Any]) -> None:
+    async def play() -> None:
+        holder = Days("", "http://127.0.0.1:1", "", 1, ["billing"], lambda: True)
+        holder._client = Foreign()  # type: ignore[assignment]
+        running = asyncio.create_task(holder.run())
+        await asyncio.sleep(2.5 * POLL_SECONDS)
+        assert not running.done()
+        running.cancel()
+        assert holder.looks > 1
+
+    asyncio.run(play())
+    assert {entry["event"] for entry in logs if entry["log_level"] == "error"} == {"clock.failed"}
 
 
 def test_control_records_are_told_apart() -> None:
