@@ -9,6 +9,7 @@ must exit without acknowledging) or `Refused` (the transaction is aborted; the c
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -19,6 +20,8 @@ from streams.kafka import broker
 
 COMMIT_SECONDS = 30.0
 INIT_SECONDS = 60.0
+ROOM_SECONDS = 0.05
+"""Between two tries to put a record into a queue that is full."""
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
 """A captured record may have 16 MiB; in the quarantine it has headers more, and must not be refused there."""
 Headers = list[tuple[str, str | bytes | None]]
@@ -98,12 +101,24 @@ class TransactionalProducer:
             extra: dict[str, object] = {"partition": out.partition} if out.partition is not None else {}
             if index == last:
                 extra["on_delivery"] = delivered
-            producer.produce(out.topic, out.value, out.key, headers=out.headers, **extra)
+            self._produce(out, extra)
         self._commit()
         self._open = False
         producer.poll(0)
         if failed:
             raise Refused(failed[0].str())
+
+    def _produce(self, out: Output, extra: dict[str, object]) -> None:
+        """Into the client's queue, once there is room: a unit that doesn't fit into it would never fit."""
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while True:
+            try:
+                self._producer.produce(out.topic, out.value, out.key, headers=out.headers, **extra)
+                return
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise
+                self._producer.poll(ROOM_SECONDS)
 
     def _commit(self) -> None:
         """Commit until the answer is definite: after a time-out the outcome is unknown, so ask again."""
