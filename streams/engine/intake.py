@@ -14,11 +14,14 @@ The rules it keeps:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
+
+BACKLOG_BYTES = 16 * 1024 * 1024
+"""Beyond it a partition's backlog takes no more: rows of a kilobyte wait by the thousand, of megabytes not."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +60,8 @@ class Partition:
     """One partition between the broker and its agent."""
 
     backlog: deque[ConsumerRecord] = field(default_factory=deque)
+    weight: int = 0
+    """Bytes of the values in the backlog."""
     out: deque[Chunk] = field(default_factory=deque)
     position: int | None = None
     """Where reading goes on: after the last record read and the transaction markers that follow it."""
@@ -80,7 +85,9 @@ class Partition:
         return chunk
 
     def _take(self, size: int) -> list[ConsumerRecord]:
-        return [self.backlog.popleft() for _ in range(min(size, len(self.backlog)))]
+        found = [self.backlog.popleft() for _ in range(min(size, len(self.backlog)))]
+        self.weight -= _bytes(found)
+        return found
 
     def grow(self, chunk: Chunk) -> Sequence[ConsumerRecord]:
         """Only the newest chunk that is out may grow: what follows it is not out yet."""
@@ -147,14 +154,17 @@ class Intake:
         """Take what was read, in the order it was read (Invariant 1)."""
         partition = self._partitions.setdefault(tp, Partition())
         partition.backlog.extend(records)
+        partition.weight += _bytes(records)
         partition.position, partition.highwater = position, highwater
         if records and partition.out:
             partition.out[-1].arrived()
 
     def wants(self, tp: TP) -> bool:
-        """Whether to go on fetching: not while a whole chunk is waiting already."""
+        """Whether to go on fetching: not while a whole chunk is waiting already, or as much as it may weigh."""
         partition = self._partitions.get(tp)
-        return partition is None or len(partition.backlog) < self._chunk
+        return partition is None or (
+            len(partition.backlog) < self._chunk and partition.weight < BACKLOG_BYTES
+        )
 
     def due(self, tps: Collection[TP]) -> Iterator[Chunk]:
         """Chunks to deliver now, one a partition in turn, so that the actors of all partitions overlap."""
@@ -186,6 +196,10 @@ class Intake:
             for tp, p in self._partitions.items()
             if p.position is not None
         }
+
+
+def _bytes(records: Iterable[ConsumerRecord]) -> int:
+    return sum(len(record.value or b"") for record in records)
 
 
 def _progress(partition: Partition, position: int, end: int) -> Progress:

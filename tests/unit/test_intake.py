@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streams.engine.copartition import check_copartitioned
 from streams.engine.fetch import Start, start_at
 from streams.engine.gate import Gap
-from streams.engine.intake import Chunk, Intake
+from streams.engine.intake import BACKLOG_BYTES, Chunk, Intake
 from streams.errors import EnvironmentFault
 
 pytestmark = pytest.mark.unit
@@ -45,6 +45,24 @@ def test_a_partition_has_at_most_its_share_of_chunks_out() -> None:
     intake = reading(A, 9)
     assert offsets(delivered(intake)) == [[0, 1], [2, 3]]
     assert delivered(intake) == []
+
+
+def test_what_waits_is_bounded_by_its_bytes_too() -> None:
+    """A captured row may have 16 MiB: two thousand of them are no backlog that a machine can hold."""
+    intake = Intake(2_000, 1)
+    intake.start(A, 0)
+    large = bytes(BACKLOG_BYTES // 4)
+    for offset in range(4):
+        assert intake.wants(A)
+        record = ConsumerRecord(A.topic, 0, offset, 0, 0, None, large, None, -1, len(large), ())
+        intake.accept(A, [record], offset + 1, 9)
+    assert not intake.wants(A)
+    [chunk] = delivered(intake)
+    assert intake.wants(A)
+    intake.accept(A, records(A, 4), 5, 9)
+    assert len(chunk.more()) == 1
+    intake.ack(chunk)
+    assert intake.wants(A)
 
 
 def test_a_partition_that_is_stuck_holds_up_no_other() -> None:
