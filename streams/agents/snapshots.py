@@ -77,22 +77,28 @@ class Snapshots:
 
     def _advance(self, system: str, snapshot: Snapshot, outputs: list[Output], now_ms: float) -> bool:
         since = self._since.setdefault(system, now_ms)
-        waiting = self._pending.waiting(system)
-        first = [key for key in waiting if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS]
-        if first:
-            self._pending.release(system, first)
-            return False
         if self._pending.releasing():
             return False
         if not snapshot.references_done:
-            snapshot.references_done = True
-            outputs.append(self._marker(system, snapshot.epoch))
-            return True
+            return self._references(system, snapshot, outputs)
+        # Asked twenty times a second while other partitions are behind: who waits, and that may be everybody, is not.
         if not self._context.references.all_done(system, snapshot.epoch) and now_ms - since <= WAIT_MS:
             return False
         snapshot.done = True
         self._since.pop(system, None)
-        self._pending.release(system, waiting)
+        self._pending.release(system, self._pending.waiting(system))
+        return True
+
+    def _references(self, system: str, snapshot: Snapshot, outputs: list[Output]) -> bool:
+        """References are decided, then announced as done. Whether they are."""
+        first = [
+            key for key in self._pending.waiting(system) if key.split(b"/", 1)[0].decode() in REFERENCE_KINDS
+        ]
+        if first:
+            self._pending.release(system, first)
+            return False
+        snapshot.references_done = True
+        outputs.append(self._marker(system, snapshot.epoch))
         return True
 
     def _marker(self, system: str, epoch: int) -> Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ from connectors.envelope import Change as Row
 from connectors.envelope import Message, Source
 from schemas.tables import decoders
 from streams import codec
+from streams.agents.snapshots import Snapshots
+from streams.agents.state import PartitionState, Snapshot
 from streams.engine.memory import MemoryReferences
+from streams.engine.pending import Pending
 from streams.engine.producer import Output
 from tests.fixtures.decider import (
     ALL_THREE,
+    PROVIDER,
     Bench,
     bench_at,
     directory_root,
@@ -80,6 +85,30 @@ def test_providers_wait_until_every_partition_has_announced_its_references(tmp_p
     bench.references.hear([Output("reference", b"done/credentialing/1/1", b"", [], 1)])
     assert [v for v in views(bench.settle()) if "provider" in v] == ALL_THREE
     bench.partition.store.close()
+
+
+class Counted(Pending):
+    """Counts how often everybody who waits is gone through."""
+
+    times = 0
+
+    def waiting(self, system: str) -> list[bytes]:
+        self.times += 1
+        return super().waiting(system)
+
+
+def test_a_look_at_whether_other_partitions_are_done_costs_the_same_however_many_wait(bench: Bench) -> None:
+    """It is one every 50 ms; with a million providers each took longer than that."""
+    shared, pending = replace(bench.context, references=MemoryReferences(2)), Counted()
+    pending.touch_snapshot("credentialing", PROVIDER)
+    state = PartitionState(snapshots={"credentialing": Snapshot(1, 0)})
+    snapshots = Snapshots(0, shared, state, pending)
+    for look in range(20):
+        snapshots.advance([], look * 50.0)
+    assert pending.times == 1
+    shared.references._done |= {"done/credentialing/1/0", "done/credentialing/1/1"}
+    assert snapshots.advance([], 2_000.0)
+    assert pending.due(2_000.0, 9) == [(PROVIDER, True)]
 
 
 def test_the_wait_for_other_partitions_is_bounded_also_for_a_second_snapshot(tmp_path: Path) -> None:
