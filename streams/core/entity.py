@@ -346,7 +346,7 @@ def aggregate(entity: Entity, change: Change) -> str:
     """Take one change in: `applied`, `unchanged` (same values, newer position) or `superseded`."""
     rows = entity.claims.setdefault(change.system, {}).setdefault(change.record, {})
     before = rows.get(change.row_id)
-    if before is not None and change.position <= before.position:
+    if before is not None and change.position <= before.position and not _is_moved(before, change):
         return SUPERSEDED
     open_gaps = len(entity.gaps)
     after = _next_claim(entity, before, change)
@@ -354,6 +354,12 @@ def aggregate(entity: Entity, change: Change) -> str:
     if open_gaps == len(entity.gaps) and before is not None and _same(before, after):
         return UNCHANGED
     return APPLIED
+
+
+def _is_moved(before: Claim, change: Change) -> bool:
+    """Whether it is the other half of one update: a row moved between two local ids of this entity is told as deleted
+    and inserted at the same position, in whatever order two partitions are heard."""
+    return change.position == before.position and before.is_deleted and change.values is not None
 
 
 def confirm(entity: Entity, said: Confirmation) -> str:

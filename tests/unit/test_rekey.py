@@ -195,3 +195,23 @@ def test_rows_written_for_another_entity_leave_what_is_held_of_this_one() -> Non
     )
     held = made.entities["bo"].confirmed["directory"]
     assert (held.revision, held.txid) == (3, 4)
+
+
+def test_a_row_moved_between_two_local_ids_of_one_entity_is_there_whoever_is_heard_first() -> None:
+    """Merging a duplicate moves its rows: one update, told as a deletion and an insertion at the same position."""
+    listing = Listing(group_name="moved")
+    gone, come = row(5, "listing", "one", None), row(5, "listing", "one", listing)
+    for second in (False, True):
+        told: list[Said] = []
+        for moved in (come, gone) if second else (gone, come):
+            local = Entity("directory.provider", LOCAL)
+            for said in (root(1, "ann"), moved):
+                _, outputs = rekey.take(local, said, "claims.directory", 0)
+            found = rekeyed.decode(outputs[0].key, outputs[0].value)
+            assert isinstance(found, Change)
+            told.append(found)
+        ann = Entity("provider", "ann")
+        for change in told:
+            assert isinstance(change, Change)
+            aggregate(ann, change)
+        assert ann.claims["directory"]["listing"]["one"].image("listing") == listing
