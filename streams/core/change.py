@@ -16,7 +16,7 @@ from streams.core.canonical import Row
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What a store and a topic can keep: JSON knows larger numbers, and one that is taken in ends in no record."""
 
-Position = tuple[Int64, ...]
+Position = Annotated[tuple[Int64, ...], Meta(min_length=3)]
 """(epoch, prior_commit, lsn): ordered by commit, never by event LSN across transactions (invariant 1). A claim that was
 re-keyed has a fourth number: how often the local id had been linked (design: re-key hop)."""
 

@@ -263,6 +263,12 @@ def beyond_64_bits(fields: bytes) -> bytes:
             "npi.undecodable",
         ),
         ("cdc.unheard_of", b"{}", "change.topic_unknown"),
+        ("claims.npi", b'{"npi":"k","kind":"p","id":"x","holds":true,"position":[1,2]}', "npi.undecodable"),
+        (
+            "claims.witness",
+            b'{"witness":"leie","kind":"provider","id":"k","record":"leie","row":"1","position":[1,2]}',
+            "witness.undecodable",
+        ),
         # A number beyond 64 bits can be read and not written: taken in, it stops the partition for good.
         (
             "clock",
@@ -282,7 +288,7 @@ def beyond_64_bits(fields: bytes) -> bytes:
         (
             "claims.witness",
             beyond_64_bits(
-                b'"witness":"nppes","kind":"provider","id":"k","record":"nppes","row":"1","position":[N]'
+                b'"witness":"nppes","kind":"provider","id":"k","record":"nppes","row":"1","position":[1,2,N]'
             ),
             "witness.undecodable",
         ),
