@@ -42,7 +42,7 @@ class Client:
 def test_a_unit_larger_than_the_clients_queue_is_written_all_the_same() -> None:
     """Aborted and done again whole it would be as large each time, and its partition would stand still for good."""
     producer, client = TransactionalProducer("127.0.0.1:1", "p"), Client(room=2)
-    producer._producer = client  # type: ignore[assignment]
+    producer._producer = client
     values: list[bytes | None] = [b"%d" % number for number in range(7)]
     assert producer.write([Output("entity", b"k", value, []) for value in values]) == 6
     assert client.committed == values

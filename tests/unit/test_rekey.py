@@ -179,10 +179,11 @@ def test_a_confirmation_after_rows_of_its_users_leaves_them_their_word() -> None
 
 def test_a_confirmation_of_one_entity_is_never_told_to_another() -> None:
     """Revisions are counted per entity: bo would take ann's seventh for its own, and whatever it sends for held."""
-    for said in (
+    orders: list[list[Said]] = [
         [applied(1, "ann", revision=7), root(2, "ann", txid=1), root(3, "bo")],
         [root(1, "bo"), applied(2, "ann", revision=7)],
-    ):
+    ]
+    for said in orders:
         assert hop(*said).entities["bo"].confirmed["directory"].revision == 0
     made = hop(root(1, "bo"), applied(2, "ann", revision=7), root(3, "ann", txid=2))
     assert made.entities["ann"].confirmed["directory"].revision == 7
